@@ -1,0 +1,39 @@
+"""Data, training loop, plots and widgets of a course that teaches GANs by training them.
+
+Importing this package imports TensorFlow, quietly. Import it before Keras or TensorFlow: their start-up
+messages would otherwise be stored in the notebook.
+"""
+
+import os
+import tempfile
+
+# Warnings of TensorFlow's C++ side stay out of notebooks; errors still reach the user as exceptions.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The training loop is written for TensorFlow; Keras would otherwise read the user's own configuration.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+__version__ = "0.1.0"
+
+
+def _import_tensorflow_quietly():
+    """Import TensorFlow with the process's standard error turned away.
+
+    Its shared libraries write to file descriptor 2 while they are loaded, before any setting of theirs
+    is read, so that neither `warnings` nor `contextlib.redirect_stderr` can keep the lines out.
+    """
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                "TensorFlow is not installed or cannot be loaded. In the course's folder run `make lab`, or "
+                "`pip install -e '.[cpu]'` (`.[gpu]` with an NVIDIA GPU)."
+            ) from error
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
+_import_tensorflow_quietly()

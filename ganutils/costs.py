@@ -1,0 +1,151 @@
+"""What a lesson costs in time and memory: an estimate for this machine before it, the measurement after it.
+
+The estimate scales a recorded run by the speed of one fixed training step, measured there and here:
+`tools/run_notebooks.py --record` writes `data/reference_runs/costs.json`.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from ganutils import data, models, profiles, training
+
+RECORD = Path(__file__).resolve().parents[1] / "data" / "reference_runs" / "costs.json"
+MIME_TYPE = "application/vnd.ganutils.lesson+json"
+
+
+def machine():
+    """Return a dict that describes this machine and the versions in use."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "Python": platform.python_version(),
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "NumPy": np.__version__,
+        "system": f"{platform.system()} on {platform.machine()}",
+        "CPU cores": _usable_cores(),
+        "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
+        "GPU": ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
+        or "none",
+    }
+
+
+def _usable_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def peak_memory_mb():
+    """Return the most memory that this process has held so far, in megabytes (10⁶ bytes)."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 1e6
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def measure_steps_per_second(seconds=2.0, batch_size=64):
+    """Return how many training steps a second of the fast DCGAN of lesson 02 this machine takes.
+
+    Args:
+        seconds: how long to measure, above 0. Building the networks and tracing take about 4 more.
+        batch_size: images in a step.
+
+    Returns:
+        The median over chunks of ten steps, as a float.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds={seconds} is not allowed; give a number above 0")
+    gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (batch_size, 28, 28, 1), "uint8"))
+    step = tf.function(gan.train_step)
+    float(step(images)["generator_loss"])
+    rates = []
+    end = time.perf_counter() + seconds
+    while not rates or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(10):
+            result = step(images)
+        float(result["generator_loss"])  # waits until a GPU has finished
+        rates.append(10 / (time.perf_counter() - start))
+    return float(np.median(rates))
+
+
+def estimate(lesson, profile, steps_per_second):
+    """Return the expected (seconds, megabytes) of a lesson at this speed, or None where none is recorded.
+
+    A profile without a record of its own is scaled from `laptop` by the number of training images seen.
+
+    Args:
+        lesson: name of a notebook, such as "02_dcgan".
+        profile: a `profiles.Profile` of that lesson.
+        steps_per_second: what `measure_steps_per_second` returned here.
+    """
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))["lessons"] if RECORD.is_file() else {}
+    row = recorded.get(f"{lesson} {profile.name}")
+    work = 1.0
+    if row is None:
+        row = recorded.get(f"{lesson} laptop")
+        if row is None:
+            return None
+        laptop = profiles.Profile(name="laptop", **profiles.LESSONS[lesson]["laptop"])
+        work = profile.images * profile.epochs / (laptop.images * laptop.epochs)
+    return row["seconds"] * work * row["steps_per_second"] / steps_per_second, row["peak_mb"]
+
+
+def in_words(seconds):
+    """Return a duration as people say it: "40 s", "3 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Lesson:
+    """The cost of one lesson, from its first cell to its last.
+
+    Making the object measures this machine for two seconds and prints what to expect.
+
+    Args:
+        name: name of the notebook without its ending.
+        profile: "smoke", "laptop" or "gpu", as in `profiles.load`.
+
+    Attributes:
+        profile: the lesson's `profiles.Profile`.
+    """
+
+    def __init__(self, name, profile):
+        self._start = time.perf_counter()
+        self.name = name
+        self.profile = profiles.load(profile, name)
+        self.steps_per_second = measure_steps_per_second(0.2 if self.profile.name == "smoke" else 2.0)
+        expected = estimate(name, self.profile, self.steps_per_second)
+        text = f"Profile {self.profile.name}: {self.profile.images:,} images, {self.profile.epochs} epochs."
+        if expected:
+            text += f" Expect about {in_words(expected[0])} and {expected[1] / 1000:.1f} GB of memory on this machine."
+        else:
+            text += " No run of this profile has been recorded yet, so there is no estimate."
+        print(text)
+
+    def close(self, **metrics):
+        """Print what the lesson took, and leave it with its metrics in the notebook for the run's summary.
+
+        Args:
+            **metrics: what the lesson found, as numbers.
+        """
+        from IPython.display import display
+
+        seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
+        found = {name: float(value) for name, value in metrics.items()}
+        lines = [f"This lesson took {in_words(seconds)} and at most {memory / 1000:.2f} GB of memory."]
+        lines += [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in found.items()]
+        result = {"peak_mb": round(memory, 1), "steps_per_second": self.steps_per_second, "metrics": found}
+        display({"text/plain": "\n".join(lines), MIME_TYPE: result}, raw=True)

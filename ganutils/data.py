@@ -1,0 +1,198 @@
+"""Data sets as uint8 arrays, and the pipeline that feeds them to training.
+
+Images stay uint8 in memory, a quarter of their float32 size, and are scaled to [-1, 1] inside
+TensorFlow's graph, one batch at a time.
+"""
+
+import gzip
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pooch
+import tensorflow as tf
+
+_MNIST_FILE = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
+_MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
+
+_FASHION_SHA256 = {
+    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+}
+_FASHION_MIRRORS = (
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+_ATTEMPTS = 3
+_SECONDS_BETWEEN_ATTEMPTS = 2.0
+_SECONDS_WITHOUT_ANSWER = 20
+
+DATASETS = ("mnist", "fashion_mnist")
+SPLITS = {"train": 60_000, "test": 10_000}
+
+
+class LabelledImages(NamedTuple):
+    """Images (n, 28, 28, 1) uint8 in [0, 255] and their labels (n,) int64 in 0 to 9."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def load_dataset(name="mnist", split="train"):
+    """Return all images and labels of one part of a data set.
+
+    MNIST is bundled with the course and needs no network. Fashion-MNIST (30 MB) is downloaded once into
+    the folder that the environment variable GANUTILS_DATA_DIR names, or else the user's cache folder.
+
+    Args:
+        name: "mnist" (LeCun, Cortes and Burges) or "fashion_mnist" (Xiao, Rasul and Vollgraf 2017).
+        split: "train" (60,000 images) or "test" (10,000).
+
+    Returns:
+        `LabelledImages`, in the canonical order.
+
+    Raises:
+        ValueError: an unknown name or split, or a file whose content is not what it should be.
+        FileNotFoundError: a file that is missing and cannot be downloaded.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(DATASETS)}")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
+    images, labels = _read_mnist(split) if name == "mnist" else _read_fashion_mnist(split)
+    _check_arrays(images, labels, SPLITS[split], f"{name} ({split})")
+    return LabelledImages(images[..., np.newaxis], labels.astype("int64"))
+
+
+def _read_mnist(split):
+    advice = "Run `git checkout -- data/mnist.npz` in the course's folder, or clone the course again."
+    if not _MNIST_FILE.is_file():
+        raise FileNotFoundError(f"{_MNIST_FILE} is missing. {advice}")
+    found = hashlib.sha256(_MNIST_FILE.read_bytes()).hexdigest()
+    if found != _MNIST_SHA256:
+        raise ValueError(
+            f"{_MNIST_FILE} is damaged or was replaced: its sha256 is {found}, expected {_MNIST_SHA256}. {advice}"
+        )
+    with np.load(_MNIST_FILE, allow_pickle=False) as arrays:
+        missing = {f"x_{split}", f"y_{split}"} - set(arrays)
+        if missing:
+            raise ValueError(f"{_MNIST_FILE} has no array {', '.join(sorted(missing))}. {advice}")
+        return arrays[f"x_{split}"], arrays[f"y_{split}"]
+
+
+def _read_fashion_mnist(split):
+    prefix = "train" if split == "train" else "t10k"
+    return (
+        _read_idx(_download(f"{prefix}-images-idx3-ubyte.gz"), header_bytes=16).reshape(-1, 28, 28),
+        _read_idx(_download(f"{prefix}-labels-idx1-ubyte.gz"), header_bytes=8),
+    )
+
+
+def _read_idx(path, header_bytes):
+    with gzip.open(path) as file:
+        return np.frombuffer(file.read(), dtype="uint8", offset=header_bytes)
+
+
+def _download(filename):
+    """Return the path of one Fashion-MNIST file; pooch checks its hash and moves it into place when whole."""
+    folder = Path(os.environ.get("GANUTILS_DATA_DIR") or pooch.os_cache("ganutils")) / "fashion_mnist"
+    failures = []
+    for attempt in range(_ATTEMPTS):
+        for mirror in _FASHION_MIRRORS:
+            try:
+                return pooch.retrieve(
+                    mirror + filename,
+                    known_hash=f"sha256:{_FASHION_SHA256[filename]}",
+                    fname=filename,
+                    path=folder,
+                    downloader=pooch.HTTPDownloader(timeout=_SECONDS_WITHOUT_ANSWER),
+                )
+            # requests' errors are OSErrors; pooch reports a wrong hash as a ValueError.
+            except (OSError, ValueError) as error:
+                failures.append(f"{mirror}: {type(error).__name__}: {error}")
+        if attempt + 1 < _ATTEMPTS:
+            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+    raise FileNotFoundError(
+        f"{filename} could not be downloaded. Check the network, or fetch it on another machine from one of\n  "
+        + "\n  ".join(mirror + filename for mirror in _FASHION_MIRRORS)
+        + f"\nand put it into {folder} (GANUTILS_DATA_DIR changes that folder). "
+        "MNIST needs no network. What was tried:\n  " + "\n  ".join(failures[-len(_FASHION_MIRRORS) :])
+    )
+
+
+def _check_arrays(images, labels, n, what):
+    if images.shape != (n, 28, 28) or images.dtype != np.uint8:
+        raise ValueError(f"{what}: images are {images.dtype} {images.shape}, expected uint8 {(n, 28, 28)}")
+    if labels.shape != (n,) or labels.min() < 0 or labels.max() > 9:
+        raise ValueError(f"{what}: labels are not {n} whole numbers from 0 to 9")
+
+
+def scale(images):
+    """Map uint8 images in [0, 255] to float32 in [-1, 1], the range of tanh. Works inside a graph."""
+    return tf.cast(images, "float32") / 127.5 - 1.0
+
+
+def unscale(images):
+    """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`."""
+    return np.clip(np.rint((np.asarray(images, "float32") + 1.0) * 127.5), 0, 255).astype("uint8")
+
+
+def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
+    """Return a `tf.data.Dataset` that passes over the images once, shuffled anew at each pass.
+
+    Only row numbers are shuffled, so the whole data set is shuffled however large it is, and the images
+    are held once, as uint8. The incomplete last batch of a pass is dropped: every step then sees the
+    same shape, and a batch norm never sees a tiny batch.
+
+    Args:
+        images: uint8 array (n, height, width, channels) in [0, 255].
+        labels: array (n,), or None.
+        batch_size: images in a batch, at most the number of images.
+        n: how many images to keep, from the first on; None keeps all.
+        seed: the same seed gives the same order.
+        first_epoch: number of passes to skip, so that training that is taken up again sees the same
+            order as training that was never interrupted.
+
+    Returns:
+        A dataset of float32 batches (batch_size, height, width, channels) in [-1, 1], or of pairs of
+        such a batch and its labels (batch_size,).
+
+    Raises:
+        ValueError: images that are not uint8 with four axes, labels of another length, or a number
+            out of range.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"images are {images.dtype} {images.shape}, expected uint8 (n, height, width, channels) in [0, 255]; "
+            "scaling happens inside this pipeline"
+        )
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(f"{len(labels)} labels for {len(images)} images; give one label an image")
+    n = len(images) if n is None else n
+    if not 1 <= n <= len(images):
+        raise ValueError(f"n={n} is not allowed; choose from 1 to {len(images)}")
+    if not 1 <= batch_size <= n:
+        raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {n}, the number of images")
+    if first_epoch < 0:
+        raise ValueError(f"first_epoch={first_epoch} is not allowed; give 0 or more")
+
+    with tf.device("CPU"):
+        image_tensor = tf.convert_to_tensor(images[:n])
+        label_tensor = None if labels is None else tf.convert_to_tensor(labels[:n])
+
+    def gather(rows):
+        batch = scale(tf.gather(image_tensor, rows))
+        return batch if label_tensor is None else (batch, tf.gather(label_tensor, rows))
+
+    rows = tf.data.Dataset.range(n).shuffle(n, seed=seed, reshuffle_each_iteration=True)
+    # Each new iterator takes the next seed from the shuffle; taking one row starts it.
+    for _ in range(first_epoch):
+        next(iter(rows))
+    return rows.batch(batch_size, drop_remainder=True).map(gather).prefetch(2)

@@ -1,0 +1,91 @@
+"""Adversarial losses on logits.
+
+A discriminator's logit is any real number; its sigmoid is the probability that the image is real.
+Losses are computed in float32 from logits, never from probabilities: log(sigmoid(x)) written as
+-softplus(-x) neither overflows nor loses its gradient.
+"""
+
+from typing import NamedTuple
+
+from keras import ops
+
+
+class AdversarialLoss(NamedTuple):
+    """What the two players minimise.
+
+    Attributes:
+        name: the field's name for the pair.
+        discriminator: function of (real_logits, fake_logits), each (batch, 1), to a scalar.
+        generator: function of fake_logits (batch, 1) to a scalar.
+    """
+
+    name: str
+    discriminator: callable
+    generator: callable
+
+
+def _softplus(logits):
+    return ops.mean(ops.softplus(ops.cast(logits, "float32")))
+
+
+def discriminator_cross_entropy(real_logits, fake_logits):
+    """Binary cross-entropy of calling real images 1 and generated ones 0, summed over the two kinds.
+
+    It is minus the value function V(D, G) of Goodfellow et al. 2014, equation 1. A discriminator that
+    always answers one half has the loss 2 ln 2, about 1.386.
+
+    Args:
+        real_logits: (batch, 1), logits for real images.
+        fake_logits: (batch, 1), logits for generated images.
+
+    Returns:
+        A float32 scalar tensor, at least 0.
+    """
+    return _softplus(-real_logits) + _softplus(fake_logits)
+
+
+def minimax_generator(fake_logits):
+    """Mean of log(1 - D(G(z))), which the generator minimises in Goodfellow et al. 2014, equation 1.
+
+    Its gradient goes to zero where the discriminator is sure that an image is generated.
+
+    Args:
+        fake_logits: (batch, 1), logits for generated images.
+
+    Returns:
+        A float32 scalar tensor, at most 0.
+    """
+    return -_softplus(fake_logits)
+
+
+def non_saturating_generator(fake_logits):
+    """Mean of -log D(G(z)), proposed in Goodfellow et al. 2014, section 3, for its stronger gradient.
+
+    Args:
+        fake_logits: (batch, 1), logits for generated images.
+
+    Returns:
+        A float32 scalar tensor, at least 0; ln 2 where the discriminator answers one half.
+    """
+    return _softplus(-fake_logits)
+
+
+LOSSES = {
+    "non_saturating": AdversarialLoss(
+        "non_saturating", discriminator_cross_entropy, non_saturating_generator
+    ),
+    "minimax": AdversarialLoss("minimax", discriminator_cross_entropy, minimax_generator),
+}
+
+
+def get(loss):
+    """Return an `AdversarialLoss` from its name, or the one that is given.
+
+    Raises:
+        ValueError: neither an `AdversarialLoss` nor a known name.
+    """
+    if isinstance(loss, AdversarialLoss):
+        return loss
+    if loss in LOSSES:
+        return LOSSES[loss]
+    raise ValueError(f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)} or give an AdversarialLoss")

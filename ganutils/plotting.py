@@ -1,0 +1,283 @@
+"""Every static figure. Functions return a Matplotlib figure; `show` puts it into the notebook.
+
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart; lines also differ in style.
+"""
+
+import base64
+import io
+
+import matplotlib.animation
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganutils import data
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
+LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PURPLE, ":"))
+DOTS_PER_INCH = 96
+
+
+def show(figure, caption, alt=None):
+    """Display a figure with its caption below and a text for those who cannot see it, then close it.
+
+    Args:
+        figure: a Matplotlib figure.
+        caption: one or two sentences that say what to see.
+        alt: what the picture shows, for screen readers; the caption where None.
+    """
+    from IPython.display import HTML, display
+
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    plt.close(figure)
+    picture = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt or caption}
+    display(picture, raw=True, metadata={"image/png": {"alt": alt or caption}})
+    display(HTML(f"<p><em>{caption}</em></p>"))
+
+
+def _pixels(images):
+    """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8."""
+    images = np.asarray(images)
+    if images.ndim not in (3, 4):
+        raise ValueError(f"images have shape {images.shape}, expected (n, height, width[, channels])")
+    if images.dtype != np.uint8:
+        images = data.unscale(images)
+    return images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+
+
+def _tile(images, columns, gap=2):
+    """Lay images out in rows of `columns` on white, with `gap` pixels between them."""
+    images = _pixels(images)
+    n, height, width = images.shape[:3]
+    rows = -(-n // columns)
+    canvas = np.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), 255, "uint8"
+    )
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def _draw_tiles(axes, images, columns, column_labels=None, row_labels=None):
+    canvas = _tile(images, columns)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    height, width = np.asarray(images).shape[1:3]
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    axes.set_xticks([(width + 2) * i + width / 2 for i in range(len(column_labels or []))], column_labels or [])
+    axes.set_yticks([(height + 2) * i + height / 2 for i in range(len(row_labels or []))], row_labels or [])
+
+
+def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_inches=0.55):
+    """Draw images in a grid, row by row.
+
+    Args:
+        images: (n, height, width, 1 or 3), float in [-1, 1] or uint8 in [0, 255].
+        columns: images in a row.
+        column_labels: texts above the columns, or None.
+        row_labels: texts left of the rows, or None.
+        tile_inches: side of one image in the figure.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: an array that is not a batch of images.
+    """
+    images = _pixels(images)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(columns * tile_inches, rows * tile_inches))
+    _draw_tiles(figure.add_axes((0, 0, 1, 1)), images, columns, column_labels, row_labels)
+    return figure
+
+
+def compare_grids(grids, columns=8, tile_inches=0.45):
+    """Draw several grids side by side, each under its name.
+
+    Args:
+        grids: dict from name to images (n, height, width, channels), float in [-1, 1] or uint8.
+        columns: images in a row of each grid.
+        tile_inches: side of one image in the figure.
+
+    Returns:
+        A figure.
+    """
+    rows = max(-(-len(images) // columns) for images in grids.values())
+    figure = Figure(figsize=(len(grids) * (columns + 0.6) * tile_inches, (rows + 0.8) * tile_inches))
+    for axes, (name, images) in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
+        _draw_tiles(axes, images, columns)
+        axes.set_title(name, fontsize=10)
+    figure.tight_layout()
+    return figure
+
+
+def sample_strip(images, epochs, n=6, unit="epoch", most=10):
+    """Draw how samples from the same latents change: a row for each latent, a column for each time.
+
+    Args:
+        images: list of arrays (at least n, height, width, channels), one for each time.
+        epochs: list of the times, as many as `images`.
+        n: number of rows.
+        unit: what the times count.
+        most: at most this many times are drawn, evenly chosen, with the first and the last.
+
+    Returns:
+        A figure.
+    """
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
+    tiles = [images[time][row] for row in range(n) for time in chosen]
+    labels = [f"{unit} {epochs[chosen[0]]}", *(str(epochs[time]) for time in chosen[1:])]
+    return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
+
+
+def sample_animation(images, epochs, n=36, unit="epoch"):
+    """Return samples over training as a player with buttons, which does not start by itself.
+
+    Args:
+        images: list of arrays (at least n, height, width, channels), one for each time.
+        epochs: list of the times, as many as `images`.
+        n: number of samples.
+        unit: what the times count.
+
+    Returns:
+        An IPython HTML object that needs no kernel and no network.
+    """
+    from IPython.display import HTML
+
+    columns = int(np.ceil(np.sqrt(n)))
+    frames = [_tile(batch[:n], columns) for batch in images]
+    figure, axes = plt.subplots(figsize=(3.6, 3.9))
+    picture = axes.imshow(frames[0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.axis("off")
+    title = axes.set_title("")
+
+    def draw(i):
+        picture.set_data(frames[i])
+        title.set_text(f"{unit} {epochs[i]}")
+
+    animation = matplotlib.animation.FuncAnimation(figure, draw, frames=len(frames), interval=400)
+    html = animation.to_jshtml(default_mode="once", embed_frames=True)
+    plt.close(figure)
+    # The player starts itself when the page is loaded; readers should start it.
+    return HTML(html.replace("anim.play_forward();", "anim.pause_animation();").replace("anim.play_forward()", ""))
+
+
+def training_curves(history, losses_at_rest=True):
+    """Draw both losses and both accuracies of the discriminator over training steps.
+
+    Args:
+        history: dict of lists "step", "generator_loss", "discriminator_loss", "real_accuracy" and
+            "fake_accuracy", such as `callbacks.Curves.history`.
+        losses_at_rest: whether to mark where a discriminator that always answers one half would put the
+            two non-saturating losses: ln 2 for the generator and 2 ln 2 for the discriminator.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(9, 3.2))
+    left, right = figure.subplots(1, 2)
+    for name, (colour, style), rest in (
+        ("discriminator_loss", LINES[0], 2 * np.log(2)),
+        ("generator_loss", LINES[1], np.log(2)),
+    ):
+        left.plot(history["step"], history[name], color=colour, linestyle=style, label=name.replace("_", " "))
+        if losses_at_rest:
+            left.axhline(rest, color=colour, linewidth=0.8, alpha=0.6)
+    for name, (colour, style) in (("real_accuracy", LINES[2]), ("fake_accuracy", LINES[3])):
+        label = f"on {name.split('_')[0]} images"
+        right.plot(history["step"], history[name], color=colour, linestyle=style, linewidth=1.8, label=label)
+    right.axhline(0.5, color=GREY, linewidth=0.8)
+    right.set_ylim(-0.02, 1.02)
+    for axes, title in ((left, "losses"), (right, "accuracy of the discriminator")):
+        axes.set(xlabel="training step", title=title)
+        axes.legend(frameon=False, fontsize=9)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def bilinear_latents(corners, x, y):
+    """Mix four latents: (0, 0) gives the first, (1, 0) the second, (0, 1) the third, (1, 1) the fourth.
+
+    The mixture is stretched back to the length that a normal latent of this dimension has, about the
+    square root of latent_dim: a plain average of normal latents is too short, and a generator has rarely
+    seen such inputs (White 2016).
+
+    Args:
+        corners: (4, latent_dim).
+        x: array (...) in [0, 1].
+        y: array (...) in [0, 1].
+
+    Returns:
+        float32 array (..., latent_dim).
+    """
+    corners = np.asarray(corners, "float32")
+    x, y = np.asarray(x, "float32")[..., None], np.asarray(y, "float32")[..., None]
+    weights = ((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y)
+    mixed = sum(weight * corner for weight, corner in zip(weights, corners, strict=True))
+    lengths = sum(weight * np.linalg.norm(corner) for weight, corner in zip(weights, corners, strict=True))
+    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths
+
+
+def latent_plane(generator, corners, size=8):
+    """Draw the images of a plane in latent space between four latents.
+
+    Args:
+        generator: callable from latents (n, latent_dim) to images in [-1, 1].
+        corners: (4, latent_dim): top left, top right, bottom left, bottom right.
+        size: images along each side.
+
+    Returns:
+        A figure.
+    """
+    return image_grid(_plane(generator, corners, size), columns=size)
+
+
+def latent_point(generator, corners, x, y, size=8):
+    """Draw the plane of `latent_plane` with one point marked, and the image at that point beside it.
+
+    Args:
+        generator: callable from latents (n, latent_dim) to images in [-1, 1].
+        corners: (4, latent_dim).
+        x: position from left (0) to right (1).
+        y: position from top (0) to bottom (1).
+        size: images along each side of the plane.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(8, 4))
+    left, right = figure.subplots(1, 2)
+    plane = _plane(generator, corners, size)
+    _draw_tiles(left, plane, size)
+    pitch_y, pitch_x = plane.shape[1] + 2, plane.shape[2] + 2
+    left.plot(
+        plane.shape[2] / 2 + x * (size - 1) * pitch_x,
+        plane.shape[1] / 2 + y * (size - 1) * pitch_y,
+        marker="o",
+        markersize=14,
+        markerfacecolor="none",
+        markeredgecolor=ORANGE,
+        markeredgewidth=2.5,
+    )
+    left.set_title("the plane between four latents", fontsize=10)
+    _draw_tiles(right, _generate(generator, bilinear_latents(corners, x, y)[None]), 1)
+    right.set_title(f"the image at x = {x:.2f}, y = {y:.2f}", fontsize=10)
+    figure.tight_layout()
+    return figure
+
+
+def _plane(generator, corners, size):
+    steps = np.linspace(0, 1, size)
+    y, x = np.meshgrid(steps, steps, indexing="ij")
+    return _generate(generator, bilinear_latents(corners, x.ravel(), y.ravel()))
+
+
+def _generate(generator, latents):
+    return data.unscale(generator(latents))

@@ -1,0 +1,204 @@
+"""The adversarial training loop as a Keras model."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from ganutils import data, losses
+
+PLAYERS = ("discriminator", "generator")
+
+
+class AdversarialModel(keras.Model):
+    """What models with several players share, whatever the number of their networks."""
+
+    def fit(self, x=None, *, steps_per_epoch=None, **kwargs):
+        """As `keras.Model.fit`; `x` is a dataset, or an array of uint8 or float images.
+
+        A finite dataset is read as one endless stream, cut into epochs of its own length. Keras would
+        otherwise make a varying number of iterators, each with another order of the data, so that a run
+        taken up again (see `data.pipeline` and `callbacks.Backup`) could not repeat the order.
+        """
+        if isinstance(x, tf.data.Dataset):
+            # A dataset shuffles itself, and Keras warns at each call unless it is told so.
+            kwargs.setdefault("shuffle", False)
+            length = int(x.cardinality())
+            if steps_per_epoch is None and length > 0:
+                x, steps_per_epoch = x.repeat(), length
+        return super().fit(x, steps_per_epoch=steps_per_epoch, **kwargs)
+
+
+class GAN(AdversarialModel):
+    """Two networks trained against each other, used as `gan.compile(...)` and `gan.fit(...)`.
+
+    One training step draws latents, generates images, and updates both networks from one shared forward
+    pass (Goodfellow et al. 2014, algorithm 1, with both updates taken at the same point). Calling the
+    model on latents gives images from the averaged generator where there is one.
+
+    Args:
+        generator: built keras.Model from latents (n, latent_dim) to images in [-1, 1].
+        discriminator: built keras.Model from such images to logits (n, 1).
+        discriminator_steps: discriminator updates per generator update, at least 1. The batch that `fit`
+            hands over is cut into that many equal parts, one for each update, so that the discriminator
+            never sees the same real images twice in a pass over the data.
+        average: decay in [0, 1) of an exponential moving average of all generator weights, batch-norm
+            statistics included (Yazıcı et al. 2019), or None for no average.
+        seed: seed of the latents.
+
+    Raises:
+        ValueError: a number out of range, or networks whose shapes do not fit together.
+    """
+
+    def __init__(self, generator, discriminator, *, discriminator_steps=1, average=None, seed=0):
+        super().__init__(name="gan")
+        if discriminator_steps < 1 or discriminator_steps != int(discriminator_steps):
+            raise ValueError(f"discriminator_steps={discriminator_steps!r}: give a whole number of at least 1")
+        if average is not None and not 0 <= average < 1:
+            raise ValueError(f"average={average!r}: give a decay from 0 to below 1, or None")
+        if generator.output_shape[1:] != discriminator.input_shape[1:]:
+            raise ValueError(
+                f"the generator makes images of shape {generator.output_shape[1:]}, "
+                f"the discriminator takes {discriminator.input_shape[1:]}"
+            )
+        self.generator = generator
+        self.discriminator = discriminator
+        self.discriminator_steps = int(discriminator_steps)
+        self.average = average
+        self.averaged_generator = None
+        if average is not None:
+            self.averaged_generator = keras.models.clone_model(generator)
+            self.averaged_generator.set_weights(generator.get_weights())
+            self.averaged_generator.trainable = False
+        self.latent_dim = generator.input_shape[-1]
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.generator_loss_mean = keras.metrics.Mean("generator_loss")
+        self.discriminator_loss_mean = keras.metrics.Mean("discriminator_loss")
+        self.real_accuracy = keras.metrics.Mean("real_accuracy")
+        self.fake_accuracy = keras.metrics.Mean("fake_accuracy")
+        self.built = True
+
+    def compile(self, generator_optimizer, discriminator_optimizer, loss="non_saturating", **kwargs):
+        """Choose the optimizers and the adversarial loss.
+
+        Args:
+            generator_optimizer: keras optimizer of the generator's weights.
+            discriminator_optimizer: another keras optimizer, for the discriminator's.
+            loss: name of a loss in `ganutils.losses`, or an `AdversarialLoss`.
+            **kwargs: passed to `keras.Model.compile`, such as `steps_per_execution`.
+
+        Raises:
+            ValueError: an unknown loss, or one optimizer given for both networks.
+        """
+        if generator_optimizer is discriminator_optimizer:
+            raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+        super().compile(optimizer=None, **kwargs)
+        self.adversarial_loss = losses.get(loss)
+        self.generator_optimizer = _prepare(generator_optimizer, self.generator)
+        self.discriminator_optimizer = _prepare(discriminator_optimizer, self.discriminator)
+
+    @property
+    def metrics(self):
+        """The four means that `fit` records; without Keras' own `loss`, which stays zero here."""
+        return [self.generator_loss_mean, self.discriminator_loss_mean, self.real_accuracy, self.fake_accuracy]
+
+    def call(self, latents, training=False):
+        """Return images (n, height, width, channels) in [-1, 1] for latents (n, latent_dim)."""
+        return (self.averaged_generator or self.generator)(latents, training=training)
+
+    def draw_latents(self, n):
+        """Return n latents (n, latent_dim), normally distributed; each call draws new ones."""
+        return keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
+
+    def train_step(self, real_images):
+        """Take `discriminator_steps` discriminator steps, the last together with the generator's.
+
+        Args:
+            real_images: batch of images, float in [-1, 1] or uint8 in [0, 255].
+
+        Returns:
+            Means since the start of the epoch: both losses, and the share of real and of generated
+            images that the discriminator judges rightly.
+        """
+        if real_images.dtype == tf.uint8:
+            real_images = data.scale(real_images)
+        *first_parts, last_part = self._parts(real_images)
+        for part in first_parts:
+            self.adversarial_step(part, players=("discriminator",))
+        self.adversarial_step(last_part)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def adversarial_step(self, real_images, players=PLAYERS):
+        """Update the given players from one forward pass; no weight or statistic of another one moves.
+
+        Args:
+            real_images: batch of float images in [-1, 1].
+            players: "discriminator", "generator" or both.
+        """
+        generator = self.generator if "generator" in players else _untouched(self.generator)
+        discriminator = self.discriminator if "discriminator" in players else _untouched(self.discriminator)
+        latents = self.draw_latents(ops.shape(real_images)[0])
+        with tf.GradientTape(persistent=True) as tape:
+            fake_images = generator(latents, training=True)
+            # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
+            real_logits = discriminator(real_images, training=True)
+            fake_logits = discriminator(fake_images, training=True)
+            discriminator_loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
+            generator_loss = self.adversarial_loss.generator(fake_logits)
+            scaled_discriminator_loss = self.discriminator_optimizer.scale_loss(discriminator_loss)
+            scaled_generator_loss = self.generator_optimizer.scale_loss(generator_loss)
+        if "discriminator" in players:
+            variables = self.discriminator.trainable_weights
+            gradients = tape.gradient(scaled_discriminator_loss, variables)
+            self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.discriminator_loss_mean.update_state(discriminator_loss)
+            self.real_accuracy.update_state(ops.cast(real_logits > 0, "float32"))
+            self.fake_accuracy.update_state(ops.cast(fake_logits < 0, "float32"))
+        if "generator" in players:
+            variables = self.generator.trainable_weights
+            gradients = tape.gradient(scaled_generator_loss, variables)
+            self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.generator_loss_mean.update_state(generator_loss)
+            self._update_average()
+
+    def _parts(self, real_images):
+        batch_size = real_images.shape[0]
+        if batch_size is not None and batch_size % self.discriminator_steps:
+            raise ValueError(
+                f"a batch of {batch_size} images cannot be cut into {self.discriminator_steps} equal parts; choose "
+                "a batch size that discriminator_steps divides"
+            )
+        return tf.split(real_images, self.discriminator_steps)
+
+    def _update_average(self):
+        if self.averaged_generator is None:
+            return
+        for mean, weight in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
+            mean.assign(self.average * mean + (1.0 - self.average) * weight)
+
+
+def _prepare(optimizer, network):
+    """Build an optimizer's variables, and let it scale the loss where float16 would lose small gradients."""
+    computes_in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
+    if computes_in_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def _untouched(network):
+    """Return a function that runs a network in training mode but leaves all its state as it was.
+
+    A layer in training mode changes more than its gradients do: batch norms update their statistics and
+    dropout its random state. Calling the network as a function of its state keeps the new state out.
+    """
+
+    def run(inputs, training):
+        outputs, _ = network.stateless_call(
+            [variable.value for variable in network.trainable_variables],
+            [variable.value for variable in network.non_trainable_variables],
+            inputs,
+            training=training,
+        )
+        return outputs
+
+    return run
