@@ -168,18 +168,18 @@ class Samples(keras.callbacks.Callback):
 
     Args:
         inputs: what the model is called with, such as latents (n, latent_dim).
-        epochs: after which epochs to take them, counted from 1; None takes them after each. The state
-            before training is always taken, as epoch 0.
+        epochs: times at which to take them, counted in epochs from the start, such as [0.1, 0.5, 1, 2];
+            None takes them after each epoch. The state before training is always taken, as epoch 0.
 
     Attributes:
-        epochs: list of the epochs at which images were taken.
-        images: list of uint8 arrays (n, height, width, channels), one for each of these epochs.
+        epochs: list of the times at which images were taken.
+        images: list of uint8 arrays (n, height, width, channels), one for each of these times.
     """
 
     def __init__(self, inputs, epochs=None):
         super().__init__()
         self.inputs = inputs
-        self.chosen_epochs = None if epochs is None else set(epochs)
+        self.chosen_epochs = None if epochs is None else sorted(epochs)
         self.epochs = []
         self.images = []
 
@@ -187,9 +187,23 @@ class Samples(keras.callbacks.Callback):
         if not self.epochs:
             self._take(0)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.chosen_epochs and self.params["steps"]:
+            self._take_if_due(self._epoch + (batch + 1) / self.params["steps"])
+
     def on_epoch_end(self, epoch, logs=None):
-        if self.chosen_epochs is None or epoch + 1 in self.chosen_epochs:
+        if self.chosen_epochs is None:
             self._take(epoch + 1)
+        else:
+            self._take_if_due(epoch + 1)
+
+    def _take_if_due(self, now):
+        due = [time for time in self.chosen_epochs if self.epochs[-1] < time <= now]
+        if due:
+            self._take(due[-1])
 
     def _take(self, epoch):
         self.epochs.append(epoch)
@@ -286,16 +300,20 @@ class Backup(keras.callbacks.Callback):
         self.path.unlink(missing_ok=True)
 
     def _variables(self):
+        """All state of the model but its metrics, which each epoch starts anew."""
+        if self.model.optimizer is not None and not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         found = list(self.model.variables)
-        optimizers = [v for v in vars(self.model).values() if isinstance(v, keras.optimizers.Optimizer)]
-        for optimizer in optimizers:
-            found += optimizer.variables
-        return list({id(variable): variable for variable in found}.values())
+        for value in vars(self.model).values():
+            if isinstance(value, keras.optimizers.Optimizer):
+                found += value.variables
+        metrics = {id(variable) for metric in self.model.metrics for variable in metric.variables}
+        return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
 
     def _write(self, epoch, history):
         arrays = {"epoch": epoch, "history": json.dumps(history), "settings": self._settings_text()}
         for i, variable in enumerate(self._variables()):
-            arrays[f"variable_{i}"] = keras.ops.convert_to_numpy(variable)
+            arrays[f"variable_{i}"] = keras.ops.convert_to_numpy(variable.value)
         for i, callback in enumerate(self.keep):
             for name, value in callback.get_state().items():
                 arrays[f"callback_{i}_{name}"] = value
@@ -319,7 +337,8 @@ class Backup(keras.callbacks.Callback):
         advice = f"Delete {self.path} to train from the start."
         if str(arrays["settings"]) != self._settings_text():
             raise ValueError(
-                f"the backup was made with the settings {arrays['settings']}, this run has {self._settings_text()}. {advice}"
+                f"the backup was made with the settings {arrays['settings']}, "
+                f"this run has {self._settings_text()}. {advice}"
             )
         variables = self._variables()
         saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]

@@ -16,9 +16,10 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from ganutils import data, models, profiles, training
+from ganutils import models, profiles, training
 
-RECORD = Path(__file__).resolve().parents[1] / "data" / "reference_runs" / "costs.json"
+_ROOT = Path(__file__).resolve().parents[1]
+RECORD = _ROOT / "data" / "reference_runs" / "costs.json"
 MIME_TYPE = "application/vnd.ganutils.lesson+json"
 
 
@@ -46,6 +47,10 @@ def peak_memory_mb():
     """Return the most memory that this process has held so far, in megabytes (10⁶ bytes)."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 1e6
+    if sys.platform == "linux":
+        # Not getrusage: there, a process inherits the peak of the one that started it.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
@@ -120,12 +125,15 @@ class Lesson:
 
     Attributes:
         profile: the lesson's `profiles.Profile`.
+        folder: where the lesson keeps its backup, weights and picture; not in git.
     """
 
     def __init__(self, name, profile):
         self._start = time.perf_counter()
         self.name = name
         self.profile = profiles.load(profile, name)
+        self.folder = _ROOT / "build" / "lessons" / f"{name}-{self.profile.name}"
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.steps_per_second = measure_steps_per_second(0.2 if self.profile.name == "smoke" else 2.0)
         expected = estimate(name, self.profile, self.steps_per_second)
         text = f"Profile {self.profile.name}: {self.profile.images:,} images, {self.profile.epochs} epochs."
@@ -134,6 +142,10 @@ class Lesson:
         else:
             text += " No run of this profile has been recorded yet, so there is no estimate."
         print(text)
+
+    def save_picture(self, figure):
+        """Keep a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""
+        figure.savefig(self.folder / "picture.png", dpi=80, bbox_inches="tight", pad_inches=0.02)
 
     def close(self, **metrics):
         """Print what the lesson took, and leave it with its metrics in the notebook for the run's summary.

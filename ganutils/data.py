@@ -155,7 +155,7 @@ def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
         labels: array (n,), or None.
         batch_size: images in a batch, at most the number of images.
         n: how many images to keep, from the first on; None keeps all.
-        seed: the same seed gives the same order.
+        seed: the same seed gives the same order, under the same `keras.utils.set_random_seed`.
         first_epoch: number of passes to skip, so that training that is taken up again sees the same
             order as training that was never interrupted.
 

@@ -71,9 +71,7 @@ def non_saturating_generator(fake_logits):
 
 
 LOSSES = {
-    "non_saturating": AdversarialLoss(
-        "non_saturating", discriminator_cross_entropy, non_saturating_generator
-    ),
+    "non_saturating": AdversarialLoss("non_saturating", discriminator_cross_entropy, non_saturating_generator),
     "minimax": AdversarialLoss("minimax", discriminator_cross_entropy, minimax_generator),
 }
 

@@ -8,6 +8,7 @@ since losses and images are.
 import math
 
 import keras
+import numpy as np
 from keras import layers
 
 IMAGE_SHAPE = (28, 28, 1)
@@ -82,9 +83,7 @@ def dcgan_generator(latent_dim=100, filters=(256, 128, 64), kernel_size=5, strid
         x = layers.Conv2DTranspose(channels, kernel_size, stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(0.2)(x)
-    images = layers.Conv2DTranspose(
-        1, kernel_size, strides[-1], padding="same", activation="tanh", dtype="float32"
-    )(x)
+    images = layers.Conv2DTranspose(1, kernel_size, strides[-1], padding="same", activation="tanh", dtype="float32")(x)
     return keras.Model(latents, images, name="dcgan_generator")
 
 
@@ -121,3 +120,28 @@ def fast_dcgan_generator(latent_dim=64):
 def fast_dcgan_discriminator():
     """Discriminator of `dcgan_discriminator`'s kind with a small part of its multiplications."""
     return dcgan_discriminator(filters=(32, 64), kernel_size=4, dropout=0.0)
+
+
+def mix_latents(latents, weights):
+    """Mix latent vectors and stretch the mixture to the length that its parts have.
+
+    The mean of independent normal vectors is shorter than each of them, and a generator has hardly ever
+    been trained on short latents: in many dimensions nearly all normal vectors have about the length
+    sqrt(latent_dim). White 2016 proposes to keep that length on the way from one latent to another.
+
+    Args:
+        latents: (k, latent_dim), the parts.
+        weights: (..., k), at least 0, summing to 1 over the last axis.
+
+    Returns:
+        float32 array (..., latent_dim).
+
+    Raises:
+        ValueError: another number of weights than of latents.
+    """
+    latents, weights = np.asarray(latents, "float32"), np.asarray(weights, "float32")
+    if latents.ndim != 2 or weights.shape[-1] != len(latents):
+        raise ValueError(f"latents {latents.shape} and weights {weights.shape}: give (k, latent_dim) and (..., k)")
+    mixed = weights @ latents
+    lengths = weights @ np.linalg.norm(latents, axis=-1)
+    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths[..., np.newaxis]

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganutils import data
+from ganutils import data, models
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PURPLE, ":"))
@@ -51,9 +51,7 @@ def _tile(images, columns, gap=2):
     images = _pixels(images)
     n, height, width = images.shape[:3]
     rows = -(-n // columns)
-    canvas = np.full(
-        (rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), 255, "uint8"
-    )
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), 255, "uint8")
     for i, image in enumerate(images):
         top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
         canvas[top : top + height, left : left + width] = image
@@ -131,7 +129,7 @@ def sample_strip(images, epochs, n=6, unit="epoch", most=10):
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
     tiles = [images[time][row] for row in range(n) for time in chosen]
-    labels = [f"{unit} {epochs[chosen[0]]}", *(str(epochs[time]) for time in chosen[1:])]
+    labels = [f"{unit} {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
     return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
 
 
@@ -158,13 +156,12 @@ def sample_animation(images, epochs, n=36, unit="epoch"):
 
     def draw(i):
         picture.set_data(frames[i])
-        title.set_text(f"{unit} {epochs[i]}")
+        title.set_text(f"{unit} {epochs[i]:g}")
 
     animation = matplotlib.animation.FuncAnimation(figure, draw, frames=len(frames), interval=400)
     html = animation.to_jshtml(default_mode="once", embed_frames=True)
     plt.close(figure)
-    # The player starts itself when the page is loaded; readers should start it.
-    return HTML(html.replace("anim.play_forward();", "anim.pause_animation();").replace("anim.play_forward()", ""))
+    return HTML(html)
 
 
 def training_curves(history, losses_at_rest=True):
@@ -195,34 +192,136 @@ def training_curves(history, losses_at_rest=True):
     right.set_ylim(-0.02, 1.02)
     for axes, title in ((left, "losses"), (right, "accuracy of the discriminator")):
         axes.set(xlabel="training step", title=title)
-        axes.legend(frameon=False, fontsize=9)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        _finish(axes)
     figure.tight_layout()
     return figure
 
 
-def bilinear_latents(corners, x, y):
-    """Mix four latents: (0, 0) gives the first, (1, 0) the second, (0, 1) the third, (1, 1) the fourth.
+def _finish(axes):
+    axes.legend(frameon=False, fontsize=9)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
 
-    The mixture is stretched back to the length that a normal latent of this dimension has, about the
-    square root of latent_dim: a plain average of normal latents is too short, and a generator has rarely
-    seen such inputs (White 2016).
+
+def gradient_curves(logits, gradients):
+    """Draw the size of generator losses' gradients against the discriminator's logit.
 
     Args:
-        corners: (4, latent_dim).
-        x: array (...) in [0, 1].
-        y: array (...) in [0, 1].
+        logits: (n,), logits of a generated image.
+        gradients: dict from the loss's name to its derivative (n,) at these logits.
 
     Returns:
-        float32 array (..., latent_dim).
+        A figure.
     """
-    corners = np.asarray(corners, "float32")
-    x, y = np.asarray(x, "float32")[..., None], np.asarray(y, "float32")[..., None]
-    weights = ((1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y)
-    mixed = sum(weight * corner for weight, corner in zip(weights, corners, strict=True))
-    lengths = sum(weight * np.linalg.norm(corner) for weight, corner in zip(weights, corners, strict=True))
-    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths
+    figure = Figure(figsize=(6.5, 3))
+    axes = figure.subplots()
+    for (name, values), (colour, style) in zip(gradients.items(), LINES, strict=False):
+        axes.plot(logits, np.abs(values), color=colour, linestyle=style, linewidth=2, label=name.replace("_", "-"))
+    axes.set(xlabel="logit: generated for sure  ←  0  →  real for sure", ylabel="size of the gradient")
+    _finish(axes)
+    return figure
+
+
+def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
+    """Draw one-dimensional data, a generator's density and the best discriminator between them.
+
+    The data are normal with mean 1 and standard deviation 0.7. The best discriminator is
+    p_data / (p_data + p_g), proposition 1 of Goodfellow et al. 2014.
+
+    Args:
+        generator_mean: mean of the generator's normal density.
+        generator_deviation: its standard deviation, above 0.
+
+    Returns:
+        A figure, with the Jensen-Shannon divergence of the two in its title.
+    """
+    x = np.linspace(-12, 12, 4801)
+
+    def log_density(mean, deviation):
+        return -(((x - mean) / deviation) ** 2) / 2 - np.log(deviation * np.sqrt(2 * np.pi))
+
+    log_data, log_generated = log_density(1.0, 0.7), log_density(generator_mean, generator_deviation)
+    log_mixture = np.logaddexp(log_data, log_generated) - np.log(2)
+    divergences = [np.sum(np.exp(p) * (p - log_mixture)) * (x[1] - x[0]) for p in (log_data, log_generated)]
+    figure = Figure(figsize=(7, 3.2))
+    axes = figure.subplots()
+    for density, (colour, style), label in (
+        (np.exp(log_data), LINES[0], "density of the data"),
+        (np.exp(log_generated), LINES[1], "density of the generator"),
+    ):
+        axes.fill_between(x, density, color=colour, alpha=0.25)
+        axes.plot(x, density, color=colour, linestyle=style, label=label)
+    axes.plot(x, np.exp(log_data - log_mixture) / 2, color="black", linewidth=2, label="best discriminator")
+    axes.axhline(0.5, color=GREY, linewidth=0.8)
+    axes.set(xlabel="x", xlim=(-5, 5), ylim=(0, 1.05))
+    axes.set_title(
+        f"Jensen-Shannon divergence {max(0.0, np.mean(divergences)):.3f} (at most {np.log(2):.3f})", fontsize=10
+    )
+    _finish(axes)
+    return figure
+
+
+def class_shares(shares, even_share=0.1):
+    """Draw the share of each class among samples as bars, with a line at an even share.
+
+    Args:
+        shares: (classes,), summing to 1.
+        even_share: where the line goes.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(6, 2.6))
+    axes = figure.subplots()
+    bars = axes.bar(range(len(shares)), shares, color=BLUE)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
+    axes.axhline(even_share, color=ORANGE, linestyle="--")
+    axes.set(xlabel="digit", ylabel="share of the samples", xticks=range(len(shares)))
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def count_maps(counts):
+    """Draw small arrays of whole numbers as maps with the numbers written in.
+
+    Args:
+        counts: dict from a title to an array (height, width).
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(3.6 * len(counts), 3.6))
+    for axes, (title, values) in zip(figure.subplots(1, len(counts)), counts.items(), strict=True):
+        axes.imshow(values, cmap="cividis", vmin=0)
+        for (row, column), value in np.ndenumerate(values):
+            colour = "black" if value > values.max() / 2 else "white"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
+        axes.set(title=title, xticks=[], yticks=[])
+    figure.tight_layout()
+    return figure
+
+
+def latent_interpolation(generator, starts, ends, steps=10):
+    """Draw the way from one latent to another, a row for each pair.
+
+    Args:
+        generator: callable from latents (n, latent_dim) to images in [-1, 1].
+        starts: latents (rows, latent_dim) of the first column.
+        ends: latents (rows, latent_dim) of the last column.
+        steps: number of columns, the two ends included.
+
+    Returns:
+        A figure.
+    """
+    weights = np.linspace(0, 1, steps)
+    weights = np.stack([1 - weights, weights], axis=-1)
+    path = np.concatenate([models.mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
+    return image_grid(_generate(generator, path), columns=steps, tile_inches=0.7)
+
+
+def _plane_latents(corners, x, y):
+    """Mix four latents (top left, top right, bottom left, bottom right) at x, y in [0, 1]."""
+    return models.mix_latents(corners, np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=-1))
 
 
 def latent_plane(generator, corners, size=8):
@@ -267,7 +366,7 @@ def latent_point(generator, corners, x, y, size=8):
         markeredgewidth=2.5,
     )
     left.set_title("the plane between four latents", fontsize=10)
-    _draw_tiles(right, _generate(generator, bilinear_latents(corners, x, y)[None]), 1)
+    _draw_tiles(right, _generate(generator, _plane_latents(corners, x, y)[None]), 1)
     right.set_title(f"the image at x = {x:.2f}, y = {y:.2f}", fontsize=10)
     figure.tight_layout()
     return figure
@@ -276,7 +375,7 @@ def latent_point(generator, corners, x, y, size=8):
 def _plane(generator, corners, size):
     steps = np.linspace(0, 1, size)
     y, x = np.meshgrid(steps, steps, indexing="ij")
-    return _generate(generator, bilinear_latents(corners, x.ravel(), y.ravel()))
+    return _generate(generator, _plane_latents(corners, x.ravel(), y.ravel()))
 
 
 def _generate(generator, latents):

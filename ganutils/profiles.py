@@ -68,12 +68,12 @@ LESSONS = {
     },
     "01_vanilla_gan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 8, "batch_size": 128},
-        "gpu": {**_GPU, "epochs": 60, "batch_size": 128},
+        "laptop": {"images": 60_000, "epochs": 6, "batch_size": 64},
+        "gpu": {**_GPU, "epochs": 60, "batch_size": 64},
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64},
+        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64, "demo_seconds": 15.0},
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600},
     },
 }

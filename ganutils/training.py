@@ -109,16 +109,18 @@ class GAN(AdversarialModel):
         """Return n latents (n, latent_dim), normally distributed; each call draws new ones."""
         return keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
 
-    def train_step(self, real_images):
+    def train_step(self, batch):
         """Take `discriminator_steps` discriminator steps, the last together with the generator's.
 
         Args:
-            real_images: batch of images, float in [-1, 1] or uint8 in [0, 255].
+            batch: images, float in [-1, 1] or uint8 in [0, 255], or a tuple that begins with them; labels
+                are not looked at.
 
         Returns:
             Means since the start of the epoch: both losses, and the share of real and of generated
             images that the discriminator judges rightly.
         """
+        real_images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         if real_images.dtype == tf.uint8:
             real_images = data.scale(real_images)
         *first_parts, last_part = self._parts(real_images)

@@ -21,21 +21,51 @@ def latent_explorer(generator, latent_dim, seed=0):
     Returns:
         An ipywidgets box; display it as the last line of a cell.
     """
-    style = {"description_width": "5em"}
-    x = ipywidgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="x", style=style)
-    y = ipywidgets.FloatSlider(value=0.5, min=0.0, max=1.0, step=0.05, description="y", style=style)
-    seed = ipywidgets.IntSlider(value=seed, min=0, max=99, description="latents", style=style)
+
+    def picture(x, y, latents):
+        corners = np.random.default_rng(latents).standard_normal((4, latent_dim))
+        return plotting.latent_point(generator, corners, x, y)
+
+    return _explorer(
+        picture,
+        x=_slider(0.5, 0.0, 1.0, 0.05),
+        y=_slider(0.5, 0.0, 1.0, 0.05),
+        latents=ipywidgets.IntSlider(value=seed, min=0, max=99),
+    )
+
+
+def optimal_discriminator_explorer():
+    """Move a one-dimensional generator with two sliders, and watch the best discriminator against it.
+
+    `plotting.optimal_discriminator` draws the same picture without a kernel.
+
+    Returns:
+        An ipywidgets box; display it as the last line of a cell.
+    """
+    return _explorer(
+        plotting.optimal_discriminator,
+        generator_mean=_slider(-1.0, -3.0, 3.0, 0.1),
+        generator_deviation=_slider(1.0, 0.3, 2.0, 0.1),
+    )
+
+
+def _slider(value, least, most, step):
+    return ipywidgets.FloatSlider(value=value, min=least, max=most, step=step)
+
+
+def _explorer(draw, **sliders):
+    """Return a box of sliders over the picture that `draw`, a function of their values, returns as a figure."""
     picture = ipywidgets.Image(format="png")
 
-    def draw(change=None):
-        corners = np.random.default_rng(seed.value).standard_normal((4, latent_dim))
+    def update(change=None):
+        figure = draw(**{name: slider.value for name, slider in sliders.items()})
         file = io.BytesIO()
-        plotting.latent_point(generator, corners, x.value, y.value).savefig(
-            file, format="png", dpi=plotting.DOTS_PER_INCH
-        )
+        figure.savefig(file, format="png", dpi=plotting.DOTS_PER_INCH, bbox_inches="tight")
         picture.value = file.getvalue()
 
-    for slider in (x, y, seed):
-        slider.observe(draw, names="value")
-    draw()
-    return ipywidgets.VBox([x, y, seed, picture])
+    for name, slider in sliders.items():
+        slider.description = name.replace("_", " ")
+        slider.style.description_width = "11em"
+        slider.observe(update, names="value")
+    update()
+    return ipywidgets.VBox([*sliders.values(), picture])

@@ -1,0 +1,31 @@
+# Thin on purpose: each target is one or two lines that also work by hand (see README.md, Windows).
+# PYTHON is the first of these that is 3.11, 3.12 or 3.13; choose another with `make run PYTHON=...`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+PROFILE ?= laptop
+ONLY ?=
+VENV = .venv/bin
+
+.PHONY: run test lab record clean
+
+run: .venv/ready
+	$(VENV)/python tools/run_notebooks.py --profile "$(PROFILE)" --only "$(ONLY)"
+
+test: .venv/ready
+	$(VENV)/python tools/run_tests.py
+
+lab: .venv/ready
+	$(VENV)/jupyter lab --notebook-dir . --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+# Run all lessons and keep their costs and pictures in the repository.
+record: .venv/ready
+	$(VENV)/python tools/run_notebooks.py --profile laptop --record
+
+clean:
+	rm -rf build .venv
+
+.venv/ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet -c constraints.txt -e ".[cpu,notebooks,test]"
+	touch .venv/ready

@@ -1,0 +1,68 @@
+import os
+
+os.environ["GANUTILS_PROGRESS"] = "silent"
+
+import keras
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from ganutils import training
+
+mpl.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(7)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def digits(rng):
+    """Random uint8 images of a small size, so that networks on them are quick."""
+    return rng.integers(0, 256, (64, 8, 8, 1), "uint8")
+
+
+def tiny_networks(dropout=0.2):
+    """A generator and a discriminator with every kind of layer that carries state: batch norm and dropout."""
+    layers = keras.layers
+    generator = keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(16, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.LeakyReLU(0.2),
+            layers.Dense(64, activation="tanh", dtype="float32"),
+            layers.Reshape((8, 8, 1), dtype="float32"),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 4, 2, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.LeakyReLU(0.2),
+            layers.Dropout(dropout),
+            layers.Flatten(),
+            layers.Dense(1, dtype="float32"),
+        ]
+    )
+    return generator, discriminator
+
+
+@pytest.fixture
+def make_gan():
+    """Function that makes a compiled GAN of tiny networks, always with the same weights for the same seed."""
+
+    def make(loss="non_saturating", seed=7, rate=1e-3, compile_options=None, **options):
+        keras.utils.set_random_seed(seed)
+        gan = training.GAN(*tiny_networks(), seed=seed, **options)
+        gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), loss=loss, **(compile_options or {}))
+        return gan
+
+    return make

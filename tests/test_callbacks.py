@@ -1,0 +1,224 @@
+import errno
+import os
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from ganutils import callbacks, data
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Stops the process's training in the middle of an epoch, as an interrupted kernel does."""
+
+    def __init__(self, epoch, batch=1):
+        super().__init__()
+        self.at = (epoch, batch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise KeyboardInterrupt
+
+
+LATENTS = np.random.default_rng(0).standard_normal((4, 5)).astype("float32")
+
+
+def train(gan, digits, path, epochs=4, extra=(), settings=None):
+    curves, samples = callbacks.Curves(every=3), callbacks.Samples(LATENTS)
+    backup = callbacks.Backup(path, keep=[curves, samples], settings=settings)
+    history = gan.fit(
+        data.pipeline(digits, batch_size=8, first_epoch=backup.epoch),
+        epochs=epochs,
+        initial_epoch=backup.epoch,
+        verbose=0,
+        callbacks=[curves, samples, backup, *extra],
+    )
+    return history.history, curves, samples
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(make_gan, digits, tmp_path):
+    whole = make_gan(average=0.9)
+    history, curves, samples = train(whole, digits, tmp_path / "whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_gan(average=0.9), digits, tmp_path / "part", extra=[Interrupt(epoch=2)])
+    assert callbacks.Backup(tmp_path / "part").epoch == 2, "at most the epoch under way may be lost"
+    resumed = make_gan(average=0.9)
+    resumed.set_weights([weight + 1 for weight in resumed.get_weights()])  # all must come from the backup
+    resumed_history, resumed_curves, resumed_samples = train(resumed, digits, tmp_path / "part")
+
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed_history == history
+    assert resumed_curves.history["step"] == curves.history["step"]
+    assert resumed_curves.history["generator_loss"] == curves.history["generator_loss"]
+    assert resumed_samples.epochs == samples.epochs == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(resumed_samples.images, samples.images)
+
+
+def test_a_finished_run_leaves_no_backup(make_gan, digits, tmp_path):
+    train(make_gan(), digits, tmp_path / "run", epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def interrupted(make_gan, digits, path, settings=None):
+    with pytest.raises(KeyboardInterrupt):
+        train(make_gan(), digits, path, extra=[Interrupt(epoch=1)], settings=settings)
+
+
+def test_a_full_disk_keeps_the_last_backup(make_gan, digits, tmp_path, monkeypatch):
+    interrupted(make_gan, digits, tmp_path / "run")
+    savez = np.savez
+
+    def full_disk(file, **arrays):
+        savez(file, epoch=arrays["epoch"])  # some bytes are written before it fails
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        train(make_gan(), digits, tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"], "nothing half-written may be left"
+    assert callbacks.Backup(tmp_path / "run").epoch == 1
+
+
+def test_a_backup_of_other_settings_is_refused(make_gan, digits, tmp_path):
+    interrupted(make_gan, digits, tmp_path / "run", settings={"batch_size": 8})
+    with pytest.raises(ValueError, match=r"settings.*run\.npz to train from the start"):
+        train(make_gan(), digits, tmp_path / "run", settings={"batch_size": 16})
+
+
+def test_a_backup_of_another_model_is_refused(make_gan, digits, tmp_path):
+    interrupted(make_gan, digits, tmp_path / "run")
+    with pytest.raises(ValueError, match="another shape"):
+        train(make_gan(average=0.5), digits, tmp_path / "run")
+
+
+class Autoencoder(keras.Model):
+    """Neither a generator nor a discriminator: what the callbacks must also serve."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 3, padding="same")])
+
+    def call(self, images):
+        return self.network(images)
+
+
+def test_callbacks_serve_a_model_without_players(digits, tmp_path):
+    images = data.scale(digits).numpy()
+
+    def run(extra=()):
+        keras.utils.set_random_seed(3)
+        model = Autoencoder()
+        model(images[:1])
+        model.compile("adam", "mse")
+        curves, samples = callbacks.Curves(every=2), callbacks.Samples(images[:2])
+        backup = callbacks.Backup(tmp_path / "model", keep=[curves, samples])
+        model.fit(
+            images,
+            images,
+            batch_size=16,
+            shuffle=False,
+            epochs=3,
+            initial_epoch=backup.epoch,
+            verbose=0,
+            callbacks=[callbacks.Progress("silent"), curves, samples, backup, *extra],
+        )
+        return model, curves, samples
+
+    whole, curves, samples = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(extra=[Interrupt(epoch=1)])
+    resumed, resumed_curves, resumed_samples = run()
+    np.testing.assert_array_equal(whole.get_weights()[0], resumed.get_weights()[0])
+    assert resumed_curves.history["loss"] == curves.history["loss"]
+    assert len(resumed_samples.images) == len(samples.images) == 4
+
+
+def test_curves_are_means_over_windows():
+    curves = callbacks.Curves(every=2)
+    values = [[1.0, 3.0, 5.0, 11.0, 2.0], [4.0, 4.0, 0.0, 2.0, 7.0]]
+    curves.on_train_begin()
+    for epoch, losses in enumerate(values):
+        curves.on_epoch_begin(epoch)
+        for batch in range(5):
+            curves.on_train_batch_end(batch, {"loss": np.mean(losses[: batch + 1])})
+        curves.on_epoch_end(epoch, {"loss": np.mean(losses)})
+    assert curves.history["step"] == [2, 4, 5, 7, 9, 10]
+    assert curves.history["loss"] == pytest.approx([2, 8, 2, 4, 1, 7])
+    assert np.all(np.diff(curves.history["seconds"]) >= 0)
+
+
+def test_curves_refuse_an_empty_window():
+    with pytest.raises(ValueError, match="every=0"):
+        callbacks.Curves(every=0)
+
+
+def test_samples_come_from_the_same_latents_at_the_chosen_times(make_gan, digits):
+    gan = make_gan()
+    samples = callbacks.Samples(LATENTS, epochs=[0.25, 2])
+    before = data.unscale(gan(LATENTS))
+    gan.fit(data.pipeline(digits, batch_size=8), epochs=3, verbose=0, callbacks=[samples])
+    assert samples.epochs == [0, 0.25, 2]
+    assert all(images.dtype == np.uint8 and images.shape == (4, 8, 8, 1) for images in samples.images)
+    np.testing.assert_array_equal(samples.images[0], before)
+    assert not np.array_equal(samples.images[1], samples.images[2])
+
+
+def test_time_limit_stops_within_an_epoch(make_gan, digits):
+    gan = make_gan()
+    clock = callbacks.TimeLimit(0.05)
+
+    class Slow(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(0.02)
+
+    gan.fit(data.pipeline(digits, batch_size=8).repeat(), steps_per_epoch=10_000, verbose=0, callbacks=[Slow(), clock])
+    assert 2 <= clock.steps <= 10
+    assert clock.steps == int(gan.generator_optimizer.iterations)
+    with pytest.raises(ValueError, match="seconds=0"):
+        callbacks.TimeLimit(0)
+
+
+def test_progress_in_a_plain_log_is_one_line_an_epoch(make_gan, digits, capsys):
+    make_gan().fit(data.pipeline(digits, batch_size=16), epochs=3, verbose=0, callbacks=[callbacks.Progress("lines")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("epoch 1 of 3, step 4 of 4")
+    assert "generator loss" in lines[2]
+    assert "\r" not in "".join(lines)
+
+
+def test_progress_is_silent_where_the_environment_says_so(make_gan, digits, capsys, monkeypatch):
+    assert os.environ["GANUTILS_PROGRESS"] == "silent"
+    make_gan().fit(data.pipeline(digits, batch_size=16), verbose=0, callbacks=[callbacks.Progress()])
+    assert capsys.readouterr().out == ""
+    monkeypatch.delenv("GANUTILS_PROGRESS")
+    assert callbacks.Progress().mode == "lines", "outside a notebook"
+
+
+def test_live_progress_updates_one_display(make_gan, digits, monkeypatch):
+    shown, updates = [], []
+
+    class Handle:
+        def update(self, content, raw):
+            updates.append(content["text/plain"])
+
+    def display(content, raw, display_id):
+        shown.append(content["text/plain"])
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr(callbacks.Progress, "SECONDS_BETWEEN_UPDATES", 0)
+    make_gan().fit(data.pipeline(digits, batch_size=16), epochs=2, verbose=0, callbacks=[callbacks.Progress("live")])
+    assert len(shown) == 1, "later states must replace the first one, so that a stored notebook keeps one line"
+    assert updates[-1].startswith("epoch 2 of 2, step 4 of 4 · done in")
+
+
+def test_unknown_progress_mode_is_refused():
+    with pytest.raises(ValueError, match="'loud'; choose one of live, lines, silent"):
+        callbacks.Progress("loud")

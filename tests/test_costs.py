@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from ganutils import costs, profiles
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    monkeypatch.delenv("GANUTILS_PROFILE", raising=False)
+    path = tmp_path / "costs.json"
+    row = {"seconds": 100.0, "peak_mb": 900.0, "steps_per_second": 40.0}
+    path.write_text(json.dumps({"lessons": {"02_dcgan laptop": row}}))
+    monkeypatch.setattr(costs, "RECORD", path)
+    return path
+
+
+def test_a_machine_of_half_the_speed_takes_twice_as_long(recorded):
+    profile = profiles.load("laptop", "02_dcgan")
+    assert costs.estimate("02_dcgan", profile, 40.0) == (100.0, 900.0)
+    assert costs.estimate("02_dcgan", profile, 20.0) == (200.0, 900.0)
+
+
+def test_an_unrecorded_profile_is_scaled_by_its_images(recorded):
+    laptop, gpu = profiles.load("laptop", "02_dcgan"), profiles.load("gpu", "02_dcgan")
+    seconds, _ = costs.estimate("02_dcgan", gpu, 40.0)
+    assert seconds == pytest.approx(100 * gpu.images * gpu.epochs / (laptop.images * laptop.epochs))
+
+
+def test_without_a_record_there_is_no_estimate(recorded):
+    assert costs.estimate("01_vanilla_gan", profiles.load("laptop", "01_vanilla_gan"), 40.0) is None
+    recorded.unlink()
+    assert costs.estimate("02_dcgan", profiles.load("laptop", "02_dcgan"), 40.0) is None
+
+
+def test_peak_memory_counts_what_was_freed():
+    before = costs.peak_memory_mb()
+    block = bytearray(300_000_000)
+    for i in range(0, len(block), 4096):
+        block[i] = 1
+    del block
+    assert costs.peak_memory_mb() > max(before, 300)
+
+
+def test_the_measurement_counts_steps(monkeypatch):
+    assert costs.measure_steps_per_second(seconds=0.01, batch_size=2) > 0
+    with pytest.raises(ValueError, match="seconds=0"):
+        costs.measure_steps_per_second(seconds=0)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (150, "2 min"), (300, "5 min"), (9000, "2.5 h")])
+def test_durations_in_words(seconds, words):
+    assert costs.in_words(seconds) == words
+
+
+def test_a_lesson_leaves_its_result_for_the_summary(recorded, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(costs, "_ROOT", tmp_path)
+    monkeypatch.setattr(costs, "measure_steps_per_second", lambda seconds: 20.0)
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content))
+    lesson = costs.Lesson("02_dcgan", "laptop")
+    assert "about 3 min and 0.9 GB" in capsys.readouterr().out
+    assert lesson.folder == tmp_path / "build" / "lessons" / "02_dcgan-laptop"
+    lesson.close(generator_loss=0.5)
+    result = shown[0][costs.MIME_TYPE]
+    assert result["metrics"] == {"generator_loss": 0.5}
+    assert result["steps_per_second"] == 20.0
+    assert result["peak_mb"] > 0
+    assert "generator loss: 0.5" in shown[0]["text/plain"]

@@ -1,0 +1,300 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ganutils import data, losses, training
+from tests.conftest import tiny_networks
+
+
+def snapshot(network):
+    """All state of a network: weights, batch-norm statistics and random state."""
+    return [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.variables]
+
+
+def changed(before, network):
+    return [not np.array_equal(old, new) for old, new in zip(before, snapshot(network), strict=True)]
+
+
+@pytest.fixture
+def real(digits):
+    return data.scale(digits[:16])
+
+
+@pytest.mark.parametrize(("player", "other"), [("discriminator", "generator"), ("generator", "discriminator")])
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_step_of_one_player_leaves_all_state_of_the_other(make_gan, real, player, other, graph):
+    gan = make_gan()
+    step = tf.function(gan.adversarial_step) if graph else gan.adversarial_step
+    moved_before, still_before = snapshot(getattr(gan, player)), snapshot(getattr(gan, other))
+    step(real, players=(player,))
+    assert all(changed(moved_before, getattr(gan, player))), f"all state of the {player} should have moved"
+    assert not any(changed(still_before, getattr(gan, other))), f"no state of the {other} may move"
+
+
+def test_a_step_of_both_moves_both(make_gan, real):
+    gan = make_gan()
+    before = {name: snapshot(getattr(gan, name)) for name in training.PLAYERS}
+    gan.adversarial_step(real)
+    for name in training.PLAYERS:
+        assert all(changed(before[name], getattr(gan, name)))
+
+
+def test_trainable_is_not_what_decides_who_trains(make_gan, real):
+    """The flag that the widespread loop toggles: frozen layers stay, and nothing else is frozen with them."""
+    gan = make_gan()
+    gan.discriminator.layers[0].trainable = False
+    gan.discriminator_optimizer = keras.optimizers.SGD(0.1)
+    frozen = gan.discriminator.layers[0].get_weights()
+    generator = snapshot(gan.generator)
+    gan.adversarial_step(real)
+    for old, new in zip(frozen, gan.discriminator.layers[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert all(changed(generator, gan.generator))
+
+
+def test_one_step_is_the_step_written_out(make_gan, digits):
+    """The reference is two separate tapes and two separate forward passes, as in Goodfellow's algorithm 1."""
+    gan = make_gan()
+    keras.utils.set_random_seed(7)
+    generator, discriminator = tiny_networks()
+    optimizers = keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3)
+    real = data.scale(digits[:16])
+    latents = keras.random.normal((16, 5), seed=keras.random.SeedGenerator(7))
+    with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
+        fake = generator(latents, training=True)
+        probability_real = tf.sigmoid(discriminator(real, training=True))
+        probability_fake = tf.sigmoid(discriminator(fake, training=True))
+        generator_loss = -tf.reduce_mean(tf.math.log(probability_fake))
+        discriminator_loss = -tf.reduce_mean(tf.math.log(probability_real)) - tf.reduce_mean(
+            tf.math.log(1 - probability_fake)
+        )
+    for tape, loss, network, optimizer in (
+        (generator_tape, generator_loss, generator, optimizers[0]),
+        (discriminator_tape, discriminator_loss, discriminator, optimizers[1]),
+    ):
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, network.trainable_weights), network.trainable_weights, strict=True)
+        )
+
+    logs = gan.train_on_batch(data.scale(digits[:16]).numpy(), return_dict=True)
+    assert logs["generator_loss"] == pytest.approx(float(generator_loss), rel=1e-5)
+    assert logs["discriminator_loss"] == pytest.approx(float(discriminator_loss), rel=1e-5)
+    assert logs["real_accuracy"] == pytest.approx(np.mean(probability_real > 0.5))
+    assert logs["fake_accuracy"] == pytest.approx(np.mean(probability_fake < 0.5))
+    for ours, theirs in ((gan.generator, generator), (gan.discriminator, discriminator)):
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_the_generator_step_lowers_its_loss(make_gan, real):
+    """A sign error would raise it. Plain gradient descent, small steps, the same latents."""
+    for loss in losses.LOSSES:
+        gan = make_gan(loss=loss)
+        gan.generator_optimizer = keras.optimizers.SGD(0.05)
+        latents = gan.draw_latents(256)
+
+        def generator_loss(gan=gan, latents=latents):
+            return float(gan.adversarial_loss.generator(gan.discriminator(gan.generator(latents, training=True))))
+
+        before = generator_loss()
+        for _ in range(20):
+            gan.adversarial_step(real, players=("generator",))
+        assert generator_loss() < before
+
+
+def test_discriminator_steps_are_counted_and_each_sees_its_own_images(make_gan, digits):
+    gan = make_gan(discriminator_steps=4)
+    seen = []
+    original = gan.adversarial_step
+    gan.adversarial_step = lambda part, **options: (seen.append(part.numpy()), original(part, **options))
+    batch = data.scale(digits[:32])
+    gan.train_step(batch)
+    gan.train_step(batch)
+    assert int(gan.discriminator_optimizer.iterations) == 8
+    assert int(gan.generator_optimizer.iterations) == 2
+    assert [len(part) for part in seen] == [8] * 8
+    np.testing.assert_array_equal(np.concatenate(seen[:4]), batch.numpy())
+
+
+def test_a_batch_that_cannot_be_cut_is_refused(make_gan, digits):
+    gan = make_gan(discriminator_steps=3)
+    with pytest.raises(ValueError, match="16 images cannot be cut into 3 equal parts"):
+        gan.train_step(data.scale(digits[:16]))
+
+
+def test_average_is_the_exponential_moving_average_of_all_weights(make_gan, real):
+    gan = make_gan(average=0.8)
+    expected = [weight.copy() for weight in gan.generator.get_weights()]
+    for _ in range(5):
+        gan.adversarial_step(real)
+        for mean, weight in zip(expected, gan.generator.get_weights(), strict=True):
+            mean += 0.2 * (weight - mean)
+    for mean, weight in zip(gan.averaged_generator.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(mean, weight, rtol=1e-4, atol=1e-6)
+    statistics = [v for v in gan.averaged_generator.non_trainable_variables if "moving" in v.path]
+    assert statistics
+    assert all(np.abs(v.numpy() - initial).max() > 0 for v, initial in zip(statistics, (0, 1), strict=True))
+
+
+def test_the_average_draws_and_does_not_train(make_gan, real):
+    gan = make_gan(average=0.5)
+    gan.adversarial_step(real)
+    latents = gan.draw_latents(3)
+    np.testing.assert_array_equal(gan(latents), gan.averaged_generator(latents))
+    assert not np.array_equal(gan(latents), gan.generator(latents))
+    assert len(gan.trainable_variables) == len(make_gan().trainable_variables)
+
+
+def test_a_discriminator_step_does_not_move_the_average(make_gan, real):
+    gan = make_gan(average=0.5)
+    gan.adversarial_step(real)
+    before = snapshot(gan.averaged_generator)
+    gan.adversarial_step(real, players=("discriminator",))
+    assert not any(changed(before, gan.averaged_generator))
+
+
+def test_the_same_seed_gives_the_same_loss_curves(make_gan, digits):
+    def train(seed):
+        gan = make_gan(seed=seed, average=0.9)
+        history = gan.fit(data.pipeline(digits, batch_size=16, seed=seed), epochs=3, verbose=0)
+        return history.history, gan.get_weights()
+
+    (one, weights), (same, same_weights), (other, _) = train(1), train(1), train(2)
+    assert one == same
+    assert one != other
+    for a, b in zip(weights, same_weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_fit_records_the_four_metrics_and_nothing_else(make_gan, digits, recwarn):
+    history = make_gan().fit(data.pipeline(digits, batch_size=16), epochs=2, verbose=0)
+    assert set(history.history) == {"generator_loss", "discriminator_loss", "real_accuracy", "fake_accuracy"}
+    assert all(len(values) == 2 for values in history.history.values())
+    assert not recwarn.list, "Keras should have nothing to warn about"
+
+
+def test_fit_takes_bytes_floats_and_labelled_images_alike(make_gan, digits):
+    """An array of uint8 is scaled by the step itself: bytes would otherwise be fed to the networks as 0 to 255."""
+    inputs = {
+        "uint8": digits,
+        "float": data.scale(digits).numpy(),
+        "labelled": data.tf.data.Dataset.from_tensor_slices((digits, np.zeros(64))).batch(64),
+    }
+    results = {}
+    for name, x in inputs.items():
+        options = {} if name == "labelled" else {"batch_size": 64, "shuffle": False}
+        results[name] = make_gan().fit(x, verbose=0, **options).history
+    for name in ("float", "labelled"):
+        for metric, values in results["uint8"].items():
+            assert results[name][metric] == pytest.approx(values, rel=1e-5), (name, metric)
+
+
+def test_training_pulls_the_samples_towards_the_data():
+    """Data that are one grey level. A discriminator with batch norm could not see it: it subtracts the mean."""
+    grey = np.full((256, 8, 8, 1), 200, "uint8")
+    discriminator = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    gan = training.GAN(tiny_networks()[0], discriminator, average=0.98)
+    gan.compile(keras.optimizers.Adam(1e-3, beta_1=0.0), keras.optimizers.Adam(1e-3, beta_1=0.0))
+    before = gan(gan.draw_latents(200)).numpy().mean()
+    gan.fit(data.pipeline(grey, batch_size=32), epochs=120, verbose=0)
+    level = 200 / 127.5 - 1
+    assert abs(gan(gan.draw_latents(200)).numpy().mean() - level) < 0.2 < abs(before - level)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_trains_and_keeps_float32_weights(make_gan, digits, precision):
+    keras.mixed_precision.set_dtype_policy(precision)
+    try:
+        gan = make_gan(average=0.9)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    scales = isinstance(gan.generator_optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scales == (precision == "mixed_float16")
+    # float16 starts with a loss scale that overflows, and is halved until it fits.
+    before = {name: snapshot(getattr(gan, name)) for name in training.PLAYERS}
+    history = gan.fit(data.pipeline(digits, batch_size=16), epochs=8, verbose=0).history
+    for name, states in before.items():
+        assert any(changed(states, getattr(gan, name)))
+    assert all(weight.dtype == np.float32 for weight in gan.get_weights())
+    assert all(np.isfinite(weight).all() for weight in gan.get_weights())
+    assert np.isfinite(history["generator_loss"]).all()
+
+
+def test_loss_scaling_does_not_change_the_step(make_gan, real):
+    """The scale is a power of two and is divided out again, so plain and scaled steps agree."""
+    plain, scaled = make_gan(), make_gan()
+    for name in ("generator_optimizer", "discriminator_optimizer"):
+        optimizer = keras.optimizers.LossScaleOptimizer(getattr(scaled, name), initial_scale=1024.0)
+        optimizer.build(getattr(scaled, name.removesuffix("_optimizer")).trainable_variables)
+        setattr(scaled, name, optimizer)
+    plain.adversarial_step(real)
+    scaled.adversarial_step(real)
+    for network in training.PLAYERS:
+        ours, theirs = getattr(plain, network).get_weights(), getattr(scaled, network).get_weights()
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_steps_per_execution_gives_the_same_training(make_gan, digits):
+    def train(**options):
+        gan = make_gan(compile_options=options)
+        return gan.fit(data.pipeline(digits, batch_size=8), epochs=2, verbose=0).history
+
+    one, several = train(), train(steps_per_execution=4)
+    for name, values in one.items():
+        assert several[name] == pytest.approx(values, rel=1e-4)
+
+
+def test_weights_survive_saving(make_gan, digits, tmp_path):
+    gan = make_gan(average=0.9)
+    gan.fit(data.pipeline(digits, batch_size=16), verbose=0)
+    gan.save_weights(tmp_path / "gan.weights.h5")
+    other = make_gan(average=0.9, seed=8)
+    other.load_weights(tmp_path / "gan.weights.h5")
+    latents = gan.draw_latents(4)
+    np.testing.assert_array_equal(gan(latents), other(latents))
+
+
+def test_bad_arguments_are_named():
+    generator, discriminator = tiny_networks()
+    with pytest.raises(ValueError, match="discriminator_steps=0"):
+        training.GAN(generator, discriminator, discriminator_steps=0)
+    with pytest.raises(ValueError, match=r"discriminator_steps=1\.5"):
+        training.GAN(generator, discriminator, discriminator_steps=1.5)
+    with pytest.raises(ValueError, match=r"average=1\.0"):
+        training.GAN(generator, discriminator, average=1.0)
+    wide = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"\(8, 8, 1\).*\(28, 28, 1\)"):
+        training.GAN(generator, wide)
+    gan = training.GAN(generator, discriminator)
+    with pytest.raises(ValueError, match="unknown loss 'wgan'"):
+        gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), loss="wgan")
+    shared = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="an optimizer of its own"):
+        gan.compile(shared, shared)
+
+
+def test_the_widespread_loop_trains_the_wrong_network(real):
+    """The trap of lesson 01, so that a Keras that changes this again is noticed."""
+    generator, discriminator = tiny_networks()
+    discriminator.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+    discriminator.trainable = False
+    stacked = keras.Sequential([generator, discriminator])
+    stacked.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
+
+    def weights_moved(step):
+        before = [v.numpy() for v in discriminator.layers[0].weights]
+        step()
+        return any(not np.array_equal(a, v) for a, v in zip(before, discriminator.layers[0].weights, strict=True))
+
+    def own_step():
+        discriminator.train_on_batch(real, np.ones((16, 1)))
+
+    def stacked_step():
+        stacked.train_on_batch(np.random.default_rng(0).standard_normal((16, 5)), np.ones((16, 1)))
+
+    with pytest.warns(UserWarning, match="trainable"):
+        assert not weights_moved(own_step)
+    discriminator.trainable = True
+    assert weights_moved(stacked_step)

@@ -1,0 +1,109 @@
+"""Keep notebooks in git small, comparable and pointing at the right repository.
+
+    python tools/clean_notebooks.py                       strip outputs, write the repository's address
+    python tools/clean_notebooks.py --check               change nothing; fail if something would change
+    python tools/clean_notebooks.py --take-outputs DIR    first take the checked outputs from executed notebooks
+
+Only cells tagged `nbval-check-output` keep their outputs: the tests compare them. The address comes from
+pyproject.toml and goes into the set-up cells and the Binder and Colab links of notebooks and README.
+"""
+
+import argparse
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKED = "nbval-check-output"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def repository():
+    """Return the repository's address, which stands in pyproject.toml and nowhere else by hand."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["project"]["urls"]["Repository"]
+
+
+def with_address(text, address):
+    """Return text with the address in set-up cells and in links to Binder and Colab."""
+    owner_and_name = "/".join(address.rstrip("/").split("/")[-2:])
+    text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
+    return re.sub(
+        r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+",
+        lambda match: match[1] + owner_and_name,
+        text,
+    )
+
+
+def clean(notebook, executed=None):
+    """Return a notebook with nothing in it that an execution left, but for the checked outputs.
+
+    Args:
+        notebook: the notebook as parsed JSON.
+        executed: the same notebook after an execution, whose checked outputs are taken; or None.
+    """
+    taken = {cell["id"]: cell for cell in executed["cells"]} if executed else {}
+    cells = []
+    for cell in notebook["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        kept = {
+            "cell_type": cell["cell_type"],
+            "id": cell["id"],
+            "metadata": {"tags": tags} if tags else {},
+            "source": cell["source"],
+        }
+        if cell["cell_type"] == "code":
+            outputs = taken.get(cell["id"], cell).get("outputs", []) if CHECKED in tags else []
+            kept["execution_count"] = None
+            kept["outputs"] = [_plain(output) for output in outputs]
+        cells.append(kept)
+    return {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+
+
+def _plain(output):
+    output = {key: value for key, value in output.items() if key != "execution_count"}
+    if output["output_type"] == "execute_result":
+        output["execution_count"] = None
+    return output
+
+
+def as_text(notebook):
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
+    parser.add_argument("--take-outputs", type=Path, metavar="DIR", help="folder of executed notebooks")
+    parser.add_argument("files", nargs="*", type=Path, help="notebooks and Markdown files; all of them by default")
+    arguments = parser.parse_args()
+
+    files = arguments.files or [*sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "README.md"]
+    address, dirty = repository(), []
+    for path in files:
+        old = path.read_text(encoding="utf-8")
+        new = old
+        if path.suffix == ".ipynb":
+            executed = arguments.take_outputs and arguments.take_outputs / path.name
+            executed = json.loads(executed.read_text(encoding="utf-8")) if executed and executed.is_file() else None
+            new = as_text(clean(json.loads(old), executed))
+        new = with_address(new, address)
+        if new != old:
+            dirty.append(path)
+            if not arguments.check:
+                path.write_text(new, encoding="utf-8")
+    for path in dirty:
+        print(f"{'dirty' if arguments.check else 'cleaned'}: {path}")
+    if arguments.check and dirty:
+        print("run `python tools/clean_notebooks.py`, then commit", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
