@@ -25,7 +25,7 @@ def _import_tensorflow_quietly():
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            import tensorflow as tf
         except ImportError as error:
             raise ImportError(
                 "TensorFlow is not installed or cannot be loaded. In the course's folder run `make lab`, or "
@@ -34,6 +34,8 @@ def _import_tensorflow_quietly():
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
+    # TensorFlow warns that a function is traced again when a notebook trains its fifth model, as it should.
+    tf.get_logger().setLevel("ERROR")
 
 
 _import_tensorflow_quietly()

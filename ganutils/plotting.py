@@ -5,9 +5,8 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart; l
 
 import base64
 import io
+import json
 
-import matplotlib.animation
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -19,7 +18,7 @@ DOTS_PER_INCH = 96
 
 
 def show(figure, caption, alt=None):
-    """Display a figure with its caption below and a text for those who cannot see it, then close it.
+    """Display a figure with its caption below and a text for those who cannot see it.
 
     Args:
         figure: a Matplotlib figure.
@@ -28,12 +27,16 @@ def show(figure, caption, alt=None):
     """
     from IPython.display import HTML, display
 
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
-    plt.close(figure)
-    picture = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt or caption}
+    picture = {"image/png": _png(figure), "text/plain": alt or caption}
     display(picture, raw=True, metadata={"image/png": {"alt": alt or caption}})
     display(HTML(f"<p><em>{caption}</em></p>"))
+
+
+def _png(figure):
+    """Return a figure as a PNG in base64."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def _pixels(images):
@@ -134,7 +137,7 @@ def sample_strip(images, epochs, n=6, unit="epoch", most=10):
 
 
 def sample_animation(images, epochs, n=36, unit="epoch"):
-    """Return samples over training as a player with buttons, which does not start by itself.
+    """Return samples over training as a film with a slider and a button; it does not start by itself.
 
     Args:
         images: list of arrays (at least n, height, width, channels), one for each time.
@@ -148,20 +151,38 @@ def sample_animation(images, epochs, n=36, unit="epoch"):
     from IPython.display import HTML
 
     columns = int(np.ceil(np.sqrt(n)))
-    frames = [_tile(batch[:n], columns) for batch in images]
-    figure, axes = plt.subplots(figsize=(3.6, 3.9))
-    picture = axes.imshow(frames[0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.axis("off")
-    title = axes.set_title("")
+    pictures = []
+    for batch, epoch in zip(images, epochs, strict=True):
+        figure = Figure(figsize=(3.6, 3.6))
+        axes = figure.add_axes((0, 0, 1, 0.93))
+        _draw_tiles(axes, np.asarray(batch)[:n], columns)
+        figure.suptitle(f"{unit} {epoch:g}", fontsize=10, y=0.99)
+        pictures.append(f"data:image/png;base64,{_png(figure)}")
+    return HTML(_FILM.replace("PICTURES", json.dumps(pictures)).replace("LAST", str(len(pictures) - 1)))
 
-    def draw(i):
-        picture.set_data(frames[i])
-        title.set_text(f"{unit} {epochs[i]:g}")
 
-    animation = matplotlib.animation.FuncAnimation(figure, draw, frames=len(frames), interval=400)
-    html = animation.to_jshtml(default_mode="once", embed_frames=True)
-    plt.close(figure)
-    return HTML(html)
+# One element of its own for each film, found from the script's position, so that a page can hold several.
+_FILM = """<div><img alt="Samples over training; the slider and the button choose the moment"><br>
+<button type="button">Play</button> <input type="range" min="0" max="LAST" value="0" aria-label="moment of training">
+<script>(function (box) {
+  const pictures = PICTURES;
+  const [image, button, slider] = ["img", "button", "input"].map((name) => box.querySelector(name));
+  let timer = null;
+  const show = () => { image.src = pictures[slider.value]; };
+  const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+  slider.oninput = show;
+  button.onclick = () => {
+    if (timer) { stop(); return; }
+    if (slider.value === slider.max) { slider.value = 0; show(); }
+    button.textContent = "Stop";
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + 1;
+      show();
+      if (slider.value === slider.max) { stop(); }
+    }, 500);
+  };
+  show();
+})(document.currentScript.parentElement);</script></div>"""
 
 
 def training_curves(history, losses_at_rest=True):
@@ -188,6 +209,9 @@ def training_curves(history, losses_at_rest=True):
     for name, (colour, style) in (("real_accuracy", LINES[2]), ("fake_accuracy", LINES[3])):
         label = f"on {name.split('_')[0]} images"
         right.plot(history["step"], history[name], color=colour, linestyle=style, linewidth=1.8, label=label)
+    # Always with 0 and 1.5: losses that rest at zero must look like it, whatever their last digits do.
+    bottom, top = left.get_ylim()
+    left.set_ylim(min(bottom, -0.1), max(top, 1.5))
     right.axhline(0.5, color=GREY, linewidth=0.8)
     right.set_ylim(-0.02, 1.02)
     for axes, title in ((left, "losses"), (right, "accuracy of the discriminator")):

@@ -69,11 +69,11 @@ LESSONS = {
     "01_vanilla_gan": {
         "smoke": _SMOKE,
         "laptop": {"images": 60_000, "epochs": 6, "batch_size": 64},
-        "gpu": {**_GPU, "epochs": 60, "batch_size": 64},
+        "gpu": {"images": 60_000, "epochs": 60, "batch_size": 64, "samples": 10_000},
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64, "demo_seconds": 15.0},
+        "laptop": {"images": 60_000, "epochs": 5, "batch_size": 64},
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600},
     },
 }

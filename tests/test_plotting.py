@@ -54,8 +54,8 @@ def test_sample_animation_has_every_frame_and_a_button():
     images = [np.full((4, 6, 6, 1), value, "uint8") for value in (0, 100, 200)]
     html = plotting.sample_animation(images, [0, 1, 2], n=4).data
     assert html.count("data:image/png;base64") == 3
-    assert 'title="Play"' in html
-    assert "http" not in html.split("<script", 1)[1].replace("www.w3.org", ""), "it must work without a network"
+    assert ">Play</button>" in html
+    assert "http" not in html, "it must work without a network"
 
 
 HISTORY = {
