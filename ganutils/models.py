@@ -109,7 +109,7 @@ def dcgan_discriminator(filters=(64, 128), kernel_size=5, dropout=0.3, image_sha
     return keras.Model(images, logits, name="dcgan_discriminator")
 
 
-def fast_dcgan_generator(latent_dim=64):
+def fast_dcgan_generator(latent_dim=32):
     """Generator of `dcgan_generator`'s kind with a small part of its multiplications; see lesson 02.
 
     No convolution at 7 x 7, fewer channels, and kernels of 4 pixels, which the stride of 2 divides.

@@ -73,7 +73,7 @@ LESSONS = {
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 5, "batch_size": 64},
+        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64, "demo_seconds": 15.0},
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600},
     },
 }

@@ -1,0 +1,125 @@
+"""What `make run` does, in the smoke profile and as a process of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from ganutils import profiles
+
+ROOT = profiles.__file__.rsplit("ganutils", 1)[0].rstrip("/\\")
+RUNNER = os.path.join(ROOT, "tools", "run_notebooks.py")
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, RUNNER, *arguments], capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("build")
+    # GANUTILS_PROFILE stays unset here: the runner's own option must be enough.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GANUTILS")}
+    finished = subprocess.run(
+        [sys.executable, RUNNER, "--profile", "smoke", "--build", str(folder)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=900,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    return folder, finished.stdout
+
+
+LESSONS = list(profiles.LESSONS)
+
+
+def test_summary_has_a_row_for_each_notebook(build):
+    folder, printed = build
+    rows = json.loads((folder / "summary.json").read_text())
+    assert [row["notebook"] for row in rows] == LESSONS
+    for row in rows:
+        assert row["profile"] == "smoke"
+        assert row["seconds"] > 0
+        assert 200 < row["peak_mb"] < 1500
+        assert row["metrics"], row["notebook"]
+    table = (folder / "summary.md").read_text()
+    assert table.strip() in printed
+    assert str(folder / "notebooks") in printed
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_executed_notebooks_show_no_warnings_or_log_noise(build, lesson):
+    notebook = nbformat.read(build[0] / "notebooks" / f"{lesson}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert output.get("name") != "stderr", output["text"]
+            text = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+            assert not re.search(r"warning|deprecat|I0000|oneDNN", text, re.IGNORECASE), text
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_picture_has_an_alternative_text(build, lesson):
+    html = (build[0] / "notebooks" / f"{lesson}.html").read_text()
+    images = re.findall(r"<img\b[^>]*>", html)
+    assert images
+    for image in images:
+        alternative = re.search(r'alt="([^"]+)"', image)
+        assert alternative, image[:200]
+        assert alternative[1] != "No description has been provided for this image", image[-200:]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_pages_hold_their_pictures(build, lesson):
+    html = (build[0] / "notebooks" / f"{lesson}.html").read_text()
+    assert "../docs/pictures" not in html, "the picture at the top should be embedded"
+
+
+def small_notebook(folder, name, *sources):
+    cells = [nbformat.v4.new_code_cell('PROFILE = "laptop"', metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / name)
+
+
+def test_a_failing_notebook_stops_the_run_and_keeps_what_was_done(tmp_path):
+    small_notebook(tmp_path, "00_good.ipynb", "print(PROFILE)")
+    small_notebook(tmp_path, "01_bad.ipynb", "print('before')", "value = 1\nvalue / 0", "print('after')")
+    small_notebook(tmp_path, "02_never.ipynb", "print('never')")
+    finished = run("--profile", "smoke", "--notebooks", str(tmp_path), "--build", str(tmp_path / "build"))
+    assert finished.returncode == 1
+    assert "01_bad.ipynb failed in cell" in finished.stderr
+    assert "value / 0" in finished.stderr
+    assert "ZeroDivisionError: division by zero" in finished.stderr
+    executed = tmp_path / "build" / "notebooks"
+    assert "smoke" in (executed / "00_good.html").read_text()
+    partial = (executed / "01_bad.ipynb").read_text()
+    assert "before" in partial
+    assert (executed / "01_bad.html").is_file()
+    assert not (executed / "02_never.ipynb").exists()
+    rows = json.loads((tmp_path / "build" / "summary.json").read_text())
+    assert [row["notebook"] for row in rows] == ["00_good"]
+
+
+def test_only_chooses_by_the_beginning_of_the_name(tmp_path):
+    for name in ("00_a.ipynb", "01_b.ipynb", "02_c.ipynb", "notes.ipynb"):
+        small_notebook(tmp_path, name, "1")
+    finished = run("--only", "02,00", "--notebooks", str(tmp_path), "--build", str(tmp_path / "build"))
+    assert finished.returncode == 0
+    assert sorted(path.name for path in (tmp_path / "build" / "notebooks").glob("*.ipynb")) == [
+        "00_a.ipynb",
+        "02_c.ipynb",
+    ]
+
+
+def test_unknown_notebook_or_profile_is_refused(tmp_path):
+    small_notebook(tmp_path, "00_a.ipynb", "1")
+    finished = run("--only", "07", "--notebooks", str(tmp_path), "--build", str(tmp_path / "build"))
+    assert finished.returncode != 0
+    assert "no notebook begins with '07'; there are 00_a" in finished.stderr
+    finished = run("--profile", "huge")
+    assert finished.returncode != 0
+    assert "smoke" in finished.stderr

@@ -1,0 +1,170 @@
+"""The ways to install the course: pip, conda, Binder and Colab."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+ADDRESS = PROJECT["urls"]["Repository"]
+
+COLAB = {"keras": "3.13.2", "numpy": "2.1.3", "matplotlib": "3.10.0", "ipywidgets": "7.7.1", "tensorflow": "2.20.0"}
+
+
+def test_colabs_versions_meet_the_floors_and_tensorflow_is_no_core_dependency():
+    core = {requirement.name: requirement for requirement in map(Requirement, PROJECT["dependencies"])}
+    assert not [name for name in core if name.startswith("tensorflow")]
+    for name in set(COLAB) & set(core):
+        assert COLAB[name] in core[name].specifier, name
+    extras = [Requirement(r) for extra in ("cpu", "gpu") for r in PROJECT["optional-dependencies"][extra]]
+    assert all(COLAB["tensorflow"] in requirement.specifier for requirement in extras)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("linux", "x86_64", "tensorflow-cpu"),
+        ("win32", "AMD64", "tensorflow-cpu"),
+        ("linux", "aarch64", "tensorflow"),
+        ("darwin", "arm64", "tensorflow"),
+    ],
+)
+def test_the_smaller_tensorflow_where_it_exists(system, machine, expected):
+    chosen = [
+        requirement.name
+        for requirement in map(Requirement, PROJECT["optional-dependencies"]["cpu"])
+        if Marker(str(requirement.marker)).evaluate({"sys_platform": system, "platform_machine": machine})
+    ]
+    assert chosen == [expected]
+
+
+def test_every_dependency_is_pinned():
+    pins = {
+        Requirement(line).name.lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    wanted = PROJECT["dependencies"] + [
+        r for extra in ("cpu", "notebooks", "test") for r in PROJECT["optional-dependencies"][extra]
+    ]
+    assert {Requirement(requirement).name.lower() for requirement in wanted} <= pins
+
+
+def test_conda_gives_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, lines = environment["dependencies"]
+    assert re.fullmatch(r"python=3\.1[1-3]", python)
+    assert pip == "pip"
+    assert lines["pip"] == ["-c constraints.txt", "-e .[cpu,notebooks,test]"]
+
+
+@pytest.fixture(scope="module")
+def binder():
+    finished = subprocess.run(
+        ["jupyter-repo2docker", "--no-build", "--debug", str(ROOT)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    return finished.stdout + finished.stderr
+
+
+def test_binder_installs_our_package_with_pins_under_a_pinned_python(binder):
+    assert "binder/requirements.txt" in binder
+    assert re.search(r"pip install .*-r \"?binder/requirements\.txt", binder)
+    assert re.search(r"environment(-2e|\.)py(-2d|-)3(-2e|\.)12", binder), "Python must be pinned"
+    lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["-c ../constraints.txt", "-e .[cpu,notebooks]"]
+    # The package itself has to be there when pip reads "-e .", so it must not be a step before the copy.
+    assert binder.index("COPY --chown") < binder.index("pip install --no-cache-dir -r")
+
+
+def setup_source(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    (cell,) = (cell for cell in cells if "setup" in cell["metadata"].get("tags", []))
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_set_up_cell_is_the_first_and_the_same_everywhere(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first = next(cell for cell in cells if cell["cell_type"] == "code")
+    assert first["metadata"]["tags"] == ["setup"]
+    assert "".join(first["source"]) == setup_source(NOTEBOOKS[0])
+
+
+COLAB_SCRIPT = """
+import sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+before = set(sys.modules)
+exec(sys.argv[1])
+import ganutils
+print(ganutils.__file__)
+"""
+
+
+def run_set_up_cell(script, folder):
+    """Run the set-up cell in another folder, with the repository's address leading to this one."""
+    settings = {f"url.{ROOT}.insteadOf": ADDRESS, "safe.directory": "*"}
+    environment = {**os.environ, "GIT_CONFIG_COUNT": str(len(settings))}
+    for i, (key, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}
+    return subprocess.run(
+        [sys.executable, "-c", script, setup_source(NOTEBOOKS[0])],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_on_colab_the_set_up_cell_clones_and_installs_nothing(tmp_path):
+    for _ in range(2):  # a second run of the cell must not fail on the folder that is there
+        finished = run_set_up_cell(COLAB_SCRIPT, tmp_path)
+        assert finished.returncode == 0, finished.stderr[-2000:]
+        assert finished.stdout.strip() == str(tmp_path / "gan-course" / "ganutils" / "__init__.py")
+        assert finished.stderr == "", "importing TensorFlow should leave no log lines"
+    assert "pip" not in setup_source(NOTEBOOKS[0]), "nothing may replace Colab's TensorFlow"
+
+
+def test_elsewhere_the_set_up_cell_does_nothing(tmp_path):
+    finished = run_set_up_cell("import sys\nexec(sys.argv[1])\nprint(ganutils.__file__)", tmp_path)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert list(tmp_path.iterdir()) == []
+    assert Path(finished.stdout.strip()).parent == ROOT / "ganutils"
+
+
+def test_the_address_stands_in_one_place():
+    owner_and_name = "/".join(ADDRESS.split("/")[-2:])
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"mybinder.org/v2/gh/{owner_and_name}/" in readme
+    for path in NOTEBOOKS:
+        text = path.read_text(encoding="utf-8")
+        assert f"mybinder.org/v2/gh/{owner_and_name}/HEAD?labpath=notebooks/{path.name}" in text
+        assert f"colab.research.google.com/github/{owner_and_name}/blob/HEAD/notebooks/{path.name}" in text
+
+
+def test_without_tensorflow_the_import_says_what_to_do(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('no such thing')")
+    finished = subprocess.run(
+        [sys.executable, "-c", "import ganutils"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode != 0
+    assert "pip install -e '.[cpu]'" in finished.stderr

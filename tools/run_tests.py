@@ -1,0 +1,60 @@
+"""Run everything that continuous integration runs, and say how long each part took.
+
+python tools/run_tests.py              all parts
+python tools/run_tests.py unit style   some of them
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
+
+# Tests do not depend on each other, so they may be executed in any order; the cheap ones come first.
+PARTS = {
+    "style": [
+        [PYTHON, "-m", "ruff", "check", "."],
+        [PYTHON, "-m", "ruff", "format", "--check", "."],
+        [PYTHON, "tools/clean_notebooks.py", "--check"],
+    ],
+    "unit": [[PYTHON, "-m", "pytest", "tests", "--ignore=tests/end_to_end"]],
+    # Compares the outputs of the cells tagged nbval-check-output with those in git.
+    "notebooks": [
+        [
+            *(PYTHON, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"),
+            *("-p", "no:cacheprovider", "notebooks"),
+        ]
+    ],
+    # The whole path of `make run`: parameters, pages, summary.
+    "run": [[PYTHON, "-m", "pytest", "tests/end_to_end"]],
+}
+
+
+def main(chosen):
+    if unknown := set(chosen) - set(PARTS):
+        print(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    # Neither a profile nor a backup that somebody left may change what is tested.
+    environment = {**os.environ, "GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent"}
+    for folder in (ROOT / "build" / "lessons").glob("*-smoke"):
+        shutil.rmtree(folder)
+    results = []
+    for part in chosen or PARTS:
+        start = time.perf_counter()
+        failed = False
+        for command in PARTS[part]:
+            print(f"\n== {part}: {' '.join(command[1:])}", flush=True)
+            failed |= subprocess.run(command, cwd=ROOT, env=environment).returncode != 0
+        results.append((part, time.perf_counter() - start, failed))
+    print("\npart        seconds  result")
+    for part, seconds, failed in results:
+        print(f"{part:10} {seconds:8.0f}  {'FAILED' if failed else 'passed'}")
+    return int(any(failed for _, _, failed in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
