@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart; l
 """
 
 import base64
+import html
 import io
 import json
 
@@ -27,9 +28,10 @@ def show(figure, caption, alt=None):
     """
     from IPython.display import HTML, display
 
-    picture = {"image/png": _png(figure), "text/plain": alt or caption}
-    display(picture, raw=True, metadata={"image/png": {"alt": alt or caption}})
-    display(HTML(f"<p><em>{caption}</em></p>"))
+    alt = html.escape(alt or caption)
+    picture = f'<img alt="{alt}" src="data:image/png;base64,{_png(figure)}">'
+    # As HTML rather than as a PNG: pages made of the notebook would lose the alternative text of the latter.
+    display(HTML(f'<figure style="margin: 0">{picture}<figcaption><em>{caption}</em></figcaption></figure>'))
 
 
 def _png(figure):

@@ -138,9 +138,9 @@ def test_count_maps_write_the_numbers():
 
 def test_show_gives_caption_and_alternative_text(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a, k)))
-    plotting.show(plotting.image_grid(np.zeros((1, 2, 2, 1))), "What to see.", alt="A black square")
-    (picture,), options = shown[0]
-    assert picture["image/png"].startswith("iVBOR"), "the beginning of every PNG, in base64"
-    assert options["metadata"]["image/png"]["alt"] == "A black square"
-    assert "What to see." in shown[1][0][0].data
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    plotting.show(plotting.image_grid(np.zeros((1, 2, 2, 1))), "What to <b>see</b>.", alt='A "black" square')
+    page = shown[0].data
+    assert 'alt="A &quot;black&quot; square"' in page
+    assert "<figcaption><em>What to <b>see</b>.</em></figcaption>" in page
+    assert "data:image/png;base64,iVBOR" in page, "the beginning of every PNG, in base64"

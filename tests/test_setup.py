@@ -117,7 +117,7 @@ print(ganutils.__file__)
 
 def run_set_up_cell(script, folder):
     """Run the set-up cell in another folder, with the repository's address leading to this one."""
-    settings = {f"url.{ROOT}.insteadOf": ADDRESS, "safe.directory": "*"}
+    settings = {f"url.{ROOT.as_uri()}.insteadOf": ADDRESS, "safe.directory": "*"}
     environment = {**os.environ, "GIT_CONFIG_COUNT": str(len(settings))}
     for i, (key, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}

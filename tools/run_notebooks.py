@@ -92,8 +92,9 @@ def read_result(path):
 
 def write_html(path):
     """Write a notebook as one HTML file, pictures included, beside it."""
-    exporter = HTMLExporter(embed_images=True)
-    body, _ = exporter.from_filename(str(path), resources={"metadata": {"path": str(ROOT / "notebooks")}})
+    # The path is where the notebook was written: links to pictures start there.
+    resources = {"metadata": {"name": path.stem, "path": str(ROOT / "notebooks")}}
+    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4), resources)
     path.with_suffix(".html").write_text(body, encoding="utf-8")
 
 

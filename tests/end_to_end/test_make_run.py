@@ -82,7 +82,8 @@ def test_pages_hold_their_pictures(build, lesson):
 def small_notebook(folder, name, *sources):
     cells = [nbformat.v4.new_code_cell('PROFILE = "laptop"', metadata={"tags": ["parameters"]})]
     cells += [nbformat.v4.new_code_cell(source) for source in sources]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / name)
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), folder / name)
 
 
 def test_a_failing_notebook_stops_the_run_and_keeps_what_was_done(tmp_path):
