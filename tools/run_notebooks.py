@@ -162,7 +162,7 @@ def record(rows, profile, build):
         }
         picture = ROOT / "build" / "lessons" / f"{row['notebook']}-{profile}" / "picture.png"
         if profile == "laptop" and picture.is_file():
-            target = ROOT / "docs" / "pictures" / f"{row['notebook']}.png"
+            target = ROOT / "notebooks" / "pictures" / f"{row['notebook']}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, target)
     path.parent.mkdir(parents=True, exist_ok=True)
