@@ -2,7 +2,7 @@
 # PYTHON is the first of these that is 3.11, 3.12 or 3.13; choose another with `make run PYTHON=...`.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
-PROFILE ?= laptop
+PROFILE ?= $(or $(GANUTILS_PROFILE),laptop)
 ONLY ?=
 VENV = .venv/bin
 
@@ -19,6 +19,7 @@ lab: .venv/ready
 
 # Run all lessons and keep their costs and pictures in the repository.
 record: .venv/ready
+	$(VENV)/python tools/run_notebooks.py --profile smoke --record
 	$(VENV)/python tools/run_notebooks.py --profile laptop --record
 
 clean:

@@ -28,8 +28,9 @@ def _import_tensorflow_quietly():
             import tensorflow as tf
         except ImportError as error:
             raise ImportError(
-                "TensorFlow is not installed or cannot be loaded. In the course's folder run `make lab`, or "
-                "`pip install -e '.[cpu]'` (`.[gpu]` with an NVIDIA GPU)."
+                "TensorFlow is not installed or cannot be loaded. In the course's folder run "
+                '`python -m pip install -c constraints.txt -e ".[cpu,notebooks]"` (`gpu` instead of `cpu` with an '
+                "NVIDIA GPU under Linux)."
             ) from error
         finally:
             os.dup2(standard_error, 2)
@@ -38,4 +39,17 @@ def _import_tensorflow_quietly():
     tf.get_logger().setLevel("ERROR")
 
 
+def _check_keras():
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"Keras runs on {keras.backend.backend()} here, and this course on TensorFlow. Set the environment "
+            "variable KERAS_BACKEND=tensorflow, and restart the kernel."
+        )
+    if tuple(int(part) for part in keras.__version__.split(".")[:2]) < (3, 12):
+        raise ImportError(f"Keras {keras.__version__} is too old for this course; it needs 3.12 or newer.")
+
+
 _import_tensorflow_quietly()
+_check_keras()

@@ -6,6 +6,7 @@ None of them knows about generators or discriminators: they read the metrics tha
 import json
 import os
 import time
+import zipfile
 from pathlib import Path
 
 import keras
@@ -62,12 +63,13 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.perf_counter()
+        self._step = batch + 1
         if self.mode == "live" and now - self._last_update > self.SECONDS_BETWEEN_UPDATES:
             self._last_update = now
             self._show(self._line(self._epoch, batch + 1, logs))
 
     def on_epoch_end(self, epoch, logs=None):
-        line = self._line(epoch, self.params["steps"], logs)
+        line = self._line(epoch, self.params["steps"] or self._step, logs)
         if self.mode == "lines":
             print(line, flush=True)
         elif self.mode == "live":
@@ -135,22 +137,24 @@ class Curves(keras.callbacks.Callback):
             self._step = (self.history["step"] or [0])[-1]
         self._seen = self._window_start = 0
         self._sums = {}
+        self._logs = {}
 
     def on_train_batch_end(self, batch, logs=None):
-        self._seen = batch + 1
+        # The logs of an epoch's end also hold the metrics of a validation, which belong to no window.
+        self._seen, self._logs = batch + 1, logs or {}
         if self._seen - self._window_start >= self.every:
-            self._close_window(logs)
+            self._close_window()
 
     def on_epoch_end(self, epoch, logs=None):
         if self._seen > self._window_start:
-            self._close_window(logs)
+            self._close_window()
 
-    def _close_window(self, logs):
+    def _close_window(self):
         length = self._seen - self._window_start
         self._step += length
         self.history["step"].append(self._step)
         self.history["seconds"].append(time.perf_counter() - self._start)
-        for name, value in (logs or {}).items():
+        for name, value in self._logs.items():
             total = float(value) * self._seen
             self.history.setdefault(name, []).append((total - self._sums.get(name, 0.0)) / length)
             self._sums[name] = total
@@ -224,6 +228,9 @@ class TimeLimit(keras.callbacks.Callback):
 
     Args:
         seconds: above 0.
+
+    Attributes:
+        steps: training steps taken so far in the last epoch.
     """
 
     def __init__(self, seconds):
@@ -237,7 +244,7 @@ class TimeLimit(keras.callbacks.Callback):
         self.steps = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.steps += 1
+        self.steps = batch + 1
         if self._start is None:
             self._start = time.perf_counter()
         elif time.perf_counter() - self._start > self.seconds:
@@ -250,7 +257,9 @@ class Backup(keras.callbacks.Callback):
     Keras' own BackupAndRestore keeps weights; here the random state (of latents and dropout), the
     metrics recorded so far and the state of other callbacks are kept too, so that an interrupted run
     ends with the same numbers as one that was not. The file is written beside and then moved into place,
-    so that it is always whole. It is removed when training ends.
+    so that it is always whole. It stays when training ends, so that a
+    kernel that dies later has not lost the run; `costs.Lesson.close` removes it. With a finished backup, `fit`
+    trains nothing and returns the recorded history.
 
     Give it to `fit` as the last callback, so that those it keeps have finished their epoch before it::
 
@@ -267,7 +276,8 @@ class Backup(keras.callbacks.Callback):
         epoch: number of epochs that the backup holds; 0 where there is none.
 
     Raises:
-        ValueError: at the start of training, a backup of another model or other settings.
+        ValueError: a file that is no backup, or, at the start of training, a backup of another model or of
+            other settings.
         OSError: the disk is full; the last backup stays.
     """
 
@@ -279,15 +289,8 @@ class Backup(keras.callbacks.Callback):
         self.epoch = int(self._read()["epoch"]) if self.path.is_file() else 0
 
     def on_train_begin(self, logs=None):
-        self._history = {}
         if self.path.is_file():
             self._restore(self._read())
-
-    def on_epoch_begin(self, epoch, logs=None):
-        # Keras empties its history when training begins, after this callback has been asked.
-        if self._history:
-            self.model.history.history.update(self._history)
-            self._history = {}
 
     def on_epoch_end(self, epoch, logs=None):
         history = {name: list(values) for name, values in self.model.history.history.items()}
@@ -296,17 +299,13 @@ class Backup(keras.callbacks.Callback):
             history.setdefault(name, [])[epoch:] = [float(value)]
         self._write(epoch + 1, history)
 
-    def on_train_end(self, logs=None):
-        self.path.unlink(missing_ok=True)
-
     def _variables(self):
         """All state of the model but its metrics, which each epoch starts anew."""
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         found = list(self.model.variables)
-        for value in vars(self.model).values():
-            if isinstance(value, keras.optimizers.Optimizer):
-                found += value.variables
+        for optimizer in _optimizers(list(vars(self.model).values())):
+            found += optimizer.variables
         metrics = {id(variable) for metric in self.model.metrics for variable in metric.variables}
         return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
 
@@ -330,8 +329,14 @@ class Backup(keras.callbacks.Callback):
         self.epoch = epoch
 
     def _read(self):
-        with np.load(self.path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                found = dict(arrays)
+            if not {"epoch", "history", "settings"} <= set(found):
+                raise KeyError("no epoch, history or settings")
+        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.path} is not a backup. Delete it to train from the start.") from error
+        return found
 
     def _restore(self, arrays):
         advice = f"Delete {self.path} to train from the start."
@@ -349,7 +354,15 @@ class Backup(keras.callbacks.Callback):
         for i, callback in enumerate(self.keep):
             prefix = f"callback_{i}_"
             callback.set_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-        self._history = json.loads(str(arrays["history"]))
+        self.model.history.history.update(json.loads(str(arrays["history"])))
 
     def _settings_text(self):
         return json.dumps(self.settings, sort_keys=True, default=str)
+
+
+def _optimizers(value):
+    """Return the optimizers in a value: models with many players keep theirs in lists or dicts."""
+    if isinstance(value, keras.optimizers.Optimizer):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [optimizer for part in parts for optimizer in _optimizers(part)]

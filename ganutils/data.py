@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pooch
+import requests
 import tensorflow as tf
 
 _MNIST_FILE = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
@@ -96,7 +97,7 @@ def _read_fashion_mnist(split):
 
 def _read_idx(path, header_bytes):
     with gzip.open(path) as file:
-        return np.frombuffer(file.read(), dtype="uint8", offset=header_bytes)
+        return np.frombuffer(file.read(), dtype="uint8", offset=header_bytes).copy()  # writable, as MNIST is
 
 
 def _download(filename):
@@ -113,8 +114,8 @@ def _download(filename):
                     path=folder,
                     downloader=pooch.HTTPDownloader(timeout=_SECONDS_WITHOUT_ANSWER),
                 )
-            # requests' errors are OSErrors; pooch reports a wrong hash as a ValueError.
-            except (OSError, ValueError) as error:
+            # pooch reports a wrong hash as a ValueError. Other errors, such as a full disk, are not the network's.
+            except (requests.RequestException, ValueError) as error:
                 failures.append(f"{mirror}: {type(error).__name__}: {error}")
         if attempt + 1 < _ATTEMPTS:
             time.sleep(_SECONDS_BETWEEN_ATTEMPTS)

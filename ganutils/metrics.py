@@ -37,6 +37,8 @@ def nearest_images(queries, references, k=3):
             raise ValueError(f"{name} are {images.dtype} {images.shape}, expected uint8 (n, height, width, channels)")
     if queries.shape[1:] != references.shape[1:]:
         raise ValueError(f"queries have the shape {queries.shape[1:]}, references {references.shape[1:]}")
+    if not len(queries):
+        raise ValueError("there are no queries; give at least one image")
     if not 1 <= k <= len(references):
         raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
     flat_queries = _flat(queries)

@@ -26,12 +26,12 @@ def show(figure, caption, alt=None):
         caption: one or two sentences that say what to see.
         alt: what the picture shows, for screen readers; the caption where None.
     """
-    from IPython.display import HTML, display
+    from IPython.display import display
 
-    alt = html.escape(alt or caption)
-    picture = f'<img alt="{alt}" src="data:image/png;base64,{_png(figure)}">'
+    picture = f'<img alt="{html.escape(alt or caption)}" src="data:image/png;base64,{_png(figure)}">'
     # As HTML rather than as a PNG: pages made of the notebook would lose the alternative text of the latter.
-    display(HTML(f'<figure style="margin: 0">{picture}<figcaption><em>{caption}</em></figcaption></figure>'))
+    page = f'<figure style="margin: 0">{picture}<figcaption><em>{caption}</em></figcaption></figure>'
+    display({"text/html": page, "text/plain": caption}, raw=True)
 
 
 def _png(figure):
@@ -44,7 +44,7 @@ def _png(figure):
 def _pixels(images):
     """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8."""
     images = np.asarray(images)
-    if images.ndim not in (3, 4):
+    if images.ndim not in (3, 4) or not len(images):
         raise ValueError(f"images have shape {images.shape}, expected (n, height, width[, channels])")
     if images.dtype != np.uint8:
         images = data.unscale(images)
@@ -160,7 +160,7 @@ def sample_animation(images, epochs, n=36, unit="epoch"):
         _draw_tiles(axes, np.asarray(batch)[:n], columns)
         figure.suptitle(f"{unit} {epoch:g}", fontsize=10, y=0.99)
         pictures.append(f"data:image/png;base64,{_png(figure)}")
-    return HTML(_FILM.replace("PICTURES", json.dumps(pictures)).replace("LAST", str(len(pictures) - 1)))
+    return HTML(_FILM.replace("LAST", str(len(pictures) - 1)).replace("PICTURES", json.dumps(pictures)))
 
 
 # One element of its own for each film, found from the script's position, so that a page can hold several.
@@ -279,7 +279,7 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
         axes.plot(x, density, color=colour, linestyle=style, label=label)
     axes.plot(x, np.exp(log_data - log_mixture) / 2, color="black", linewidth=2, label="best discriminator")
     axes.axhline(0.5, color=GREY, linewidth=0.8)
-    axes.set(xlabel="x", xlim=(-5, 5), ylim=(0, 1.05))
+    axes.set(xlabel="x", xlim=(-5, 8), ylim=(0, 1.05))
     axes.set_title(
         f"Jensen-Shannon divergence {max(0.0, np.mean(divergences)):.3f} (at most {np.log(2):.3f})", fontsize=10
     )

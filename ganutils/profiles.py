@@ -20,6 +20,8 @@ class Profile:
         samples: generated images that a lesson's measurements look at, at least 1.
         demo_steps: training steps of a lesson's short side experiments, at least 1.
         demo_seconds: seconds of training that a comparison on the clock gives each side, above 0.
+        clocked_seconds: seconds of the lesson that end by the clock, on any machine, at least 0.
+        head_start: discriminator steps before the generator's first, where a lesson shows that, at least 1.
 
     Raises:
         ValueError: a number that is not positive, or an unknown name or precision.
@@ -32,17 +34,21 @@ class Profile:
     precision: str = "float32"
     samples: int = 1000
     demo_steps: int = 300
+    head_start: int = 200
     demo_seconds: float = 20.0
+    clocked_seconds: float = 0.0
 
     def __post_init__(self):
         if self.name not in NAMES:
             raise ValueError(f"unknown profile {self.name!r}; choose one of {', '.join(NAMES)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"unknown precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}")
-        for field in ("images", "epochs", "batch_size", "samples", "demo_steps"):
+        for field in ("images", "epochs", "batch_size", "samples", "demo_steps", "head_start"):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{field}={value!r} is not allowed; give a whole number of at least 1")
+        if self.batch_size > self.images:
+            raise ValueError(f"batch_size={self.batch_size} is not allowed; choose at most {self.images}, the images")
         if not self.demo_seconds > 0:
             raise ValueError(f"demo_seconds={self.demo_seconds!r} is not allowed; give a number above 0")
 
@@ -57,13 +63,21 @@ class Profile:
         return self.epochs * self.steps_per_epoch
 
 
-_SMOKE = {"images": 256, "epochs": 2, "batch_size": 64, "samples": 100, "demo_steps": 3, "demo_seconds": 0.2}
+_SMOKE = {
+    "images": 256,
+    "epochs": 2,
+    "batch_size": 64,
+    "samples": 100,
+    "demo_steps": 3,
+    "head_start": 3,
+    "demo_seconds": 0.2,
+}
 _GPU = {"images": 60_000, "precision": "mixed_float16", "samples": 10_000}
 
 LESSONS = {
     "00_start_here": {
         "smoke": {**_SMOKE, "demo_seconds": 1.0},
-        "laptop": {"images": 10_000, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0},
+        "laptop": {"images": 10_000, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0, "clocked_seconds": 12.0},
         "gpu": {**_GPU, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0},
     },
     "01_vanilla_gan": {
@@ -73,8 +87,8 @@ LESSONS = {
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64, "demo_seconds": 15.0},
-        "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600},
+        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
+        "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600, "clocked_seconds": 40.0},
     },
 }
 

@@ -1,5 +1,7 @@
 """The adversarial training loop as a Keras model."""
 
+import gc
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -12,12 +14,15 @@ PLAYERS = ("discriminator", "generator")
 class AdversarialModel(keras.Model):
     """What models with several players share, whatever the number of their networks."""
 
-    def fit(self, x=None, *, steps_per_epoch=None, **kwargs):
+    def fit(self, x=None, y=None, *, steps_per_epoch=None, **kwargs):
         """As `keras.Model.fit`; `x` is a dataset, or an array of uint8 or float images.
 
         A finite dataset is read as one endless stream, cut into epochs of its own length. Keras would
         otherwise make a varying number of iterators, each with another order of the data, so that a run
         taken up again (see `data.pipeline` and `callbacks.Backup`) could not repeat the order.
+
+        Raises:
+            ValueError: an epoch's length that is not a multiple of `steps_per_execution`.
         """
         if isinstance(x, tf.data.Dataset):
             # A dataset shuffles itself, and Keras warns at each call unless it is told so.
@@ -25,7 +30,15 @@ class AdversarialModel(keras.Model):
             length = int(x.cardinality())
             if steps_per_epoch is None and length > 0:
                 x, steps_per_epoch = x.repeat(), length
-        return super().fit(x, steps_per_epoch=steps_per_epoch, **kwargs)
+                if length % self.steps_per_execution:
+                    raise ValueError(
+                        f"{length} batches an epoch are not a multiple of "
+                        f"steps_per_execution={self.steps_per_execution}; an epoch would run into the next one. "
+                        "Choose a divisor, or another number of images or batch size"
+                    )
+        # Earlier models of a notebook hang in reference cycles, with their data; a laptop needs the memory.
+        gc.collect()
+        return super().fit(x, y, steps_per_epoch=steps_per_epoch, **kwargs)
 
 
 class GAN(AdversarialModel):
@@ -135,7 +148,12 @@ class GAN(AdversarialModel):
         Args:
             real_images: batch of float images in [-1, 1].
             players: "discriminator", "generator" or both.
+
+        Raises:
+            ValueError: no player, or an unknown one.
         """
+        if not players or set(players) - set(PLAYERS):
+            raise ValueError(f"players={players!r}: choose from {', '.join(PLAYERS)}")
         generator = self.generator if "generator" in players else _untouched(self.generator)
         discriminator = self.discriminator if "discriminator" in players else _untouched(self.discriminator)
         latents = self.draw_latents(ops.shape(real_images)[0])

@@ -66,6 +66,8 @@ def _explorer(draw, **sliders):
     for name, slider in sliders.items():
         slider.description = name.replace("_", " ")
         slider.style.description_width = "11em"
+        # Only when the slider is let go: on a slow machine the pictures of a whole movement would queue up.
+        slider.continuous_update = False
         slider.observe(update, names="value")
     update()
     return ipywidgets.VBox([*sliders.values(), picture])

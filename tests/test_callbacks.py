@@ -60,9 +60,38 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(make_gan, digits, tmp_pat
     np.testing.assert_array_equal(resumed_samples.images, samples.images)
 
 
-def test_a_finished_run_leaves_no_backup(make_gan, digits, tmp_path):
-    train(make_gan(), digits, tmp_path / "run", epochs=1)
-    assert list(tmp_path.iterdir()) == []
+def test_a_finished_run_is_not_trained_again(make_gan, digits, tmp_path):
+    """A kernel that dies after training must not have lost it."""
+    gan = make_gan()
+    history, curves, _ = train(gan, digits, tmp_path / "run", epochs=2)
+    again = make_gan()
+    same_history, same_curves, _ = train(again, digits, tmp_path / "run", epochs=2)
+    assert same_history == history
+    assert same_curves.history == curves.history
+    for a, b in zip(gan.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("content", ["junk", "other arrays", "empty"])
+def test_a_file_that_is_no_backup_is_named(tmp_path, content):
+    path = tmp_path / "run.npz"
+    if content == "other arrays":
+        np.savez(path, weights=np.zeros(3))
+    else:
+        path.write_bytes(b"not a zip file" if content == "junk" else b"")
+    with pytest.raises(ValueError, match=r"run\.npz is not a backup\. Delete it"):
+        callbacks.Backup(tmp_path / "run")
+
+
+def test_optimizers_in_containers_are_backed_up(make_gan, digits, tmp_path):
+    gan = make_gan()
+    backup = callbacks.Backup(tmp_path / "run")
+    backup.set_model(gan)
+    alone = len(backup._variables())
+    extra = keras.optimizers.Adam()
+    extra.build(gan.generator.trainable_variables)
+    gan.more_optimizers = {"pair": [extra]}
+    assert len(backup._variables()) == alone + len(extra.variables)
 
 
 def interrupted(make_gan, digits, path, settings=None):
@@ -111,13 +140,13 @@ class Autoencoder(keras.Model):
 def test_callbacks_serve_a_model_without_players(digits, tmp_path):
     images = data.scale(digits).numpy()
 
-    def run(extra=()):
+    def run(name, extra=()):
         keras.utils.set_random_seed(3)
         model = Autoencoder()
         model(images[:1])
         model.compile("adam", "mse")
         curves, samples = callbacks.Curves(every=2), callbacks.Samples(images[:2])
-        backup = callbacks.Backup(tmp_path / "model", keep=[curves, samples])
+        backup = callbacks.Backup(tmp_path / name, keep=[curves, samples])
         model.fit(
             images,
             images,
@@ -130,10 +159,10 @@ def test_callbacks_serve_a_model_without_players(digits, tmp_path):
         )
         return model, curves, samples
 
-    whole, curves, samples = run()
+    whole, curves, samples = run("whole")
     with pytest.raises(KeyboardInterrupt):
-        run(extra=[Interrupt(epoch=1)])
-    resumed, resumed_curves, resumed_samples = run()
+        run("part", extra=[Interrupt(epoch=1)])
+    resumed, resumed_curves, resumed_samples = run("part")
     np.testing.assert_array_equal(whole.get_weights()[0], resumed.get_weights()[0])
     assert resumed_curves.history["loss"] == curves.history["loss"]
     assert len(resumed_samples.images) == len(samples.images) == 4
@@ -147,7 +176,8 @@ def test_curves_are_means_over_windows():
         curves.on_epoch_begin(epoch)
         for batch in range(5):
             curves.on_train_batch_end(batch, {"loss": np.mean(losses[: batch + 1])})
-        curves.on_epoch_end(epoch, {"loss": np.mean(losses)})
+        curves.on_epoch_end(epoch, {"loss": np.mean(losses), "val_loss": 9.0})
+    assert set(curves.history) == {"step", "seconds", "loss"}, "a validation belongs to no window"
     assert curves.history["step"] == [2, 4, 5, 7, 9, 10]
     assert curves.history["loss"] == pytest.approx([2, 8, 2, 4, 1, 7])
     assert np.all(np.diff(curves.history["seconds"]) >= 0)
@@ -191,6 +221,12 @@ def test_progress_in_a_plain_log_is_one_line_an_epoch(make_gan, digits, capsys):
     assert lines[0].startswith("epoch 1 of 3, step 4 of 4")
     assert "generator loss" in lines[2]
     assert "\r" not in "".join(lines)
+
+
+def test_progress_knows_the_steps_of_a_dataset_of_unknown_length(make_gan, digits, capsys):
+    dataset = data.pipeline(digits, batch_size=16).filter(lambda batch: True)
+    make_gan().fit(dataset, verbose=0, callbacks=[callbacks.Progress("lines")])
+    assert capsys.readouterr().out.startswith("epoch 1 of 1, step 4 of 4")
 
 
 def test_progress_is_silent_where_the_environment_says_so(make_gan, digits, capsys, monkeypatch):

@@ -1,3 +1,4 @@
+import errno
 import functools
 import gzip
 import hashlib
@@ -181,6 +182,15 @@ def test_no_network_or_a_broken_mirror_leaves_nothing_half_written(fashion, mirr
     assert not folder.exists() or not list(folder.iterdir())
 
 
+def test_a_full_disk_is_not_blamed_on_the_network(fashion, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(data.pooch, "retrieve", full)
+    with pytest.raises(OSError, match="No space left"):
+        data.load_dataset("fashion_mnist", split="test")
+
+
 def test_scale_maps_every_byte_to_minus_one_to_one_and_back():
     every = np.arange(256, dtype="uint8").reshape(1, 16, 16, 1)
     scaled = data.scale(every).numpy()
@@ -233,7 +243,7 @@ def test_pipeline_keeps_labels_with_their_images():
         np.testing.assert_array_equal(data.unscale(images.numpy()).ravel(), labels.numpy())
 
 
-def test_pipeline_scales_in_the_graph_and_holds_bytes():
+def test_pipeline_gives_floats_from_minus_one_to_one():
     dataset = data.pipeline(NUMBERED, batch_size=4)
     batch = next(iter(dataset)).numpy()
     assert batch.dtype == np.float32

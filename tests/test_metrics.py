@@ -42,5 +42,7 @@ def test_bad_input_is_named(digits):
         metrics.nearest_images(digits.astype("float32"), digits)
     with pytest.raises(ValueError, match=r"references \(4, 8, 1\)"):
         metrics.nearest_images(digits, digits[:, :4])
+    with pytest.raises(ValueError, match="no queries"):
+        metrics.nearest_images(digits[:0], digits)
     with pytest.raises(ValueError, match="k=65 is not allowed; choose from 1 to 64"):
         metrics.nearest_images(digits, digits, k=65)

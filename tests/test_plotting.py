@@ -50,6 +50,13 @@ def test_sample_strip_has_a_row_for_each_latent_and_keeps_first_and_last():
     assert labels[-1] == "19"
 
 
+def test_sample_animation_leaves_its_pictures_as_they_are(monkeypatch):
+    monkeypatch.setattr(plotting, "_png", lambda figure: "LASTPICTURESLAST")
+    html = plotting.sample_animation([np.zeros((1, 2, 2, 1), "uint8")] * 2, [0, 1]).data
+    assert html.count("base64,LASTPICTURESLAST") == 2
+    assert 'max="1"' in html
+
+
 def test_sample_animation_has_every_frame_and_a_button():
     images = [np.full((4, 6, 6, 1), value, "uint8") for value in (0, 100, 200)]
     html = plotting.sample_animation(images, [0, 1, 2], n=4).data
@@ -138,9 +145,10 @@ def test_count_maps_write_the_numbers():
 
 def test_show_gives_caption_and_alternative_text(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content))
     plotting.show(plotting.image_grid(np.zeros((1, 2, 2, 1))), "What to <b>see</b>.", alt='A "black" square')
-    page = shown[0].data
+    page = shown[0]["text/html"]
+    assert shown[0]["text/plain"] == "What to <b>see</b>."
     assert 'alt="A &quot;black&quot; square"' in page
     assert "<figcaption><em>What to <b>see</b>.</em></figcaption>" in page
     assert "data:image/png;base64,iVBOR" in page, "the beginning of every PNG, in base64"

@@ -70,6 +70,8 @@ def test_conda_gives_the_same_pins():
 
 @pytest.fixture(scope="module")
 def binder():
+    if sys.platform == "win32":
+        pytest.skip("repo2docker does not run on Windows")
     finished = subprocess.run(
         ["jupyter-repo2docker", "--no-build", "--debug", str(ROOT)],
         capture_output=True,
@@ -167,4 +169,14 @@ def test_without_tensorflow_the_import_says_what_to_do(tmp_path):
         timeout=120,
     )
     assert finished.returncode != 0
-    assert "pip install -e '.[cpu]'" in finished.stderr
+    assert 'pip install -c constraints.txt -e ".[cpu,notebooks]"' in finished.stderr
+
+
+def test_another_keras_backend_is_named():
+    finished = subprocess.run(
+        [sys.executable, "-c", "import keras, types; keras.backend.backend = lambda: 'jax'; import ganutils"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "ImportError: Keras runs on jax here" in finished.stderr

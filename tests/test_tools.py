@@ -51,6 +51,14 @@ def test_only_checked_outputs_stay(cleaner):
     assert "papermill" not in cleaned["metadata"]
 
 
+def test_pieces_of_one_stream_are_joined_and_attachments_stay(cleaner):
+    pieces = [printed("one\n"), printed("two\n")]
+    markdown = {"cell_type": "markdown", "id": "m", "metadata": {}, "source": [""], "attachments": {"a.png": {}}}
+    cleaned = cleaner.clean(notebook(code("1", "nbval-check-output", outputs=pieces), markdown))
+    assert cleaned["cells"][0]["outputs"] == [{**printed(""), "text": ["one\n", "two\n"]}]
+    assert cleaned["cells"][1]["attachments"] == {"a.png": {}}
+
+
 def test_checked_outputs_are_taken_by_cell(cleaner):
     old = notebook(code("2", "nbval-check-output", outputs=[printed("old")], identity="b"))
     executed = notebook(
@@ -83,6 +91,7 @@ def test_the_address_is_written_everywhere(cleaner):
     )
     new = cleaner.with_address(text, "https://github.com/group/course")
     assert 'REPOSITORY = "https://github.com/group/course"' in new
+    assert cleaner.with_address("git clone https://x/y", "https://z/w") == "git clone https://z/w"
     assert "mybinder.org/v2/gh/group/course/HEAD?labpath=x" in new
     assert "colab.research.google.com/github/group/course/blob/HEAD/x" in new
 
@@ -95,6 +104,15 @@ def test_the_readme_takes_time_and_memory_from_the_record():
     assert "| [01](notebooks/01_vanilla_gan.ipynb) | players | 2.5 min | 1.2 GB |" in new
     assert "| other | a | b | c |" in new
     assert runner.with_costs(new, lessons) == new
+
+
+def test_recorded_lessons_stay_in_their_budget():
+    lessons = json.loads((ROOT / "data" / "reference_runs" / "costs.json").read_text())["lessons"]
+    laptop = {name: row for name, row in lessons.items() if name.endswith(" laptop")}
+    assert len(laptop) == len(list((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
+    for name, row in laptop.items():
+        assert row["seconds"] <= 300, name
+        assert row["peak_mb"] <= 1500, name
 
 
 def test_the_readme_shows_the_recorded_costs():

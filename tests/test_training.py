@@ -246,6 +246,18 @@ def test_steps_per_execution_gives_the_same_training(make_gan, digits):
         assert several[name] == pytest.approx(values, rel=1e-4)
 
 
+def test_an_epoch_that_steps_per_execution_does_not_divide_is_refused(make_gan, digits):
+    gan = make_gan(compile_options={"steps_per_execution": 3})
+    with pytest.raises(ValueError, match="8 batches an epoch are not a multiple of steps_per_execution=3"):
+        gan.fit(data.pipeline(digits, batch_size=8), verbose=0)
+
+
+@pytest.mark.parametrize("players", [(), ("generater",)])
+def test_unknown_players_are_refused(make_gan, real, players):
+    with pytest.raises(ValueError, match="choose from discriminator, generator"):
+        make_gan().adversarial_step(real, players=players)
+
+
 def test_weights_survive_saving(make_gan, digits, tmp_path):
     gan = make_gan(average=0.9)
     gan.fit(data.pipeline(digits, batch_size=16), verbose=0)

@@ -33,6 +33,7 @@ def with_address(text, address):
     """Return text with the address in set-up cells and in links to Binder and Colab."""
     owner_and_name = "/".join(address.rstrip("/").split("/")[-2:])
     text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
+    text = re.sub(r"(git clone )https://\S+", lambda match: match[1] + address, text)
     return re.sub(
         r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+",
         lambda match: match[1] + owner_and_name,
@@ -57,17 +58,35 @@ def clean(notebook, executed=None):
             "metadata": {"tags": tags} if tags else {},
             "source": cell["source"],
         }
+        if "attachments" in cell:
+            kept["attachments"] = cell["attachments"]
         if cell["cell_type"] == "code":
             outputs = taken.get(cell["id"], cell).get("outputs", []) if CHECKED in tags else []
             # nbval wants a number where it finds an output.
             kept["execution_count"] = 1 if outputs else None
-            kept["outputs"] = [_plain(output) for output in outputs]
+            kept["outputs"] = _merged([_plain(output) for output in outputs])
         cells.append(kept)
     return {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
 
 
 def _plain(output):
     return {**output, "execution_count": 1} if output["output_type"] == "execute_result" else output
+
+
+def _merged(outputs):
+    """Join what one stream printed: the kernel cuts it at chance points."""
+    merged = []
+    for output in outputs:
+        if (
+            merged
+            and output["output_type"] == "stream" == merged[-1]["output_type"]
+            and output["name"] == merged[-1]["name"]
+        ):
+            text = "".join(merged[-1]["text"]) + "".join(output["text"])
+            merged[-1] = {**output, "text": text.splitlines(keepends=True)}
+        else:
+            merged.append(output)
+    return merged
 
 
 def as_text(notebook):
@@ -94,7 +113,7 @@ def main():
         if new != old:
             dirty.append(path)
             if not arguments.check:
-                path.write_text(new, encoding="utf-8")
+                path.write_text(new, encoding="utf-8", newline="\n")
     for path in dirty:
         print(f"{'dirty' if arguments.check else 'cleaned'}: {path}")
     if arguments.check and dirty:

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import tqdm
+from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
@@ -127,6 +128,11 @@ def run(notebooks, profile, build):
         start = time.perf_counter()
         try:
             execute(path, output, profile)
+        except DeadKernelError:
+            failure = (
+                f"{path.name}: the kernel died, often for lack of memory. What was executed so far is in {output}; "
+                "the same command continues at the last finished epoch."
+            )
         except PapermillExecutionError as error:
             failure = (
                 f"{path.name} failed in cell {error.cell_index + 1}:\n\n{error.source.strip()}\n\n"
@@ -155,10 +161,15 @@ def record(rows, profile, build):
     """Keep this run's costs for later estimates, its pictures, and its figures for the README's table."""
     path = ROOT / "data" / "reference_runs" / "costs.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"lessons": {}}
-    kept["command"] = "python tools/run_notebooks.py --record"
+    kept["command"] = "make record"
+    # One machine, one speed: the best of the lessons' short measurements, which other programs disturb least.
+    rate = max(row["steps_per_second"] for row in rows)
     for row in rows:
         kept["lessons"][f"{row['notebook']} {profile}"] = {
-            key: row[key] for key in ("seconds", "peak_mb", "steps_per_second")
+            "seconds": row["seconds"],
+            "peak_mb": row["peak_mb"],
+            "steps_per_second": rate,
+            "metrics": row["metrics"],
         }
         picture = ROOT / "build" / "lessons" / f"{row['notebook']}-{profile}" / "picture.png"
         if profile == "laptop" and picture.is_file():
@@ -205,7 +216,11 @@ def main():
     logging.getLogger("papermill").setLevel(logging.ERROR)
 
     notebooks = find_notebooks(arguments.notebooks, arguments.only)
-    rows, failure = run(notebooks, arguments.profile, arguments.build)
+    try:
+        rows, failure = run(notebooks, arguments.profile, arguments.build)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Next time this lesson's training goes on at its last finished epoch.", file=sys.stderr)
+        return 130
     print("\n" + write_summary(rows, arguments.build))
     if failure:
         print(failure, file=sys.stderr)

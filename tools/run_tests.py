@@ -38,8 +38,8 @@ def main(chosen):
     if unknown := set(chosen) - set(PARTS):
         print(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    # Neither a profile nor a backup that somebody left may change what is tested.
-    environment = {**os.environ, "GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent"}
+    # Neither a profile nor a backup that somebody left may change what is tested. Files are UTF-8 everywhere.
+    environment = {**os.environ, "GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent", "PYTHONUTF8": "1"}
     for folder in (ROOT / "build" / "lessons").glob("*-smoke"):
         shutil.rmtree(folder)
     results = []
