@@ -107,6 +107,15 @@ def test_the_set_up_cell_is_the_first_and_the_same_everywhere(path):
     assert "".join(first["source"]) == setup_source(NOTEBOOKS[0])
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_checked_cell_has_an_output_to_be_compared_with(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    checked = [cell for cell in cells if "nbval-check-output" in cell["metadata"].get("tags", [])]
+    assert len(checked) >= 3
+    for cell in checked:
+        assert cell["outputs"], "".join(cell["source"])
+
+
 COLAB_SCRIPT = """
 import sys, types
 sys.modules["google.colab"] = types.ModuleType("google.colab")
