@@ -270,7 +270,8 @@ class Backup(keras.callbacks.Callback):
     Args:
         path: where the file goes; ".npz" is added.
         keep: callbacks with `get_state()` and `set_state(state)` whose state belongs to the run.
-        settings: dict of what must not change between two parts of a run, such as the batch size.
+        settings: dict of what must not change between two parts of a run, such as the batch size. The
+            optimizers' learning rates are added to it.
 
     Attributes:
         epoch: number of epochs that the backup holds; 0 where there is none.
@@ -289,8 +290,14 @@ class Backup(keras.callbacks.Callback):
         self.epoch = int(self._read()["epoch"]) if self.path.is_file() else 0
 
     def on_train_begin(self, logs=None):
+        optimizers = _optimizers(list(vars(self.model).values()))
+        rates = [[type(optimizer).__name__, optimizer.get_config().get("learning_rate")] for optimizer in optimizers]
+        # As they are before anything is restored or a schedule changes them.
+        self._settings_text = json.dumps({**self.settings, "optimizers": rates}, sort_keys=True, default=str)
         if self.path.is_file():
             self._restore(self._read())
+            if os.environ.get("GANUTILS_PROGRESS") != "silent":
+                print(f"Continuing after epoch {self.epoch} of {self.params['epochs']}.")
 
     def on_epoch_end(self, epoch, logs=None):
         history = {name: list(values) for name, values in self.model.history.history.items()}
@@ -310,7 +317,7 @@ class Backup(keras.callbacks.Callback):
         return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
 
     def _write(self, epoch, history):
-        arrays = {"epoch": epoch, "history": json.dumps(history), "settings": self._settings_text()}
+        arrays = {"epoch": epoch, "history": json.dumps(history), "settings": self._settings_text}
         for i, variable in enumerate(self._variables()):
             arrays[f"variable_{i}"] = keras.ops.convert_to_numpy(variable.value)
         for i, callback in enumerate(self.keep):
@@ -340,10 +347,10 @@ class Backup(keras.callbacks.Callback):
 
     def _restore(self, arrays):
         advice = f"Delete {self.path} to train from the start."
-        if str(arrays["settings"]) != self._settings_text():
+        if str(arrays["settings"]) != self._settings_text:
             raise ValueError(
                 f"the backup was made with the settings {arrays['settings']}, "
-                f"this run has {self._settings_text()}. {advice}"
+                f"this run has {self._settings_text}. {advice}"
             )
         variables = self._variables()
         saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]
@@ -355,9 +362,6 @@ class Backup(keras.callbacks.Callback):
             prefix = f"callback_{i}_"
             callback.set_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
         self.model.history.history.update(json.loads(str(arrays["history"])))
-
-    def _settings_text(self):
-        return json.dumps(self.settings, sort_keys=True, default=str)
 
 
 def _optimizers(value):

@@ -142,7 +142,7 @@ class Lesson:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.steps_per_second = measure_steps_per_second(0.2 if self.profile.name == "smoke" else 2.0)
         expected = estimate(name, self.profile, self.steps_per_second)
-        text = f"Profile {self.profile.name}: {self.profile.images:,} images, {self.profile.epochs} epochs."
+        text = f"Profile {self.profile.name}: {self.profile.images:,} images, epochs: {self.profile.epochs}."
         if expected:
             text += f" Expect about {in_words(expected[0])} and {expected[1] / 1000:.1f} GB of memory on this machine."
         else:

@@ -120,6 +120,12 @@ def test_a_backup_of_other_settings_is_refused(make_gan, digits, tmp_path):
         train(make_gan(), digits, tmp_path / "run", settings={"batch_size": 16})
 
 
+def test_a_changed_learning_rate_is_refused(make_gan, digits, tmp_path):
+    interrupted(make_gan, digits, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"learning|settings"):
+        train(make_gan(rate=5e-3), digits, tmp_path / "run")
+
+
 def test_a_backup_of_another_model_is_refused(make_gan, digits, tmp_path):
     interrupted(make_gan, digits, tmp_path / "run")
     with pytest.raises(ValueError, match="another shape"):

@@ -122,9 +122,14 @@ def run(notebooks, profile, build):
     os.environ["GANUTILS_PROFILE"] = profile
     folder = build / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
-    rows, failure = [], None
+    # Rows of other notebooks that were executed into the same folder stay.
+    summary, names = build / "summary.json", {path.stem for path in notebooks}
+    rows = json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else []
+    rows, failure = [row for row in rows if row["notebook"] not in names], None
     for path in notebooks:
         output = folder / path.name
+        if not sys.stderr.isatty():  # a log has no progress bar
+            print(f"executing {path.stem}", flush=True)
         start = time.perf_counter()
         try:
             execute(path, output, profile)
@@ -153,6 +158,7 @@ def run(notebooks, profile, build):
                 "steps_per_second": result["steps_per_second"],
             }
         )
+        rows.sort(key=lambda row: row["notebook"])
         write_summary(rows, build)
     return rows, failure
 
@@ -163,6 +169,7 @@ def record(rows, profile, build):
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"lessons": {}}
     kept["command"] = "make record"
     # One machine, one speed: the best of the lessons' short measurements, which other programs disturb least.
+    rows = [row for row in rows if row["profile"] == profile and row["steps_per_second"]]
     rate = max(row["steps_per_second"] for row in rows)
     for row in rows:
         kept["lessons"][f"{row['notebook']} {profile}"] = {
