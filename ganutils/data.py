@@ -144,6 +144,34 @@ def unscale(images):
     return np.clip(np.rint((np.asarray(images, "float32") + 1.0) * 127.5), 0, 255).astype("uint8")
 
 
+def as_float(images, name="images"):
+    """Check images and return them as float32 in [-1, 1].
+
+    Args:
+        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
+        name: what an error calls them.
+
+    Raises:
+        ValueError: another number of axes or type, no image, values that are not finite or out of range.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels) with n at least 1")
+    if images.dtype == np.uint8:
+        return images.astype("float32") / 127.5 - 1.0
+    if images.dtype.kind != "f":
+        raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
+    least, most = float(images.min()), float(images.max())
+    if not np.isfinite([least, most]).all():
+        raise ValueError(f"{name} contain NaN or infinite values")
+    if least < -1.001 or most > 1.001:
+        raise ValueError(
+            f"{name} are float from {least:.4g} to {most:.4g}, but [-1, 1] is meant; use data.scale for values in "
+            "[0, 255], or give them as uint8"
+        )
+    return images.astype("float32")
+
+
 def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
     """Return a `tf.data.Dataset` that passes over the images once, shuffled anew at each pass.
 

@@ -9,7 +9,9 @@ import math
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
+
+from ganutils import checkpoints, data
 
 IMAGE_SHAPE = (28, 28, 1)
 
@@ -122,6 +124,173 @@ def fast_dcgan_discriminator():
     return dcgan_discriminator(filters=(32, 64), kernel_size=4, dropout=0.0)
 
 
+LABEL_INPUTS = ("one_hot", "embedding", "projection")
+
+
+def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
+    """Generator of lesson 03: `fast_dcgan_generator` that is told which class to draw.
+
+    Args:
+        latent_dim: length of a latent vector.
+        classes: number of classes.
+        label_input: "one_hot" puts the label behind the latent, as `classes` numbers of which one is 1
+            (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector of the class.
+
+    Returns:
+        A keras.Model from [latents (n, latent_dim), labels (n,)] to images (n, 28, 28, 1) in [-1, 1].
+
+    Raises:
+        ValueError: an unknown `label_input`.
+    """
+    latents = keras.Input((latent_dim,), name="latents")
+    labels = keras.Input((), dtype="int32", name="labels")
+    if label_input == "one_hot":
+        joined = layers.Concatenate()([latents, ops.one_hot(labels, classes)])
+    elif label_input == "embedding":
+        joined = latents * layers.Embedding(classes, latent_dim, embeddings_initializer="ones")(labels)
+    else:
+        raise ValueError(f"label_input={label_input!r} is not allowed; choose one_hot or embedding")
+    images = fast_dcgan_generator(joined.shape[-1])(joined)
+    return keras.Model([latents, labels], images, name="conditional_generator")
+
+
+def conditional_discriminator(classes=10, label_input="projection"):
+    """Discriminator of lesson 03: `fast_dcgan_discriminator` that is told of which class an image should be.
+
+    Args:
+        classes: number of classes.
+        label_input: "one_hot" gives the label as `classes` more channels, of which one is 1 everywhere
+            (after Mirza and Osindero 2014); "embedding" as one more channel, a learned picture of the
+            class; "projection" leaves the image alone and adds the scalar product of the last features
+            with a learned vector of the class to the logit (Miyato and Koyama 2018, equation 4).
+
+    Returns:
+        A keras.Model from [images (n, 28, 28, 1), labels (n,)] to logits (n, 1).
+
+    Raises:
+        ValueError: an unknown `label_input`.
+    """
+    images = keras.Input(IMAGE_SHAPE, name="images")
+    labels = keras.Input((), dtype="int32", name="labels")
+    if label_input == "one_hot":
+        maps = ops.tile(ops.one_hot(labels, classes)[:, None, None, :], (1, *IMAGE_SHAPE[:2], 1))
+    elif label_input == "embedding":
+        maps = layers.Reshape(IMAGE_SHAPE)(layers.Embedding(classes, math.prod(IMAGE_SHAPE))(labels))
+    elif label_input == "projection":
+        maps = None
+    else:
+        raise ValueError(f"label_input={label_input!r} is not allowed; choose one of {', '.join(LABEL_INPUTS)}")
+    x = images if maps is None else layers.Concatenate()([images, maps])
+    for channels in (32, 64):
+        x = layers.Conv2D(channels, 4, strides=2, padding="same")(x)
+        x = layers.LeakyReLU(0.2)(x)
+    features = layers.Flatten()(x)
+    logits = layers.Dense(1, dtype="float32")(features)
+    if label_input == "projection":
+        class_vectors = layers.Embedding(classes, features.shape[-1], embeddings_initializer="zeros")(labels)
+        logits = logits + layers.Dot(axes=1, dtype="float32")([features, class_vectors])
+    return keras.Model([images, labels], logits, name="conditional_discriminator")
+
+
+class Memory(layers.Layer):
+    """Return one of many stored images: the one whose code points most nearly into the latent's direction.
+
+    Args:
+        size: number of stored images.
+        image_shape: (height, width, channels).
+    """
+
+    def __init__(self, size, image_shape=IMAGE_SHAPE, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.image_shape = image_shape
+
+    def build(self, shape):
+        self.codes = self.add_weight(shape=(self.size, shape[-1]), initializer="random_normal", trainable=False)
+        shape = (self.size, *self.image_shape)
+        self.images = self.add_weight(shape=shape, initializer="zeros", dtype="uint8", trainable=False, autocast=False)
+
+    def call(self, latents):
+        directions = self.codes / ops.norm(self.codes, axis=1, keepdims=True)
+        nearest = ops.argmax(ops.matmul(latents, ops.transpose(directions)), axis=1)
+        return data.scale(ops.take(self.images, nearest, axis=0))
+
+
+def memorising_generator(latent_dim=32, size=2000):
+    """Generator of lesson 04 that knows some training images by heart and can draw nothing else.
+
+    Args:
+        latent_dim: length of a latent vector.
+        size: number of images it knows.
+
+    Returns:
+        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+    """
+    latents = keras.Input((latent_dim,), name="latents")
+    return keras.Model(latents, Memory(size, name="memory")(latents), name="memorising_generator")
+
+
+class PixelNoise(layers.Layer):
+    """Add noise to images that is a rough function of the latents, so that a latent always gives one image.
+
+    Args:
+        scale: width of the noise, which is uniform around 0.
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def build(self, shapes):
+        latents, images = shapes
+        pixels = math.prod(images[1:])
+        self.directions = self.add_weight(shape=(latents[-1], pixels), initializer="random_normal", trainable=False)
+
+    def call(self, inputs):
+        latents, images = inputs
+        # The digits of a large sine behind the decimal point look random, a habit of computer graphics.
+        waves = 1e4 * ops.sin(ops.matmul(latents, 100.0 * self.directions))
+        noise = ops.reshape(waves - ops.floor(waves) - 0.5, ops.shape(images))
+        return ops.clip(images + self.scale * noise, -1.0, 1.0)
+
+
+def noisy_generator(latent_dim=32, scale=0.5, filters=(64, 32), kernel_size=4, strides=(2, 2)):
+    """Generator of lesson 04 that draws as `dcgan_generator` does, under noise in each pixel.
+
+    Args:
+        latent_dim: length of a latent vector.
+        scale: width of the noise; 2 is the whole range of an image.
+        filters, kernel_size, strides: as in `dcgan_generator`.
+
+    Returns:
+        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+    """
+    latents = keras.Input((latent_dim,), name="latents")
+    clean = dcgan_generator(latent_dim, filters, kernel_size, strides)(latents)
+    return keras.Model(latents, PixelNoise(scale, name="noise")([latents, clean]), name="noisy_generator")
+
+
+def load_checkpoint(name):
+    """Return a generator that this project trained and ships.
+
+    Args:
+        name: "dcgan", "conditional_gan", "early", "collapsed", "noisy" or "memorising";
+            `checkpoints.read_card` says more about each.
+
+    Returns:
+        A keras.Model from latents (n, latent_dim), or from [latents, labels (n,)] in the case of
+        "conditional_gan", to images (n, 28, 28, 1) in [-1, 1].
+
+    Raises:
+        ValueError: an unknown name, or damaged weights.
+        FileNotFoundError: missing weights.
+    """
+    card = checkpoints.read_card(name)
+    if card["builder"] not in GENERATORS:
+        raise ValueError(f"the checkpoint {name!r} is no generator")
+    return checkpoints.load_weights(GENERATORS[card["builder"]](**card["arguments"]), name)
+
+
 def mix_latents(latents, weights):
     """Mix latent vectors and stretch the mixture to the length that its parts have.
 
@@ -145,3 +314,16 @@ def mix_latents(latents, weights):
     mixed = weights @ latents
     lengths = weights @ np.linalg.norm(latents, axis=-1)
     return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths[..., np.newaxis]
+
+
+GENERATORS = {
+    build.__name__: build
+    for build in (
+        vanilla_generator,
+        dcgan_generator,
+        fast_dcgan_generator,
+        conditional_generator,
+        memorising_generator,
+        noisy_generator,
+    )
+}

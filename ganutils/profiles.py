@@ -90,6 +90,17 @@ LESSONS = {
         "laptop": {"images": 60_000, "epochs": 6, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600, "clocked_seconds": 40.0},
     },
+    "03_conditional_gan": {
+        "smoke": _SMOKE,
+        "laptop": {"images": 60_000, "epochs": 2, "batch_size": 64, "demo_steps": 400},
+        "gpu": {"images": 60_000, "epochs": 20, "batch_size": 64, "samples": 10_000, "demo_steps": 1000},
+    },
+    # No GAN is trained; `samples` is the size of each of five sets, and the test set's 10,000 images its limit.
+    "04_evaluation": {
+        "smoke": {**_SMOKE, "samples": 160},
+        "laptop": {"images": 10_000, "epochs": 1, "batch_size": 64, "samples": 2000, "demo_steps": 150},
+        "gpu": {"images": 10_000, "epochs": 1, "batch_size": 64, "samples": 2000, "demo_steps": 1000},
+    },
 }
 
 

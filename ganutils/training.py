@@ -68,10 +68,10 @@ class GAN(AdversarialModel):
             raise ValueError(f"discriminator_steps={discriminator_steps!r}: give a whole number of at least 1")
         if average is not None and not 0 <= average < 1:
             raise ValueError(f"average={average!r}: give a decay from 0 to below 1, or None")
-        if generator.output_shape[1:] != discriminator.input_shape[1:]:
+        image_shape, accepted_shape = generator.output_shape[1:], tuple(discriminator.inputs[0].shape[1:])
+        if image_shape != accepted_shape:
             raise ValueError(
-                f"the generator makes images of shape {generator.output_shape[1:]}, "
-                f"the discriminator takes {discriminator.input_shape[1:]}"
+                f"the generator makes images of shape {image_shape}, the discriminator takes {accepted_shape}"
             )
         self.generator = generator
         self.discriminator = discriminator
@@ -82,7 +82,7 @@ class GAN(AdversarialModel):
             self.averaged_generator = keras.models.clone_model(generator)
             self.averaged_generator.set_weights(generator.get_weights())
             self.averaged_generator.trainable = False
-        self.latent_dim = generator.input_shape[-1]
+        self.latent_dim = generator.inputs[0].shape[-1]
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.generator_loss_mean = keras.metrics.Mean("generator_loss")
         self.discriminator_loss_mean = keras.metrics.Mean("discriminator_loss")
@@ -126,27 +126,39 @@ class GAN(AdversarialModel):
         """Take `discriminator_steps` discriminator steps, the last together with the generator's.
 
         Args:
-            batch: images, float in [-1, 1] or uint8 in [0, 255], or a tuple that begins with them; labels
-                are not looked at.
+            batch: images, float in [-1, 1] or uint8 in [0, 255], or a pair of such images and labels
+                (batch,), which `conditioned` may use.
 
         Returns:
             Means since the start of the epoch: both losses, and the share of real and of generated
             images that the discriminator judges rightly.
         """
-        real_images, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        real_images, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
         if real_images.dtype == tf.uint8:
             real_images = data.scale(real_images)
-        *first_parts, last_part = self._parts(real_images)
+        image_parts = self._parts(real_images)
+        label_parts = [None] * len(image_parts) if labels is None else self._parts(labels)
+        *first_parts, last_part = zip(image_parts, label_parts, strict=True)
         for part in first_parts:
-            self.adversarial_step(part, players=("discriminator",))
-        self.adversarial_step(last_part)
+            self.adversarial_step(*part, players=("discriminator",))
+        self.adversarial_step(*last_part)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def adversarial_step(self, real_images, players=PLAYERS):
+    def conditioned(self, inputs, labels):
+        """Return what a network is called with: here the inputs alone, in a conditional GAN also the labels.
+
+        Args:
+            inputs: latents or images of a batch.
+            labels: their labels (batch,), or None.
+        """
+        return inputs
+
+    def adversarial_step(self, real_images, labels=None, players=PLAYERS):
         """Update the given players from one forward pass; no weight or statistic of another one moves.
 
         Args:
             real_images: batch of float images in [-1, 1].
+            labels: their labels (batch,), or None; see `conditioned`.
             players: "discriminator", "generator" or both.
 
         Raises:
@@ -158,10 +170,10 @@ class GAN(AdversarialModel):
         discriminator = self.discriminator if "discriminator" in players else _untouched(self.discriminator)
         latents = self.draw_latents(ops.shape(real_images)[0])
         with tf.GradientTape(persistent=True) as tape:
-            fake_images = generator(latents, training=True)
+            fake_images = generator(self.conditioned(latents, labels), training=True)
             # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
-            real_logits = discriminator(real_images, training=True)
-            fake_logits = discriminator(fake_images, training=True)
+            real_logits = discriminator(self.conditioned(real_images, labels), training=True)
+            fake_logits = discriminator(self.conditioned(fake_images, labels), training=True)
             discriminator_loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
             generator_loss = self.adversarial_loss.generator(fake_logits)
             scaled_discriminator_loss = self.discriminator_optimizer.scale_loss(discriminator_loss)
@@ -180,20 +192,57 @@ class GAN(AdversarialModel):
             self.generator_loss_mean.update_state(generator_loss)
             self._update_average()
 
-    def _parts(self, real_images):
-        batch_size = real_images.shape[0]
+    def _parts(self, batch):
+        batch_size = batch.shape[0]
         if batch_size is not None and batch_size % self.discriminator_steps:
             raise ValueError(
                 f"a batch of {batch_size} images cannot be cut into {self.discriminator_steps} equal parts; choose "
                 "a batch size that discriminator_steps divides"
             )
-        return tf.split(real_images, self.discriminator_steps)
+        return tf.split(batch, self.discriminator_steps)
 
     def _update_average(self):
         if self.averaged_generator is None:
             return
         for mean, weight in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
             mean.assign(self.average * mean + (1.0 - self.average) * weight)
+
+
+class ConditionalGAN(GAN):
+    """A GAN whose two networks are told the class of each image (Mirza and Osindero 2014).
+
+    Trained on pairs of images and labels. The generated images of a step have the labels of its real
+    ones: the classes come as often as in the data, and the discriminator cannot tell the two kinds apart
+    by their labels. Calling the model on [latents, labels] gives images.
+
+    Args:
+        generator: built keras.Model from [latents (n, latent_dim), labels (n,)] to images in [-1, 1].
+        discriminator: built keras.Model from [images, labels (n,)] to logits (n, 1).
+        **kwargs: as in `GAN`.
+
+    Raises:
+        ValueError: as in `GAN`, or a network without a second input.
+    """
+
+    def __init__(self, generator, discriminator, **kwargs):
+        for network in (generator, discriminator):
+            if len(network.inputs) != 2:
+                raise ValueError(f"{network.name} has {len(network.inputs)} input(s); give it a second one for labels")
+        super().__init__(generator, discriminator, **kwargs)
+
+    def conditioned(self, inputs, labels):
+        """Return [inputs, labels].
+
+        Raises:
+            ValueError: no labels.
+        """
+        if labels is None:
+            raise ValueError("a conditional GAN needs labels: give pairs, such as data.pipeline(images, labels, ...)")
+        return [inputs, labels]
+
+    def call(self, inputs, training=False):
+        """Return images in [-1, 1] for [latents (n, latent_dim), labels (n,)]."""
+        return super().call(inputs, training=training)
 
 
 def _prepare(optimizer, network):

@@ -5,7 +5,7 @@ import io
 import ipywidgets
 import numpy as np
 
-from ganutils import plotting
+from ganutils import metrics, plotting
 
 
 def latent_explorer(generator, latent_dim, seed=0):
@@ -49,8 +49,89 @@ def optimal_discriminator_explorer():
     )
 
 
+def class_explorer(body, latent_dim, seed=0, classes=10):
+    """Mix two classes of a conditional generator with one slider; others choose the classes and the latents.
+
+    `plotting.class_point` draws the same picture without a kernel.
+
+    Args:
+        body: callable from latents with one-hot labels behind them (n, latent_dim + classes) to images.
+        latent_dim: length of a latent vector.
+        seed: seed of the first latents, 0 to 99.
+        classes: number of classes.
+
+    Returns:
+        An ipywidgets box; display it as the last line of a cell.
+    """
+
+    def picture(first, second, mix, latents):
+        rows = np.random.default_rng(latents).standard_normal((3, latent_dim))
+        return plotting.class_point(body, rows, first, second, mix, classes)
+
+    return _explorer(
+        picture,
+        first=ipywidgets.IntSlider(value=3, min=0, max=classes - 1),
+        second=ipywidgets.IntSlider(value=8, min=0, max=classes - 1),
+        mix=_slider(0.5, 0.0, 1.0, 0.05),
+        latents=ipywidgets.IntSlider(value=seed, min=0, max=99),
+    )
+
+
+def blind_test(real, fake, trials=20, seed=0):
+    """Ask of one image after the other whether it is real, and score the answers with their uncertainty.
+
+    Args:
+        real: real images (n, height, width, channels), float in [-1, 1] or uint8.
+        fake: generated images of the same shape.
+        trials: number of images that are shown; each is real with probability one half.
+        seed: seed of their choice.
+
+    Returns:
+        An ipywidgets box; display it as the last line of a cell.
+    """
+    rng = np.random.default_rng(seed)
+    is_real = rng.random(trials) < 0.5
+    images = [(real if truth else fake)[rng.integers(len(real if truth else fake))] for truth in is_real]
+    answers = []
+    picture, text = ipywidgets.Image(format="png"), ipywidgets.HTML()
+    buttons = [ipywidgets.Button(description=kind) for kind in ("real", "generated")]
+
+    def update():
+        shown = min(len(answers), trials - 1)
+        picture.value = _png(plotting.image_grid(images[shown][None], columns=1, tile_inches=2.2))
+        right = int(np.sum(np.array(answers, bool) == is_real[: len(answers)]))
+        if len(answers) < trials:
+            text.value = f"Image {shown + 1} of {trials}."
+            return
+        score = metrics.share_right(right, trials)
+        verdict = "Chance, 50 %, is within it." if score.low <= 0.5 <= score.high else "Chance, 50 %, is outside it."
+        text.value = (
+            f"{right} of {trials} right: {score.share:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
+            f"{score.high:.0%}. {verdict}"
+        )
+        for button in buttons:
+            button.disabled = True
+
+    def answer(button):
+        # A second click may be on its way before the buttons are disabled.
+        if len(answers) < trials:
+            answers.append(button is buttons[0])
+            update()
+
+    for button in buttons:
+        button.on_click(answer)
+    update()
+    return ipywidgets.VBox([picture, ipywidgets.HBox(buttons), text])
+
+
 def _slider(value, least, most, step):
     return ipywidgets.FloatSlider(value=value, min=least, max=most, step=step)
+
+
+def _png(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=plotting.DOTS_PER_INCH, bbox_inches="tight")
+    return file.getvalue()
 
 
 def _explorer(draw, **sliders):
@@ -58,10 +139,7 @@ def _explorer(draw, **sliders):
     picture = ipywidgets.Image(format="png")
 
     def update(change=None):
-        figure = draw(**{name: slider.value for name, slider in sliders.items()})
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=plotting.DOTS_PER_INCH, bbox_inches="tight")
-        picture.value = file.getvalue()
+        picture.value = _png(draw(**{name: slider.value for name, slider in sliders.items()}))
 
     for name, slider in sliders.items():
         slider.description = name.replace("_", " ")

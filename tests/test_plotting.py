@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ganutils import models, plotting
+from ganutils.plotting import _images
 
 
 def pixels(figure):
@@ -51,7 +52,7 @@ def test_sample_strip_has_a_row_for_each_latent_and_keeps_first_and_last():
 
 
 def test_sample_animation_leaves_its_pictures_as_they_are(monkeypatch):
-    monkeypatch.setattr(plotting, "_png", lambda figure: "LASTPICTURESLAST")
+    monkeypatch.setattr(_images, "png", lambda figure: "LASTPICTURESLAST")
     html = plotting.sample_animation([np.zeros((1, 2, 2, 1), "uint8")] * 2, [0, 1]).data
     assert html.count("base64,LASTPICTURESLAST") == 2
     assert 'max="1"' in html

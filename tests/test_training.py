@@ -107,7 +107,10 @@ def test_discriminator_steps_are_counted_and_each_sees_its_own_images(make_gan, 
     gan = make_gan(discriminator_steps=4)
     seen = []
     original = gan.adversarial_step
-    gan.adversarial_step = lambda part, **options: (seen.append(part.numpy()), original(part, **options))
+    gan.adversarial_step = lambda part, *labels, **options: (
+        seen.append(part.numpy()),
+        original(part, *labels, **options),
+    )
     batch = data.scale(digits[:32])
     gan.train_step(batch)
     gan.train_step(batch)

@@ -1,0 +1,191 @@
+"""What the metrics look at: the bundled digit classifier, and Inception v3 for those who have its weights.
+
+A feature extractor is any callable that takes images and returns features (n, d), or an object with such
+features as `.features`.
+"""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from ganutils import checkpoints, data, models
+
+CLASSES = 10
+FEATURES = 128
+_IMAGES_AT_ONCE = 500
+
+
+class Features(NamedTuple):
+    """What a classifier says about images.
+
+    Attributes:
+        features: (n, d) float32, the activations before the last layer.
+        probabilities: (n, classes) float64, each row summing to 1.
+    """
+
+    features: np.ndarray
+    probabilities: np.ndarray
+
+
+def classifier_network(classes=CLASSES):
+    """Return a small convolutional network from images (n, 28, 28, 1) in [-1, 1] to (features, logits).
+
+    Args:
+        classes: number of logits.
+
+    Returns:
+        A keras.Model with two outputs: features (n, 128) and logits (n, classes).
+    """
+    images = keras.Input(models.IMAGE_SHAPE, name="images")
+    x = images
+    for filters, strides in ((32, 1), (32, 2), (64, 1), (64, 2), (96, 2)):
+        x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+    x = layers.Dropout(0.3)(layers.Flatten()(x))
+    # Leaky, so that no feature dies: with plain ReLU, 39 of 128 were zero on all test images.
+    features = layers.LeakyReLU(0.2, name="features")(layers.Dense(FEATURES)(x))
+    logits = layers.Dense(classes, name="logits")(layers.Dropout(0.3)(features))
+    return keras.Model(images, [features, logits], name="digit_classifier")
+
+
+def train_classifier(
+    images, labels, *, epochs=8, batch_size=128, shift=2, angle=10, seed=0, classes=CLASSES, verbose=0
+):
+    """Train a classifier of digits from its first weights on.
+
+    Each time an image is seen, it is turned and shifted a little: a training set ten times as large.
+
+    Args:
+        images: uint8 in [0, 255] or float in [-1, 1], (n, 28, 28, 1).
+        labels: (n,), whole numbers from 0 to classes - 1.
+        epochs: passes over the images.
+        batch_size: images in a step; all of them where there are fewer.
+        shift: largest shift, in pixels.
+        angle: largest turn, in degrees.
+        seed: seed of weights, order, dropout and shifts. Sets the global random state of Keras.
+        classes: number of classes.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        A `Classifier`.
+    """
+    keras.utils.set_random_seed(seed)
+    images, labels = data.as_float(images), np.asarray(labels, "int64")
+    if len(images) != len(labels):
+        raise ValueError(f"{len(labels)} labels for {len(images)} images; give one label an image")
+    network = classifier_network(classes)
+    shaken = keras.Sequential(
+        [
+            layers.RandomRotation(angle / 360, fill_mode="constant", fill_value=-1.0, seed=seed),
+            layers.RandomTranslation(shift / 28, shift / 28, fill_mode="constant", fill_value=-1.0, seed=seed + 1),
+        ]
+    )
+    batch_size = min(batch_size, len(images))
+    steps = len(images) // batch_size
+    trained = keras.Model(network.input, network.outputs[1])
+    trained.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, epochs * steps), beta_2=0.99),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    batches = (
+        tf.data.Dataset.from_tensor_slices((images, labels))
+        .shuffle(len(images), seed=seed)
+        .batch(batch_size, drop_remainder=True)
+        .map(lambda batch, label: (shaken(batch, training=True), label))
+        .prefetch(2)
+    )
+    trained.fit(batches, epochs=epochs, verbose=verbose, shuffle=False)
+    return Classifier(network)
+
+
+class Classifier:
+    """A trained classifier, called on images.
+
+    Args:
+        network: keras.Model from images in [-1, 1] to (features, logits).
+    """
+
+    def __init__(self, network):
+        self.network = network
+        self._run = tf.function(lambda images: network(images, training=False), reduce_retracing=True)
+
+    def __call__(self, images):
+        """Return `Features` of images (n, 28, 28, 1), uint8 in [0, 255] or float in [-1, 1].
+
+        Raises:
+            ValueError: another shape, or values out of range.
+        """
+        images = data.as_float(images)
+        expected = self.network.input_shape[1:]
+        if images.shape[1:] != expected:
+            raise ValueError(f"images have the shape {images.shape[1:]}; this classifier takes {expected}")
+        parts = [self._run(images[i : i + _IMAGES_AT_ONCE]) for i in range(0, len(images), _IMAGES_AT_ONCE)]
+        features = np.concatenate([part[0] for part in parts])
+        logits = np.concatenate([part[1] for part in parts]).astype("float64")
+        likelihoods = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return Features(features, likelihoods / likelihoods.sum(axis=1, keepdims=True))
+
+
+def digit_classifier():
+    """Return the classifier of MNIST digits that the course ships, called on images.
+
+    Its accuracy on the 10,000 test images stands on its card, `checkpoints.read_card("digit_classifier")`.
+
+    Returns:
+        A `Classifier`: images (n, 28, 28, 1), uint8 in [0, 255] or float in [-1, 1], to `Features` with
+        features (n, 128) and probabilities (n, 10).
+
+    Raises:
+        FileNotFoundError, ValueError: weights that are missing or damaged.
+    """
+    return Classifier(checkpoints.load_weights(classifier_network(), "digit_classifier"))
+
+
+def inception(weights="imagenet"):
+    """Return Inception v3 as a feature extractor, for colour images or to compare feature extractors.
+
+    These are the weights of `keras.applications`. Published Fréchet distances use another training of
+    the network (Heusel et al. 2017) and another way to resize, so numbers from here compare only with
+    numbers from here.
+
+    Args:
+        weights: "imagenet" (Keras downloads 88 MB once), the path of a weights file, or None for random
+            weights.
+
+    Returns:
+        A function from images (n, height, width, 1 or 3), uint8 in [0, 255] or float in [-1, 1], to
+        features (n, 2048) float32.
+
+    Raises:
+        FileNotFoundError: the weights cannot be downloaded; the message says where to put them.
+    """
+    try:
+        network = keras.applications.InceptionV3(include_top=False, weights=weights, pooling="avg")
+    # Keras raises a bare Exception where a download fails.
+    except Exception as error:
+        raise FileNotFoundError(
+            f"the weights of Inception v3 ({weights}) cannot be had: {error}. Without a network, fetch "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 on another machine, from the releases of "
+            "fchollet/deep-learning-models on GitHub, and put it into ~/.keras/models, or give its path as "
+            "weights=.... The digit classifier needs no network."
+        ) from error
+
+    def prepare(images):
+        """Resize to the 299 x 299 pixels and three channels that the network was trained on."""
+        resized = tf.image.resize(images, (299, 299), "bilinear", antialias=True)
+        return tf.image.grayscale_to_rgb(resized) if images.shape[-1] == 1 else resized
+
+    run = tf.function(lambda images: network(prepare(images), training=False), reduce_retracing=True)
+
+    def extract(images):
+        images = data.as_float(images)
+        if images.shape[-1] not in (1, 3):
+            raise ValueError(f"images have {images.shape[-1]} channels; Inception v3 takes 1 or 3")
+        return np.concatenate([run(images[i : i + 50]) for i in range(0, len(images), 50)])
+
+    return extract

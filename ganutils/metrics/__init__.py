@@ -1,0 +1,99 @@
+"""Measures of how good generated images are."""
+
+from ganutils.metrics.classification import (
+    ClassAccuracy,
+    ShareRight,
+    conditional_fidelity,
+    discriminator_accuracy,
+    gan_test,
+    gan_train,
+    share_right,
+)
+from ganutils.metrics.copies import (
+    Memorisation,
+    MemorisationGap,
+    Neighbours,
+    TwoSampleAccuracy,
+    memorisation,
+    memorisation_gap,
+    nearest_images,
+    nearest_neighbour_accuracy,
+)
+from ganutils.metrics.distributions import (
+    FrechetLimit,
+    InceptionScore,
+    KernelDistance,
+    frechet_distance,
+    frechet_distance_limit,
+    inception_score,
+    inception_score_ceiling,
+    kernel_distance,
+)
+from ganutils.metrics.diversity import (
+    MixtureModes,
+    ModeCoverage,
+    PairwiseMean,
+    mixture_modes,
+    mode_coverage,
+    pairwise_distance,
+    pairwise_similarity,
+    vendi_score,
+)
+from ganutils.metrics.likelihood import (
+    ParzenLikelihood,
+    parzen_log_likelihood,
+)
+from ganutils.metrics.neighbours import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    precision_recall,
+)
+from ganutils.metrics.paths import (
+    path_lengths,
+    perceptual_path_length,
+)
+from ganutils.metrics.report import evaluate
+
+__all__ = [
+    "ClassAccuracy",
+    "DensityCoverage",
+    "FrechetLimit",
+    "InceptionScore",
+    "KernelDistance",
+    "Memorisation",
+    "MemorisationGap",
+    "MixtureModes",
+    "ModeCoverage",
+    "Neighbours",
+    "PairwiseMean",
+    "ParzenLikelihood",
+    "PrecisionRecall",
+    "ShareRight",
+    "TwoSampleAccuracy",
+    "conditional_fidelity",
+    "density_coverage",
+    "discriminator_accuracy",
+    "evaluate",
+    "frechet_distance",
+    "frechet_distance_limit",
+    "gan_test",
+    "gan_train",
+    "inception_score",
+    "inception_score_ceiling",
+    "kernel_distance",
+    "memorisation",
+    "memorisation_gap",
+    "mixture_modes",
+    "mode_coverage",
+    "nearest_images",
+    "nearest_neighbour_accuracy",
+    "pairwise_distance",
+    "pairwise_similarity",
+    "parzen_log_likelihood",
+    "path_lengths",
+    "perceptual_path_length",
+    "precision_recall",
+    "share_right",
+    "vendi_score",
+]

@@ -1,0 +1,148 @@
+"""Guards for what the metrics are given. Each error names the argument, what it holds and what is allowed."""
+
+import numpy as np
+
+_RANGE_TOLERANCE = 1e-3
+_SUM_TOLERANCE = 1e-3
+_LABELS_SHOWN = 5
+
+
+def whole_number(value, name, least, most=None, reason=""):
+    """Return a whole number from `least` to `most` as an int."""
+    if isinstance(value, bool) or value != int(value) or value < least or (most is not None and value > most):
+        allowed = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name}={value!r} is not allowed; choose a whole number, {allowed}{reason and f', {reason}'}")
+    return int(value)
+
+
+def _finite(values, name):
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = np.argwhere(bad)[0][0]
+        raise ValueError(
+            f"{name} hold {bad.sum()} values that are NaN or infinite, the first in row {row}; "
+            "find out where they come from, a generator that diverged is the usual reason"
+        )
+
+
+def features(values, name, least=1, reason="a mean needs one"):
+    """Return features (n, d) as a float64 array of at least `least` rows, all finite."""
+    values = np.asarray(values)
+    if values.ndim == 4:
+        raise ValueError(
+            f"{name} have the shape {values.shape} of images, and features (n, d) are expected; "
+            "give features=..., a function from images to features, or call it first"
+        )
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float features (n, d)")
+    if values.shape[1] < 1:
+        raise ValueError(f"{name} have the shape {values.shape}: give at least one feature a row")
+    if len(values) < least:
+        raise ValueError(f"{name} have {len(values)} rows; give at least {least}, since {reason}")
+    values = values.astype("float64")
+    _finite(values, name)
+    return values
+
+
+def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
+    """Return `features` of images where a function from images to features is given, or of features as they are.
+
+    The function returns an array (n, d), or an object that holds one as `.features`.
+    """
+    if extractor is None:
+        return features(values, name, least, reason)
+    return features(_call(extractor, images(values, name), "features"), f"features of {name}", least, reason)
+
+
+def _call(function, argument, attribute):
+    result = function(argument)
+    result = np.asarray(getattr(result, attribute, result))
+    if len(result) != len(argument):
+        raise ValueError(f"{attribute} have the shape {result.shape} for {len(argument)} images; give one row an image")
+    return result
+
+
+def same_width(**named):
+    """Check that all arrays of features have the same number of features."""
+    (first, reference), *others = named.items()
+    for name, values in others:
+        if values.shape[1] != reference.shape[1]:
+            raise ValueError(
+                f"{first} have {reference.shape[1]} features a row and {name} have {values.shape[1]}; "
+                "take both from the same extractor"
+            )
+
+
+def pair(real, fake, extractor=None, least=1, reason="a mean needs one"):
+    """Return the features of real and of generated samples, of the same width."""
+    real = extracted(real, "real", extractor, least, reason)
+    fake = extracted(fake, "fake", extractor, least, reason)
+    same_width(real=real, fake=fake)
+    return real, fake
+
+
+def images(values, name):
+    """Return images (n, height, width, channels) as they are: uint8 in [0, 255] or float in [-1, 1]."""
+    values = np.asarray(values)
+    if values.ndim != 4 or not (values.dtype == np.uint8 or np.issubdtype(values.dtype, np.floating)):
+        raise ValueError(
+            f"{name} are {values.dtype} {values.shape}, expected images (n, height, width, channels), "
+            "uint8 in [0, 255] or float in [-1, 1]"
+        )
+    if not values.size:
+        raise ValueError(f"{name} have the shape {values.shape}: give at least one image")
+    if values.dtype == np.uint8:
+        return values
+    _finite(values, name)
+    low, high = float(values.min()), float(values.max())
+    # Images in [-1, 1] have dark pixels too; where nothing is below 0 another scale was meant.
+    if low < -1 - _RANGE_TOLERANCE or high > 1 + _RANGE_TOLERANCE or 0 <= low < high:
+        guess = "[0, 255]" if low >= 0 and high > 1 + _RANGE_TOLERANCE else "[0, 1]" if low >= 0 else "another range"
+        raise ValueError(
+            f"{name} are floats from {low:g} to {high:g}, which looks like {guess}; float images are meant to be "
+            "in [-1, 1], as data.scale makes them from uint8"
+        )
+    return values
+
+
+def to_unit_range(values):
+    """Map images that `images` has let through to float64 in [0, 1]."""
+    return values / 255.0 if values.dtype == np.uint8 else (values.astype("float64") + 1) / 2
+
+
+def probabilities(values, name="probabilities"):
+    """Return probabilities (n, classes) as float64, at least 0, each row summing to one."""
+    values = np.asarray(values)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating) or not values.size:
+        raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float (n, classes)")
+    values = values.astype("float64")
+    _finite(values, name)
+    if values.min() < 0:
+        raise ValueError(f"{name} reach down to {values.min():g}; give probabilities, at least 0, and not logits")
+    sums = values.sum(axis=1)
+    row = np.abs(sums - 1).argmax()
+    if abs(sums[row] - 1) > _SUM_TOLERANCE:
+        raise ValueError(f"{name} in row {row} sum to {sums[row]:g}, not to 1; apply a softmax to logits first")
+    return values / sums[:, None]
+
+
+def predictions(predictor, values):
+    """Return the probabilities (n, classes) that a predictor gives to images, as an array or as `.probabilities`."""
+    return probabilities(_call(predictor, values, "probabilities"), "the predictor's probabilities")
+
+
+def labels(values, name, classes=None, rows=None, of="images"):
+    """Return labels (n,) as int64, whole numbers from 0 to classes - 1, one for each of `rows` rows."""
+    values = np.asarray(values)
+    if values.ndim != 1 or not len(values) or values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} are {values.dtype} {values.shape}, expected whole numbers (n,)")
+    if rows is not None and len(values) != rows:
+        raise ValueError(f"{name} are {len(values)} for {rows} {of}; give one label each")
+    if values.dtype.kind == "f":
+        _finite(values, name)
+    wrong = (values != np.floor(values)) | (values < 0) | (False if classes is None else values >= classes)
+    if wrong.any():
+        shown = ", ".join(f"{value:g}" for value in np.unique(values[wrong])[:_LABELS_SHOWN])
+        allowed = "0 or more" if classes is None else f"from 0 to {classes - 1}"
+        raise ValueError(f"{name} hold {shown}; give whole numbers, {allowed}")
+    return values.astype("int64")

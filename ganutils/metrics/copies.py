@@ -1,0 +1,234 @@
+"""Measures of whether generated images are copies of training images, or as far from them as new images are."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from ganutils.metrics import _checks, neighbours
+
+_REFERENCES_AT_ONCE = 4096
+
+
+class Neighbours(NamedTuple):
+    """Row numbers (queries, k) of the nearest references, nearest first, and their distances (queries, k)."""
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+class TwoSampleAccuracy(NamedTuple):
+    """How often real and generated samples are told apart: 0.5 where they cannot be.
+
+    Attributes:
+        accuracy: mean of the two shares below.
+        real: share of real samples that are taken for real.
+        fake: share of generated samples that are taken for generated.
+    """
+
+    accuracy: float
+    real: float
+    fake: float
+
+
+class MemorisationGap(NamedTuple):
+    """Adversarial accuracy on test images minus that on training images, and the two of them."""
+
+    gap: float
+    train: float
+    test: float
+
+
+class Memorisation(NamedTuple):
+    """How close generated samples come to the training samples.
+
+    Attributes:
+        share: of generated samples closer to a training sample than `threshold`.
+        threshold: the chosen quantile of the distances from test samples to their nearest training sample.
+        closer: share of pairs of a generated and a test sample in which the generated one is closer to its
+            nearest training sample; 0.5 for new samples, 1 for copies, below 0.5 for samples off the data.
+        indices: (n,) row number of the training sample that is nearest to each generated one.
+        distances: (n,) their distances.
+    """
+
+    share: float
+    threshold: float
+    closer: float
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+def nearest_images(queries, references, k=3):
+    """Find the nearest references of each query, by Euclidean distance between pixels.
+
+    References are looked at in blocks of 4,096, so that memory grows with the number of queries and not
+    with its product with the number of references.
+
+    Args:
+        queries: uint8 images (n, height, width, channels) in [0, 255].
+        references: uint8 images (m, height, width, channels), at least k.
+        k: number of neighbours.
+
+    Returns:
+        `Neighbours`; distances are for pixels in [0, 1].
+
+    Raises:
+        ValueError: images that are not uint8, of different shapes, or too few references.
+    """
+    queries, references = np.asarray(queries), np.asarray(references)
+    for name, images in (("queries", queries), ("references", references)):
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(f"{name} are {images.dtype} {images.shape}, expected uint8 (n, height, width, channels)")
+    if queries.shape[1:] != references.shape[1:]:
+        raise ValueError(f"queries have the shape {queries.shape[1:]}, references {references.shape[1:]}")
+    if not len(queries):
+        raise ValueError("there are no queries; give at least one image")
+    if not 1 <= k <= len(references):
+        raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
+    flat_queries = _flat(queries)
+    indices = np.empty((len(queries), 0), "int64")
+    rankings = np.empty((len(queries), 0), "float32")
+    for start in range(0, len(references), _REFERENCES_AT_ONCE):
+        block = _flat(references[start : start + _REFERENCES_AT_ONCE])
+        # |q - r|² without the |q|² that all references of a query share.
+        ranking = np.einsum("ij,ij->i", block, block) - 2 * flat_queries @ block.T
+        nearest = np.argpartition(ranking, min(k, len(block)) - 1, axis=1)[:, :k]
+        indices = np.concatenate([indices, nearest + start], axis=1)
+        rankings = np.concatenate([rankings, np.take_along_axis(ranking, nearest, axis=1)], axis=1)
+        if rankings.shape[1] > k:
+            kept = np.argpartition(rankings, k - 1, axis=1)[:, :k]
+            indices = np.take_along_axis(indices, kept, axis=1)
+            rankings = np.take_along_axis(rankings, kept, axis=1)
+    # The k that are left are measured exactly: differences of large squares lose digits.
+    distances = np.stack(
+        [
+            np.linalg.norm(_flat(references[row]).astype("float64") - query, axis=1)
+            for row, query in zip(indices, flat_queries, strict=True)
+        ]
+    )
+    order = np.argsort(distances, axis=1)
+    return Neighbours(np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1))
+
+
+def _flat(images):
+    """Return uint8 images as float32 rows with pixels in [0, 1]."""
+    return images.reshape(len(images), -1).astype("float32") / 255
+
+
+def nearest_neighbour_accuracy(real, fake, features=None):
+    """Accuracy of telling real from generated samples by the nearest other sample of the two sets.
+
+    The adversarial accuracy of Yale et al. 2020, which is the two-sample test of Lopez-Paz and Oquab 2017
+    with one nearest neighbour: a sample counts as recognised when its nearest neighbour in its own set is
+    closer than that in the other set. 0.5 is ideal, 1 means that the sets are apart; near 0, each sample
+    has a copy in the other set.
+
+    Args:
+        real: features (n, d) float of real images, at least 2 rows; images where `features` is given.
+        fake: features (n, d) float of as many generated images; images where `features` is given.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        `TwoSampleAccuracy`.
+
+    Raises:
+        ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
+    """
+    return _two_samples(*_checks.pair(real, fake, features, 2, "each needs a neighbour in its own set"))
+
+
+def _two_samples(real, fake, real_name="real", fake_name="fake"):
+    if len(real) != len(fake):
+        raise ValueError(
+            f"{real_name} have {len(real)} rows and {fake_name} {len(fake)}; give as many of both, since "
+            "neighbours in the larger set are closer for that reason alone"
+        )
+    real, fake = neighbours.centred(real, fake)
+    shares = []
+    for own, other in ((real, fake), (fake, real)):
+        in_own = neighbours.nearest(None, own, 1, exclude_self=True)[1]
+        in_other = neighbours.nearest(own, other, 1)[1]
+        shares.append(float(np.mean(in_other > in_own)))
+    return TwoSampleAccuracy(sum(shares) / 2, *shares)
+
+
+def memorisation_gap(train, test, fake, features=None):
+    """Adversarial accuracy on test samples minus that on training samples.
+
+    The privacy loss of Yale et al. 2020. About 0 for samples that are as new as the test set, about 0.5
+    for copies of all training samples. Only samples that are among the given training samples can be
+    found, so give those that the generator has seen.
+
+    Args:
+        train: features (n, d) float of images that the generator was trained on; or images.
+        test: features (n, d) float of as many other real images; or images.
+        fake: features (n, d) float of as many generated images; or images.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        `MemorisationGap`.
+
+    Raises:
+        ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
+    """
+    reason = "each needs a neighbour in its own set"
+    train, test, fake = (
+        _checks.extracted(values, name, features, 2, reason)
+        for name, values in (("train", train), ("test", test), ("fake", fake))
+    )
+    _checks.same_width(train=train, test=test, fake=fake)
+    on_train = _two_samples(train, fake, "train").accuracy
+    on_test = _two_samples(test, fake, "test").accuracy
+    return MemorisationGap(on_test - on_train, on_train, on_test)
+
+
+def memorisation(fake, train, test, quantile=0.01, features=None):
+    """Find and count generated samples that are closer to a training sample than new real ones are.
+
+    The measure of closeness comes from real data: the distance of held-out samples to their nearest
+    training sample, as in Platzer and Reutterer 2021. A generated sample counts as a copy when it is closer
+    than the given share of test samples, so for new samples the expected share is that quantile itself.
+    `closer` compares the two sets of distances as a whole, the statistic U of Meehan, Chaudhuri and
+    Dasgupta 2020 over its largest value.
+
+    Args:
+        fake: features (n, d) float of generated images, uint8 images compared by pixels, or any images
+            where `features` is given.
+        train: the same of the images that the generator was trained on.
+        test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
+        quantile: share of test samples that lie below the threshold, above 0 and below 1.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        `Memorisation`; pixels are in [0, 1] for distances between uint8 images.
+
+    Raises:
+        ValueError: a quantile out of range, too few rows, another shape or range, NaN, or different widths.
+    """
+    if not 0 < quantile < 1:
+        raise ValueError(f"quantile={quantile} is not allowed; choose a number between 0 and 1")
+    least = int(np.ceil(1 / quantile))
+    if len(test) < least:
+        raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
+    if features is None and all(np.ndim(values) == 4 for values in (fake, train, test)):
+        found, of_test = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
+        indices, distances, test_distances = found.indices[:, 0], found.distances[:, 0], of_test.distances[:, 0]
+    else:
+        fake, train, test = (
+            _checks.extracted(values, name, features)
+            for name, values in (("fake", fake), ("train", train), ("test", test))
+        )
+        _checks.same_width(train=train, test=test, fake=fake)
+        fake, train, test = neighbours.centred(fake, train, test)
+        indices, squares = neighbours.nearest(fake, train, 1)
+        test_distances = np.sqrt(neighbours.nearest(test, train, 1)[1][:, 0])
+        indices, distances = indices[:, 0], np.sqrt(squares[:, 0])
+    threshold = float(np.quantile(test_distances, quantile))
+    wins = stats.mannwhitneyu(test_distances, distances).statistic
+    return Memorisation(
+        float(np.mean(distances < threshold)),
+        threshold,
+        float(wins / (len(distances) * len(test_distances))),
+        indices,
+        distances,
+    )

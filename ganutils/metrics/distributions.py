@@ -1,0 +1,221 @@
+"""Distances between distributions of features, and the inception score."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special, stats
+from sklearn.metrics.pairwise import polynomial_kernel
+
+from ganutils.metrics import _checks
+
+_LIMIT_SIZES = 12
+_LIMIT_RATIO = 5
+_COVARIANCE_REASON = "a covariance with n - 1 needs two"
+
+
+class FrechetLimit(NamedTuple):
+    """Fréchet distance for infinitely many samples.
+
+    Attributes:
+        limit: where the fitted line meets 1/n = 0. Noise can put it slightly below 0.
+        slope: of the line over 1/n; it depends on generator and features, so that ranks at one n may mislead.
+        sizes: the n that were tried, largest first.
+        distances: the mean Fréchet distance at each size.
+    """
+
+    limit: float
+    slope: float
+    sizes: tuple
+    distances: tuple
+
+
+class KernelDistance(NamedTuple):
+    """Kernel distance: mean and standard deviation over the subsets (not the error of the mean)."""
+
+    mean: float
+    std: float
+
+
+class InceptionScore(NamedTuple):
+    """Inception score: mean and standard deviation over the splits."""
+
+    mean: float
+    std: float
+
+
+def frechet_distance(real, fake, features=None):
+    """Fréchet distance of two normal distributions with the mean and covariance of each set of features.
+
+    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), Heusel et al. 2017, equation 6, covariances with n - 1. With the
+    features of Inception v3 it is known as FID; figures from other features cannot be compared with it.
+    For few samples it is too large, by an amount that falls with 1/n: state n, and compare at equal n.
+
+    Args:
+        real: features (n, d) float of real images, at least 2 rows; images where `features` is given.
+        fake: features (m, d) float of generated images, at least 2 rows; images where `features` is given.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        A float, at least 0.
+
+    Raises:
+        ValueError: too few rows, another shape or range, NaN, or different widths.
+    """
+    return _frechet(*_checks.pair(real, fake, features, 2, _COVARIANCE_REASON))
+
+
+def _frechet(real, fake):
+    means, roots, traces = [], [], []
+    for values in (real, fake):
+        means.append(values.mean(axis=0))
+        eigenvalues, vectors = np.linalg.eigh(np.atleast_2d(np.cov(values, rowvar=False)))
+        eigenvalues = np.clip(eigenvalues, 0, None)  # of a singular covariance some round to just below 0
+        roots.append(np.sqrt(eigenvalues)[:, None] * vectors.T)
+        traces.append(eigenvalues.sum())
+    # The eigenvalues of S₁^½ S₂ S₁^½ are squares of the singular values of this product. Taking those at once
+    # keeps the digits that squaring and rooting lose: 1e-14 instead of 1e-7 where covariances are singular.
+    shared = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
+    return max(0.0, float(np.sum((means[0] - means[1]) ** 2) + sum(traces) - 2 * shared))
+
+
+def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
+    """Fréchet distance that infinitely many samples would give, by a line through its values over 1/n.
+
+    Chong and Forsyth 2020. There the real samples stay the same and only the generated ones become fewer;
+    here both do, so that the part of the bias that comes from the real samples goes as well. At each size
+    the distance is the mean over as many disjoint subsets as there are, at most 5 by default.
+
+    Args:
+        real: features (n, d) float of real images; images where `features` is given.
+        fake: features (m, d) float of generated images; images where `features` is given.
+        sizes: at least two numbers of samples, each above d, where the covariance stops being singular, and
+            at most min(n, m); None takes 12 from a fifth of min(n, m) to all, evenly spaced in 1/n.
+        seed: seed of the order in which samples are taken.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        `FrechetLimit`.
+
+    Raises:
+        ValueError: too few rows, sizes out of range, or what `frechet_distance` refuses.
+    """
+    real, fake = _checks.pair(real, fake, features, 2, _COVARIANCE_REASON)
+    width, most = real.shape[1], min(len(real), len(fake))
+    if sizes is None:
+        least = _LIMIT_RATIO * (width + 1)
+        if most < least:
+            raise ValueError(
+                f"{most} samples of {width} features are too few for a limit; give at least {least} "
+                "real and generated ones, so that the smallest subset has more rows than features"
+            )
+        sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))
+    sizes = sorted({_checks.whole_number(size, "a size", width + 1, most) for size in sizes}, reverse=True)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes={sizes}: a line needs two different sizes; give more")
+    rng = np.random.default_rng(seed)
+    distances = []
+    for size in sizes:
+        real_parts = rng.permutation(len(real))[: most // size * size].reshape(-1, size)
+        fake_parts = rng.permutation(len(fake))[: most // size * size].reshape(-1, size)
+        distances.append(
+            float(np.mean([_frechet(real[a], fake[b]) for a, b in zip(real_parts, fake_parts, strict=True)]))
+        )
+    line = stats.linregress(1 / np.array(sizes), distances)
+    return FrechetLimit(float(line.intercept), float(line.slope), tuple(sizes), tuple(distances))
+
+
+def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=None):
+    """Squared maximum mean discrepancy with the kernel (x·y/d + 1)³, unbiased; known as KID.
+
+    Bińkowski et al. 2018, section 4. Its expectation does not depend on the number of samples and is 0 for
+    equal distributions, so single values may be below 0. The standard deviation is that of one subset's
+    value; subsets overlap, so dividing it by sqrt(subsets) makes the error of the mean look too small.
+
+    Args:
+        real: features (n, d) float of real images; images where `features` is given.
+        fake: features (m, d) float of generated images; images where `features` is given.
+        subsets: number of random subsets.
+        subset_size: rows of a subset, drawn without replacement; at least 2, at most min(n, m).
+        seed: seed of the subsets.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        `KernelDistance`.
+
+    Raises:
+        ValueError: fewer rows than a subset has, or another shape, range, width or NaN.
+    """
+    real, fake = _checks.pair(real, fake, features, 2, "the unbiased estimate leaves out each row's pair with itself")
+    subsets = _checks.whole_number(subsets, "subsets", 1)
+    most = min(len(real), len(fake))
+    subset_size = _checks.whole_number(
+        subset_size, "subset_size", 2, most, f"since there are {len(real)} real and {len(fake)} generated rows"
+    )
+    rng = np.random.default_rng(seed)
+    values = [
+        _discrepancy(
+            real[rng.choice(len(real), subset_size, replace=False)],
+            fake[rng.choice(len(fake), subset_size, replace=False)],
+        )
+        for _ in range(subsets)
+    ]
+    return KernelDistance(float(np.mean(values)), float(np.std(values)))
+
+
+def _discrepancy(real, fake):
+    """Return the unbiased estimate of equation 4 of Bińkowski et al. 2018 for as many real as generated rows."""
+    within = 0.0
+    for values in (real, fake):
+        kernel = polynomial_kernel(values, degree=3, coef0=1)  # its gamma is 1/d by default
+        within += (kernel.sum() - np.trace(kernel)) / (len(values) * (len(values) - 1))
+    return within - 2 * polynomial_kernel(real, fake, degree=3, coef0=1).mean()
+
+
+def inception_score(probabilities, splits=1, seed=0):
+    """Exponential of the mean divergence KL(p(y|x) ‖ p(y)) of class probabilities from their mean.
+
+    Salimans et al. 2016, section 4. It lies between 1 and the number of classes, looks at no real image,
+    and cannot see collapse within a class. Its ceiling for given labels is `inception_score_ceiling`.
+
+    Args:
+        probabilities: (n, classes) float, each row summing to 1.
+        splits: number of parts of equal size, at least as many rows in each as there are classes.
+        seed: seed of the order in which rows are dealt to the parts, so that rows sorted by class do no harm.
+
+    Returns:
+        `InceptionScore`.
+
+    Raises:
+        ValueError: too few rows for the splits, negative probabilities, or rows that do not sum to 1.
+    """
+    probabilities = _checks.probabilities(probabilities)
+    rows, classes = probabilities.shape
+    splits = _checks.whole_number(splits, "splits", 1)
+    if rows < splits * classes:
+        raise ValueError(
+            f"probabilities have {rows} rows for {splits} splits; give at least {splits * classes}, "
+            f"as many a split as there are classes ({classes}), or the ceiling is out of reach"
+        )
+    order = np.random.default_rng(seed).permutation(rows)
+    scores = []
+    for part in np.array_split(probabilities[order], splits):
+        divergences = special.rel_entr(part, part.mean(axis=0)).sum(axis=1)
+        scores.append(np.exp(divergences.mean()))
+    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
+
+
+def inception_score_ceiling(labels):
+    """Return exp H(y), the largest inception score that images with these labels can have.
+
+    A classifier that is sure of every label, and right, reaches it: KL(p(y|x) ‖ p(y)) then has the mean H(y).
+
+    Args:
+        labels: (n,), whole numbers from 0 on.
+
+    Returns:
+        A float from 1 to the number of different labels.
+
+    Raises:
+        ValueError: no labels, or some that are not whole numbers from 0 on.
+    """
+    return float(np.exp(stats.entropy(np.bincount(_checks.labels(labels, "labels")))))

@@ -1,0 +1,235 @@
+"""Measures of how much generated samples differ: modes, classes, pairs, effective number."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from scipy import special
+from scipy.spatial import KDTree
+
+from ganutils.metrics import _checks
+
+_PAIRS_AT_ONCE = 500
+# Wang, Simoncelli and Bovik 2003, section 3.2, finest scale first.
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+class ModeCoverage(NamedTuple):
+    """Classes that a generator draws.
+
+    Attributes:
+        covered: number of the data's classes that are drawn.
+        divergence: KL(generated ‖ data) of the class shares in nats; 0 where they are equal.
+        shares: (classes,) share of each class among the generated samples.
+    """
+
+    covered: int
+    divergence: float
+    shares: np.ndarray
+
+
+class MixtureModes(NamedTuple):
+    """Modes of a mixture that are found, share of high-quality samples, and how many of those each mode has."""
+
+    modes: int
+    high_quality: float
+    counts: np.ndarray
+
+
+class PairwiseMean(NamedTuple):
+    """Mean over pairs of different samples.
+
+    Attributes:
+        overall: over pairs from all samples.
+        within: over pairs of the same class, each class counting alike; None without labels.
+        per_class: from each class with two samples or more to its mean; None without labels.
+    """
+
+    overall: float
+    within: float | None
+    per_class: dict | None
+
+
+def mode_coverage(generated, data_labels, least=1):
+    """Count the classes that generated samples fall into, and compare the class shares with the data's.
+
+    Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
+    divergence in this direction: KL(generated ‖ data). It is finite without any smoothing when classes are
+    missing; a class that the data do not have makes it infinite. A classifier's mistakes look like rare
+    classes, so choose a larger `least` where it is often unsure.
+
+    Args:
+        generated: labels (n,) that a classifier gives to generated samples, or its probabilities
+            (n, classes), of which the largest counts.
+        data_labels: (m,) labels of real data, whole numbers from 0 on.
+        least: samples that a class needs to be covered.
+
+    Returns:
+        `ModeCoverage`.
+
+    Raises:
+        ValueError: labels that are not whole numbers from 0 on, beyond the classes of the probabilities, or
+            bad probabilities.
+    """
+    least = _checks.whole_number(least, "least", 1)
+    classes = None
+    if np.ndim(generated) == 2:
+        generated = _checks.probabilities(generated, "generated")
+        classes = generated.shape[1]
+        generated = generated.argmax(axis=1)
+    generated = _checks.labels(generated, "generated")
+    data_labels = _checks.labels(data_labels, "data_labels", classes)
+    classes = classes or max(generated.max(), data_labels.max()) + 1
+    counts = np.bincount(generated, minlength=classes)
+    data_counts = np.bincount(data_labels, minlength=classes)
+    shares = counts / counts.sum()
+    divergence = special.rel_entr(shares, data_counts / data_counts.sum()).sum()
+    return ModeCoverage(int(np.sum((counts >= least) & (data_counts > 0))), float(divergence), shares)
+
+
+def mixture_modes(samples, centres, deviation, deviations=3.0):
+    """Count the modes of a mixture of normal distributions that samples find, and the samples near one.
+
+    Srivastava et al. 2017, section 5.1: a sample is of high quality within 3 standard deviations of its
+    nearest centre, and a centre is found when it is the nearest of at least one such sample.
+
+    Args:
+        samples: (n, d) float, generated.
+        centres: (modes, d) float, means of the mixture.
+        deviation: standard deviation of each component, above 0, the same in every direction.
+        deviations: radius of a mode in standard deviations, above 0. Of a normal distribution in two
+            dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
+
+    Returns:
+        `MixtureModes`.
+
+    Raises:
+        ValueError: another shape, different widths, NaN, or a number that is not above 0.
+    """
+    samples, centres = _checks.features(samples, "samples"), _checks.features(centres, "centres")
+    _checks.same_width(samples=samples, centres=centres)
+    for name, value in (("deviation", deviation), ("deviations", deviations)):
+        if not value > 0:
+            raise ValueError(f"{name}={value} is not allowed; choose a number above 0")
+    distances, nearest = KDTree(centres).query(samples)
+    near = distances <= deviations * deviation
+    counts = np.bincount(nearest[near], minlength=len(centres))
+    return MixtureModes(int(np.sum(counts > 0)), float(near.mean()), counts)
+
+
+def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, scales=None):
+    """Mean multi-scale structural similarity (MS-SSIM) of random pairs; high within a class means collapse.
+
+    Odena, Olah and Shlens 2017, section 4.2, who compare pairs of one class. Wang et al. 2003 take five
+    scales and a filter of 11 pixels, which needs images of 176 pixels. An image of 28 pixels has three scales
+    (28, 14, 7) with a filter of 7, which then just fits; their first weights are used, scaled to sum to
+    1. Values with other filters, scales or image sizes do not compare. TensorFlow computes it in float32,
+    and sets negative similarities at a scale to 0.
+
+    Args:
+        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least two.
+        pairs: number of random pairs overall, and again of each class.
+        labels: (n,), whole numbers from 0 on, or None.
+        seed: seed of the pairs.
+        filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
+        scales: number of scales, 1 to 5; None takes as many as the filter fits into.
+
+    Returns:
+        `PairwiseMean`, each value from 0 to 1, the similarity of identical images.
+
+    Raises:
+        ValueError: another shape or range, too few images, labels of another number, or a filter that does
+            not fit into the images.
+    """
+    images = _checks.images(images, "images")
+    side = min(images.shape[1:3])
+    filter_size = _checks.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
+    fitting = [n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size]
+    reason = f"since images of {side} pixels are halved at each and the filter has {filter_size}"
+    scales = _checks.whole_number(max(fitting) if scales is None else scales, "scales", 1, max(fitting), reason)
+    weights = np.array(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS[:scales])
+
+    def similarity(first, second):
+        first, second = (tf.constant(_checks.to_unit_range(images[rows]).astype("float32")) for rows in (first, second))
+        return tf.image.ssim_multiscale(first, second, 1.0, tuple(weights), filter_size).numpy()
+
+    return _mean_over_pairs(similarity, len(images), pairs, labels, seed)
+
+
+def pairwise_distance(samples, pairs=10_000, labels=None, seed=0, features=None):
+    """Mean Euclidean distance between the features of random pairs; small within a class means collapse.
+
+    Args:
+        samples: features (n, d) float, at least 2 rows; images where `features` is given.
+        pairs: number of random pairs overall, and again of each class.
+        labels: (n,), whole numbers from 0 on, or None.
+        seed: seed of the pairs.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        `PairwiseMean`, each value at least 0, in the units of the features.
+
+    Raises:
+        ValueError: another shape or range, too few rows, NaN, or labels of another number.
+    """
+    samples = _checks.extracted(samples, "samples", features, 2, "a pair needs two")
+    return _mean_over_pairs(
+        lambda first, second: np.linalg.norm(samples[first] - samples[second], axis=1),
+        len(samples),
+        pairs,
+        labels,
+        seed,
+    )
+
+
+def _mean_over_pairs(measure, n, pairs, labels, seed):
+    pairs = _checks.whole_number(pairs, "pairs", 1)
+    rng = np.random.default_rng(seed)
+    overall = _mean_of_some(measure, np.arange(n), pairs, rng)
+    if labels is None:
+        return PairwiseMean(overall, None, None)
+    labels = _checks.labels(labels, "labels", rows=n)
+    groups = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+    per_class = {label: _mean_of_some(measure, rows, pairs, rng) for label, rows in groups.items() if len(rows) > 1}
+    if not per_class:
+        raise ValueError("labels name no class twice, and a pair within a class needs two; give more samples")
+    return PairwiseMean(overall, float(np.mean(list(per_class.values()))), per_class)
+
+
+def _mean_of_some(measure, rows, pairs, rng):
+    if len(rows) < 2:
+        raise ValueError(f"there are {len(rows)} samples; give at least 2, since a pair needs two")
+    first = rng.integers(len(rows), size=pairs)
+    second = (first + rng.integers(1, len(rows), size=pairs)) % len(rows)  # never the same row twice
+    parts = [slice(start, start + _PAIRS_AT_ONCE) for start in range(0, pairs, _PAIRS_AT_ONCE)]
+    return float(
+        np.concatenate([measure(rows[first[part]], rows[second[part]]) for part in parts]).mean(dtype="float64")
+    )
+
+
+def vendi_score(samples, features=None):
+    """Effective number of different samples: exp of the entropy of the eigenvalues of K/n.
+
+    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|). It lies between 1, all
+    samples alike, and n, all orthogonal; with d features it cannot exceed d. The d x d matrix XᵀX/n has the
+    same non-zero eigenvalues, so the smaller of the two matrices is decomposed. The score sees no data: noise
+    scores high. State the data's own score beside it.
+
+    Args:
+        samples: features (n, d) float; images where `features` is given.
+        features: function from images to features (n, d) or to an object with `.features`, or None.
+
+    Returns:
+        A float from 1 to min(n, d).
+
+    Raises:
+        ValueError: another shape or range, NaN, or a row of zeros, which has no direction.
+    """
+    samples = _checks.extracted(samples, "samples", features)
+    lengths = np.linalg.norm(samples, axis=1)
+    if not lengths.all():
+        raise ValueError(f"samples have only zeros in row {lengths.argmin()}, which has no cosine; leave such rows out")
+    samples = samples / lengths[:, None]
+    matrix = samples @ samples.T if len(samples) < samples.shape[1] else samples.T @ samples
+    eigenvalues = np.clip(np.linalg.eigvalsh(matrix / len(samples)), 0, None)
+    return float(np.exp(special.entr(eigenvalues).sum()))

@@ -1,0 +1,191 @@
+"""Perceptual path length: how evenly images change along a line between latents."""
+
+import keras
+import numpy as np
+
+from ganutils.metrics import _checks
+
+SPACES = ("lerp", "slerp")
+_SMALLEST_EPSILON = 1e-5
+_LARGEST_EPSILON = 0.1
+
+
+def perceptual_path_length(
+    generator,
+    features,
+    samples=10_000,
+    epsilon=1e-4,
+    space="lerp",
+    seed=0,
+    *,
+    distance=None,
+    lower=0.01,
+    upper=0.99,
+    labels=None,
+    latent_dim=None,
+    batch_size=250,
+):
+    """Mean squared change of features per step in latent space; lower is smoother.
+
+    Karras et al. 2019, section 4.1: the mean of d(G(p(t)), G(p(t + ε))) / ε² over paths p between two normal
+    latents, t uniform in [0, 1], leaving out the smallest and largest values as the paper's code does. There
+    d is a network trained on human judgements; here it is the squared distance of features by default, so
+    figures compare only between generators that are seen through the same features.
+
+    Args: as in `path_lengths`, and
+        lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values below the first and above the second are left out.
+
+    Returns:
+        A float, at least 0.
+
+    Raises:
+        ValueError: what `path_lengths` refuses, or quantiles out of range.
+    """
+    if not 0 <= lower < upper <= 1:
+        raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
+    lengths = path_lengths(
+        generator,
+        features,
+        samples,
+        epsilon,
+        space,
+        seed,
+        distance=distance,
+        labels=labels,
+        latent_dim=latent_dim,
+        batch_size=batch_size,
+    )
+    # "lower" and "higher" take values that occur, as the paper's code does.
+    smallest = np.quantile(lengths, lower, method="lower")
+    largest = np.quantile(lengths, upper, method="higher")
+    return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
+
+
+def path_lengths(
+    generator,
+    features,
+    samples=10_000,
+    epsilon=1e-4,
+    space="lerp",
+    seed=0,
+    *,
+    distance=None,
+    labels=None,
+    latent_dim=None,
+    batch_size=250,
+):
+    """Return d(G(p(t)), G(p(t + ε))) / ε² of each of many pairs, whose mean is the perceptual path length.
+
+    Latents are interpolated in float64; images and features are what the networks compute, in float32 as a
+    rule. There any ε from 1e-3 to 1e-5 gives the same mean within 1 % (tests/metrics/test_paths.py holds that
+    for a DCGAN). Below, float32 rounds the step itself; above, curves are cut short. For a generator that hardly
+    moves its images what remains is rounding, about (1e-6 |features| / ε)². Half precision has no such ε.
+
+    Args:
+        generator: keras.Model or function, latents (n, latent_dim) float32 to float images (n, height, width,
+            channels) in [-1, 1]. With `labels`, it is called with the list [latents, labels].
+        features: function from such images to features (n, d) or to an object with `.features`.
+        samples: number of pairs.
+        epsilon: ε, length of a step; the whole path has length 1.
+        space: "lerp", a straight line, or "slerp", which turns from one latent to the other at an even angle
+            (Shoemake 1985; White 2016 for latents, whose length it keeps).
+        seed: seed of latents, labels and t.
+        distance: function of two batches of features (n, d), to n distances; squared Euclidean if None.
+        labels: (m,), whole numbers to draw labels from; both ends of a pair have the same. None: no labels.
+        latent_dim: length of a latent; None takes it from the generator's input.
+        batch_size: pairs at once.
+
+    Returns:
+        float64 array (samples,).
+
+    Raises:
+        ValueError: an unknown space, a number out of range, a generator whose latent_dim is not known, images
+            that are not float in [-1, 1] or that change in jumps, as in half precision, or bad features.
+    """
+    if space not in SPACES:
+        raise ValueError(f"unknown space {space!r}; choose one of {', '.join(SPACES)}")
+    if not _SMALLEST_EPSILON <= epsilon <= _LARGEST_EPSILON:
+        raise ValueError(
+            f"epsilon={epsilon} is not allowed; choose from {_SMALLEST_EPSILON:g}, below which float32 rounds the step "
+            f"away, to {_LARGEST_EPSILON:g}"
+        )
+    _refuse_half_precision(generator, epsilon)
+    samples = _checks.whole_number(samples, "samples", 2)
+    batch_size = _checks.whole_number(batch_size, "batch_size", 1)
+    latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
+    distance = distance or _squared_distance
+    interpolate = _lerp if space == "lerp" else _slerp
+    # One stream for each kind of number, so that the batch size changes none of them.
+    normal, uniform, choice = np.random.default_rng(seed).spawn(3)
+    chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
+    lengths = np.empty(samples)
+    for first in range(0, samples, batch_size):
+        rows = slice(first, min(first + batch_size, samples))
+        n = rows.stop - rows.start
+        start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)
+        times = uniform.uniform(size=(n, 1))
+        batch_labels = None if chosen is None else chosen[rows]
+
+        def features_at(t, start=start, end=end, batch_labels=batch_labels):
+            return _features_at(interpolate(start, end, t), generator, features, batch_labels)
+
+        # A pair's two images take the same row of two batches, so that rounding hits both alike.
+        here = features_at(times)
+        found = _measured(distance, here, features_at(times + epsilon))
+        lengths[rows] = found / epsilon**2
+    return lengths
+
+
+def _measured(distance, first, second):
+    found = np.asarray(distance(first, second), "float64")
+    if found.shape != (len(first),):
+        raise ValueError(f"distance returned the shape {found.shape} for {len(first)} pairs; return one number a pair")
+    return found
+
+
+def _refuse_half_precision(generator, epsilon):
+    """Raise where images are computed in so few digits that a small step vanishes or becomes a jump."""
+    types = {layer.compute_dtype for layer in getattr(generator, "layers", ())}
+    if half := types & {"float16", "bfloat16"}:
+        raise ValueError(
+            f"the generator computes in {', '.join(sorted(half))}, in which a step of epsilon={epsilon:g} changes "
+            "images in jumps or not at all; build it under the dtype policy float32 and copy the weights"
+        )
+
+
+def _features_at(latents, generator, features, labels):
+    latents = latents.astype("float32")
+    inputs = latents if labels is None else [latents, labels]
+    images = generator(inputs, training=False) if isinstance(generator, keras.Model) else generator(inputs)
+    images = _checks.images(keras.ops.convert_to_numpy(images), "generated images")
+    if images.dtype == np.uint8:
+        raise ValueError("generated images are uint8, whose rounding hides a small step; give float images in [-1, 1]")
+    return _checks.extracted(images, "generated images", features)
+
+
+def _latent_dim(generator):
+    shape = getattr(generator, "input_shape", None)
+    if isinstance(shape, dict):
+        shape = None
+    if isinstance(shape, list):
+        shape = shape[0]
+    if not shape or len(shape) != 2 or shape[1] is None:
+        raise ValueError(
+            "the generator does not tell the length of its latents; give latent_dim, "
+            "or a keras.Model whose first input has the shape (latent_dim,)"
+        )
+    return shape[1]
+
+
+def _squared_distance(first, second):
+    return np.sum((first - second) ** 2, axis=1)
+
+
+def _lerp(start, end, t):
+    return start + (end - start) * t
+
+
+def _slerp(start, end, t):
+    cosine = np.sum(start * end, axis=1) / np.linalg.norm(start, axis=1) / np.linalg.norm(end, axis=1)
+    angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
+    return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)

@@ -1,0 +1,135 @@
+"""Curves of training, and numbers as bars, lines and points."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganutils.plotting._page import BLUE, GREY, LINES, ORANGE, finish
+
+
+def training_curves(history, losses_at_rest=True):
+    """Draw both losses and both accuracies of the discriminator over training steps.
+
+    Args:
+        history: dict of lists "step", "generator_loss", "discriminator_loss", "real_accuracy" and
+            "fake_accuracy", such as `callbacks.Curves.history`.
+        losses_at_rest: whether to mark where a discriminator that always answers one half would put the
+            two non-saturating losses: ln 2 for the generator and 2 ln 2 for the discriminator.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(9, 3.2))
+    left, right = figure.subplots(1, 2)
+    for name, (colour, style), rest in (
+        ("discriminator_loss", LINES[0], 2 * np.log(2)),
+        ("generator_loss", LINES[1], np.log(2)),
+    ):
+        left.plot(history["step"], history[name], color=colour, linestyle=style, label=name.replace("_", " "))
+        if losses_at_rest:
+            left.axhline(rest, color=colour, linewidth=0.8, alpha=0.6)
+    for name, (colour, style) in (("real_accuracy", LINES[2]), ("fake_accuracy", LINES[3])):
+        label = f"on {name.split('_')[0]} images"
+        right.plot(history["step"], history[name], color=colour, linestyle=style, linewidth=1.8, label=label)
+    # Always with 0 and 1.5: losses that rest at zero must look like it, whatever their last digits do.
+    bottom, top = left.get_ylim()
+    left.set_ylim(min(bottom, -0.1), max(top, 1.5))
+    right.axhline(0.5, color=GREY, linewidth=0.8)
+    right.set_ylim(-0.02, 1.02)
+    for axes, title in ((left, "losses"), (right, "accuracy of the discriminator")):
+        axes.set(xlabel="training step", title=title)
+        finish(axes)
+    figure.tight_layout()
+    return figure
+
+
+def gradient_curves(logits, gradients):
+    """Draw the size of generator losses' gradients against the discriminator's logit.
+
+    Args:
+        logits: (n,), logits of a generated image.
+        gradients: dict from the loss's name to its derivative (n,) at these logits.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(6.5, 3))
+    axes = figure.subplots()
+    for (name, values), (colour, style) in zip(gradients.items(), LINES, strict=False):
+        axes.plot(logits, np.abs(values), color=colour, linestyle=style, linewidth=2, label=name.replace("_", "-"))
+    axes.set(xlabel="logit: generated for sure  ←  0  →  real for sure", ylabel="size of the gradient")
+    finish(axes)
+    return figure
+
+
+def class_shares(shares, even_share=0.1):
+    """Draw the share of each class among samples as bars, with a line at an even share.
+
+    Args:
+        shares: (classes,), summing to 1.
+        even_share: where the line goes.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(6, 2.6))
+    axes = figure.subplots()
+    bars = axes.bar(range(len(shares)), shares, color=BLUE)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
+    axes.axhline(even_share, color=ORANGE, linestyle="--")
+    axes.set(xlabel="digit", ylabel="share of the samples", xticks=range(len(shares)))
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def points(results, xlabel):
+    """Draw repeated measurements as points, a row for each name, with a bar at their mean.
+
+    Args:
+        results: dict from a name to the values (repetitions,) that were measured.
+        xlabel: what was measured.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(6.5, 0.6 + 0.45 * len(results)))
+    axes = figure.subplots()
+    for row, values in enumerate(results.values()):
+        axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.7)
+        axes.plot([np.mean(values)] * 2, [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
+        axes.annotate(
+            f"{np.mean(values):.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9
+        )
+    axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
+    """Draw named curves in one frame.
+
+    Args:
+        curves: dict from a name to a pair of arrays x and y, or to a triple with a half-width around y.
+        xlabel: what x is.
+        ylabel: what y is.
+        level: height of a grey line, such as a floor; None draws none.
+        logarithmic: whether x is drawn on a logarithmic scale.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(6.5, 3.4))
+    axes = figure.subplots()
+    styles = [(colour, style, marker) for marker in "os" for colour, style in LINES]
+    for (name, (x, y, *band)), (colour, style, marker) in zip(curves.items(), styles, strict=False):
+        axes.plot(x, y, color=colour, linestyle=style, marker=marker, markersize=4, label=name)
+        if band:
+            axes.fill_between(x, np.subtract(y, band[0]), np.add(y, band[0]), color=colour, alpha=0.2)
+    if level is not None:
+        axes.axhline(level, color=GREY, linewidth=1)
+    if logarithmic:
+        axes.set_xscale("log")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    finish(axes)
+    return figure

@@ -1,0 +1,155 @@
+"""Grids of images, and films of them."""
+
+import json
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganutils import data
+from ganutils.plotting._page import png
+
+
+def pixels(images):
+    """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8."""
+    images = np.asarray(images)
+    if images.ndim not in (3, 4) or not len(images):
+        raise ValueError(f"images have shape {images.shape}, expected (n, height, width[, channels])")
+    if images.dtype != np.uint8:
+        images = data.unscale(images)
+    return images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+
+
+def tile(images, columns, gap=2):
+    """Lay images out in rows of `columns` on white, with `gap` pixels between them."""
+    images = pixels(images)
+    n, height, width = images.shape[:3]
+    rows = -(-n // columns)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), 255, "uint8")
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def draw_tiles(axes, images, columns, column_labels=None, row_labels=None):
+    canvas = tile(images, columns)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    height, width = np.asarray(images).shape[1:3]
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    axes.set_xticks([(width + 2) * i + width / 2 for i in range(len(column_labels or []))], column_labels or [])
+    axes.set_yticks([(height + 2) * i + height / 2 for i in range(len(row_labels or []))], row_labels or [])
+
+
+def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_inches=0.55):
+    """Draw images in a grid, row by row.
+
+    Args:
+        images: (n, height, width, 1 or 3), float in [-1, 1] or uint8 in [0, 255].
+        columns: images in a row.
+        column_labels: texts above the columns, or None.
+        row_labels: texts left of the rows, or None.
+        tile_inches: side of one image in the figure.
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: an array that is not a batch of images.
+    """
+    images = pixels(images)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(columns * tile_inches, rows * tile_inches))
+    draw_tiles(figure.add_axes((0, 0, 1, 1)), images, columns, column_labels, row_labels)
+    return figure
+
+
+def compare_grids(grids, columns=8, tile_inches=0.45):
+    """Draw several grids side by side, each under its name.
+
+    Args:
+        grids: dict from name to images (n, height, width, channels), float in [-1, 1] or uint8.
+        columns: images in a row of each grid.
+        tile_inches: side of one image in the figure.
+
+    Returns:
+        A figure.
+    """
+    rows = max(-(-len(images) // columns) for images in grids.values())
+    figure = Figure(figsize=(len(grids) * (columns + 0.6) * tile_inches, (rows + 0.8) * tile_inches))
+    for axes, (name, images) in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
+        draw_tiles(axes, images, columns)
+        axes.set_title(name, fontsize=10)
+    figure.tight_layout()
+    return figure
+
+
+def sample_strip(images, epochs, n=6, unit="epoch", most=10):
+    """Draw how samples from the same latents change: a row for each latent, a column for each time.
+
+    Args:
+        images: list of arrays (at least n, height, width, channels), one for each time.
+        epochs: list of the times, as many as `images`.
+        n: number of rows.
+        unit: what the times count.
+        most: at most this many times are drawn, evenly chosen, with the first and the last.
+
+    Returns:
+        A figure.
+    """
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
+    tiles = [images[time][row] for row in range(n) for time in chosen]
+    labels = [f"{unit} {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
+    return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
+
+
+def sample_animation(images, epochs, n=36, unit="epoch"):
+    """Return samples over training as a film with a slider and a button; it does not start by itself.
+
+    Args:
+        images: list of arrays (at least n, height, width, channels), one for each time.
+        epochs: list of the times, as many as `images`.
+        n: number of samples.
+        unit: what the times count.
+
+    Returns:
+        An IPython HTML object that needs no kernel and no network.
+    """
+    from IPython.display import HTML
+
+    columns = int(np.ceil(np.sqrt(n)))
+    pictures = []
+    for batch, epoch in zip(images, epochs, strict=True):
+        figure = Figure(figsize=(3.6, 3.6))
+        axes = figure.add_axes((0, 0, 1, 0.93))
+        draw_tiles(axes, np.asarray(batch)[:n], columns)
+        figure.suptitle(f"{unit} {epoch:g}", fontsize=10, y=0.99)
+        pictures.append(f"data:image/png;base64,{png(figure)}")
+    return HTML(_FILM.replace("LAST", str(len(pictures) - 1)).replace("PICTURES", json.dumps(pictures)))
+
+
+# One element of its own for each film, found from the script's position, so that a page can hold several.
+_FILM = """<div><img alt="Samples over training; the slider and the button choose the moment"><br>
+<button type="button">Play</button> <input type="range" min="0" max="LAST" value="0" aria-label="moment of training">
+<script>(function (box) {
+  const pictures = PICTURES;
+  const [image, button, slider] = ["img", "button", "input"].map((name) => box.querySelector(name));
+  let timer = null;
+  const show = () => { image.src = pictures[slider.value]; };
+  const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
+  slider.oninput = show;
+  button.onclick = () => {
+    if (timer) { stop(); return; }
+    if (slider.value === slider.max) { slider.value = 0; show(); }
+    button.textContent = "Stop";
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + 1;
+      show();
+      if (slider.value === slider.max) { stop(); }
+    }, 500);
+  };
+  show();
+})(document.currentScript.parentElement);</script></div>"""

@@ -1,0 +1,120 @@
+"""Walks through latent space."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ganutils import data, models
+from ganutils.plotting._images import draw_tiles, image_grid
+from ganutils.plotting._page import ORANGE
+
+
+def latent_interpolation(generator, starts, ends, steps=10):
+    """Draw the way from one latent to another, a row for each pair.
+
+    Args:
+        generator: callable from latents (n, latent_dim) to images in [-1, 1].
+        starts: latents (rows, latent_dim) of the first column.
+        ends: latents (rows, latent_dim) of the last column.
+        steps: number of columns, the two ends included.
+
+    Returns:
+        A figure.
+    """
+    weights = np.linspace(0, 1, steps)
+    weights = np.stack([1 - weights, weights], axis=-1)
+    path = np.concatenate([models.mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
+    return image_grid(_generate(generator, path), columns=steps, tile_inches=0.7)
+
+
+def _plane_latents(corners, x, y):
+    """Mix four latents (top left, top right, bottom left, bottom right) at x, y in [0, 1]."""
+    return models.mix_latents(corners, np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=-1))
+
+
+def latent_plane(generator, corners, size=8):
+    """Draw the images of a plane in latent space between four latents.
+
+    Args:
+        generator: callable from latents (n, latent_dim) to images in [-1, 1].
+        corners: (4, latent_dim): top left, top right, bottom left, bottom right.
+        size: images along each side.
+
+    Returns:
+        A figure.
+    """
+    return image_grid(_plane(generator, corners, size), columns=size)
+
+
+def latent_point(generator, corners, x, y, size=8):
+    """Draw the plane of `latent_plane` with one point marked, and the image at that point beside it.
+
+    Args:
+        generator: callable from latents (n, latent_dim) to images in [-1, 1].
+        corners: (4, latent_dim).
+        x: position from left (0) to right (1).
+        y: position from top (0) to bottom (1).
+        size: images along each side of the plane.
+
+    Returns:
+        A figure.
+    """
+    figure = Figure(figsize=(8, 4))
+    left, right = figure.subplots(1, 2)
+    plane = _plane(generator, corners, size)
+    draw_tiles(left, plane, size)
+    pitch_y, pitch_x = plane.shape[1] + 2, plane.shape[2] + 2
+    left.plot(
+        plane.shape[2] / 2 + x * (size - 1) * pitch_x,
+        plane.shape[1] / 2 + y * (size - 1) * pitch_y,
+        marker="o",
+        markersize=14,
+        markerfacecolor="none",
+        markeredgecolor=ORANGE,
+        markeredgewidth=2.5,
+    )
+    left.set_title("the plane between four latents", fontsize=10)
+    draw_tiles(right, _generate(generator, _plane_latents(corners, x, y)[None]), 1)
+    right.set_title(f"the image at x = {x:.2f}, y = {y:.2f}", fontsize=10)
+    figure.tight_layout()
+    return figure
+
+
+def class_point(body, latents, first, second, mix, classes=10, steps=7):
+    """Draw digits between two classes, a row for each latent, and frame the one at the chosen mixture.
+
+    Args:
+        body: callable from latents with one-hot labels behind them (n, latent_dim + classes) to images.
+        latents: (rows, latent_dim).
+        first: class at the left end, from 0 to classes - 1.
+        second: class at the right end.
+        mix: from 0, the first class alone, to 1, the second alone.
+        classes: number of classes.
+        steps: columns of the row; a last column, set apart, is the image at `mix`.
+
+    Returns:
+        A figure.
+    """
+    one_hot = np.eye(classes)
+    mixes = np.append(np.linspace(0, 1, steps), mix)[:, None]
+    labels = (1 - mixes) * one_hot[first] + mixes * one_hot[second]
+    joined = np.concatenate([np.hstack([np.tile(latent, (steps + 1, 1)), labels]) for latent in latents])
+    images = _generate(body, joined.astype("float32"))
+    images = images.reshape(len(latents), steps + 1, *images.shape[1:])
+    figure = Figure(figsize=(7.5, 0.75 * len(latents) + 0.3))
+    left, right = figure.subplots(1, 2, width_ratios=(steps, 1.4))
+    draw_tiles(left, images[:, :-1].reshape(-1, *images.shape[2:]), steps)
+    left.set_title(f"from {first} to {second}", fontsize=10)
+    draw_tiles(right, images[:, -1], 1)
+    right.set_title(f"mix {mix:.2f}", fontsize=10)
+    figure.tight_layout()
+    return figure
+
+
+def _plane(generator, corners, size):
+    steps = np.linspace(0, 1, size)
+    y, x = np.meshgrid(steps, steps, indexing="ij")
+    return _generate(generator, _plane_latents(corners, x.ravel(), y.ravel()))
+
+
+def _generate(generator, latents):
+    return data.unscale(generator(latents))

@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import signal
+
+from ganutils import data, metrics
+from tests.metrics.helpers import distances
+
+
+def test_coverage_of_known_shares():
+    data_labels = np.repeat(np.arange(4), 25)
+    found = metrics.mode_coverage([0, 0, 0, 1], data_labels)
+    assert found.covered == 2
+    # Three quarters and one quarter against a quarter each.
+    assert found.divergence == pytest.approx(0.75 * np.log(3))
+    np.testing.assert_allclose(found.shares, [0.75, 0.25, 0, 0])
+    assert metrics.mode_coverage([0, 0, 0, 1], data_labels, least=2).covered == 1
+    assert metrics.mode_coverage(data_labels[::-1], data_labels)[:2] == (4, 0)
+    assert metrics.mode_coverage([2], data_labels).divergence == pytest.approx(np.log(4))
+
+
+def test_coverage_of_a_class_that_the_data_lack():
+    found = metrics.mode_coverage([0, 1, 5], [0, 1, 2])
+    assert found.covered == 2
+    assert found.divergence == np.inf
+
+
+def test_coverage_of_probabilities(rng):
+    labels = rng.integers(4, size=50)
+    probabilities = 0.4 * np.eye(4)[labels] + 0.15
+    by_probability = metrics.mode_coverage(probabilities, labels)
+    by_label = metrics.mode_coverage(labels, labels)
+    assert by_probability[:2] == by_label[:2] == (4, 0)
+
+
+def test_modes_of_a_mixture(rng):
+    centres = np.array([[0.0, 0], [4, 0], [0, 4], [4, 4]])
+    deviation = 0.1
+    samples = centres[rng.integers(4, size=20_000)] + deviation * rng.standard_normal((20_000, 2))
+    found = metrics.mixture_modes(samples, centres, deviation)
+    inside = 1 - np.exp(-(3**2) / 2)  # of a normal distribution in the plane within 3 standard deviations
+    assert found.modes == 4
+    assert found.high_quality == pytest.approx(inside, abs=3.5 * np.sqrt(inside * (1 - inside) / 20_000))
+    assert found.counts.sum() == round(found.high_quality * 20_000)
+    four = metrics.mixture_modes(samples, centres, deviation, deviations=4)
+    assert found.high_quality < four.high_quality
+    lost = metrics.mixture_modes([[0.0, 0.0], [0.25, 0.0], [4.0, 0.31], [2.0, 2.0]], centres, deviation)
+    assert lost[:2] == (1, 0.5)
+    np.testing.assert_array_equal(lost.counts, [2, 0, 0, 0])
+
+
+def test_similarity_of_identical_images_is_one(rng):
+    image = rng.integers(0, 256, (1, 28, 28, 1), "uint8")
+    assert metrics.pairwise_similarity(np.repeat(image, 5, axis=0)).overall == pytest.approx(1, abs=1e-6)
+
+
+def multi_scale_similarity(first, second, filter_size, weights):
+    """MS-SSIM of two images (height, width) in [0, 1], from the definition in Wang et al. 2003."""
+    offsets = np.arange(filter_size) - (filter_size - 1) / 2
+    window = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window = np.outer(window, window) / window.sum() ** 2
+
+    def average(values):
+        return signal.convolve2d(values, window, mode="valid")
+
+    product = 1.0
+    for scale, weight in enumerate(weights):
+        if scale:
+            first, second = (x.reshape(len(x) // 2, 2, -1, 2).mean(axis=(1, 3)) for x in (first, second))
+        means = average(first), average(second)
+        variances = average(first**2) - means[0] ** 2 + average(second**2) - means[1] ** 2
+        covariance = average(first * second) - means[0] * means[1]
+        similarity = (2 * covariance + 0.03**2) / (variances + 0.03**2)
+        if scale == len(weights) - 1:
+            similarity *= (2 * means[0] * means[1] + 0.01**2) / (means[0] ** 2 + means[1] ** 2 + 0.01**2)
+        product *= similarity.mean() ** weight
+    return product
+
+
+def test_similarity_is_that_of_its_definition():
+    images, _ = data.load_dataset("mnist", split="test")
+    pair = images[[2, 5]]  # two ones
+    weights = np.array([0.0448, 0.2856, 0.3001])
+    expected = multi_scale_similarity(*(pair[..., 0] / 255), 7, weights / weights.sum())
+    assert metrics.pairwise_similarity(pair, 4).overall == pytest.approx(expected, rel=1e-4)
+    assert 0.3 < expected < 0.95
+
+
+def test_similarity_of_real_digits():
+    images, labels = data.load_dataset("mnist", split="test")
+    images, labels = images[:2000], labels[:2000]
+    found = metrics.pairwise_similarity(images, 300, labels)
+    assert 0 < found.overall < found.within < 0.7
+    assert found.within == pytest.approx(np.mean(list(found.per_class.values())))
+    assert list(found.per_class) == list(range(10))
+    assert max(found.per_class, key=found.per_class.get) == 1, "ones are the most alike"
+    assert found == metrics.pairwise_similarity(images, 300, labels)
+    assert found.overall != metrics.pairwise_similarity(images, 300, seed=1).overall
+    # uint8 and the same images as floats in [-1, 1].
+    scaled = metrics.pairwise_similarity(data.scale(images).numpy(), 300)
+    assert scaled.overall == pytest.approx(found.overall, rel=1e-4)
+
+
+def test_similarity_takes_the_scales_that_fit(rng, monkeypatch):
+    seen = []
+    original = tf.image.ssim_multiscale
+
+    def recorded(first, second, largest, weights, filter_size):
+        seen.append((weights, filter_size))
+        return original(first, second, largest, weights, filter_size)
+
+    monkeypatch.setattr(tf.image, "ssim_multiscale", recorded)
+    for size, filter_size in ((28, 7), (28, 11), (176, 11), (8, 7), (13, 7)):
+        images = rng.uniform(-1, 1, (3, size, size, 1))
+        assert np.isfinite(metrics.pairwise_similarity(images, 5, filter_size=filter_size).overall)
+    assert [len(weights) for weights, _ in seen] == [3, 2, 5, 1, 2]
+    assert all(sum(weights) == pytest.approx(1) for weights, _ in seen)
+    assert seen[2][0] == pytest.approx((0.0448, 0.2856, 0.3001, 0.2363, 0.1333), rel=1e-3)
+
+
+def test_distance_is_that_of_all_pairs(rng):
+    samples, labels = rng.standard_normal((60, 5)), np.repeat([0, 1, 4], [30, 29, 1])
+    samples[labels == 0] *= 0.1
+    found = metrics.pairwise_distance(samples, 20_000, labels)
+    every = distances(samples, samples)
+    expected = every[~np.eye(60, dtype=bool)].mean()
+    assert found.overall == pytest.approx(expected, rel=0.02)
+    for label, rows in ((0, slice(0, 30)), (1, slice(30, 59))):
+        block = every[rows, rows]
+        expected = block.sum() / (len(block) * (len(block) - 1))
+        assert found.per_class[label] == pytest.approx(expected, rel=0.02)
+    assert set(found.per_class) == {0, 1}, "a class of one sample has no pairs"
+    assert metrics.pairwise_distance(samples) == metrics.pairwise_distance(samples)
+    assert metrics.pairwise_distance(samples).within is None
+    two = metrics.pairwise_distance(np.array([[0.0], [3.0]]), 50).overall
+    assert two == 3, "a sample is never paired with itself"
+
+
+def test_vendi_score_of_known_sets(rng):
+    assert metrics.vendi_score(np.eye(12)) == pytest.approx(12)
+    assert metrics.vendi_score(np.eye(12)[:5]) == pytest.approx(5)
+    assert metrics.vendi_score(np.repeat(rng.standard_normal((1, 8)), 20, axis=0)) == pytest.approx(1, abs=1e-9)
+    assert metrics.vendi_score(np.repeat(np.eye(3), 7, axis=0)) == pytest.approx(3)
+    # Shares of a half, a quarter and a quarter: exp of their entropy.
+    assert metrics.vendi_score(np.eye(3)[[0, 0, 1, 2]]) == pytest.approx(2**1.5)
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 6), (6, 40), (9, 9)])
+def test_vendi_score_is_that_of_the_whole_kernel(rng, n, d):
+    samples = rng.standard_normal((n, d)) + 1
+    unit = samples / np.linalg.norm(samples, axis=1, keepdims=True)
+    eigenvalues = np.linalg.eigvalsh(unit @ unit.T / n)
+    eigenvalues = eigenvalues[eigenvalues > 1e-12]
+    expected = np.exp(-np.sum(eigenvalues * np.log(eigenvalues)))
+    assert metrics.vendi_score(samples) == pytest.approx(expected, rel=1e-9)
+    assert metrics.vendi_score(samples * rng.uniform(1, 9, (n, 1))) == pytest.approx(expected, rel=1e-9)
+
+
+def test_collapsed_generators_rank_last(rng):
+    centres = rng.standard_normal((10, 16)) * 3
+    classes = rng.integers(10, size=500)
+    good = centres[classes] + rng.standard_normal((500, 16))
+    within = centres[classes] + 0.1 * rng.standard_normal((500, 16))
+    collapsed = centres[0] + rng.standard_normal((500, 16))
+    assert metrics.vendi_score(good) > metrics.vendi_score(within) > metrics.vendi_score(collapsed)
+    overall = [metrics.pairwise_distance(samples).overall for samples in (good, collapsed)]
+    assert overall[0] > 2 * overall[1]
+    # Copies of ten images are seen within the classes only.
+    good, within = (metrics.pairwise_distance(samples, labels=classes) for samples in (good, within))
+    assert good.within > 5 * within.within
+    assert within.overall > 0.8 * good.overall
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda i, f: metrics.mode_coverage([0, 3], [0, -1]), "data_labels hold -1"),
+        (lambda i, f: metrics.mode_coverage(np.eye(3), [0, 3]), "data_labels hold 3; give whole numbers, from 0 to 2"),
+        (lambda i, f: metrics.mode_coverage(np.ones((2, 2)), [0]), "generated in row 0 sum to 2"),
+        (lambda i, f: metrics.mode_coverage([0], [0], least=0), "least=0 is not allowed"),
+        (lambda i, f: metrics.mixture_modes(f, f[:, :2], 1), "samples have 3 features a row and centres have 2"),
+        (lambda i, f: metrics.mixture_modes(f, f, 0), "deviation=0 is not allowed"),
+        (lambda i, f: metrics.mixture_modes(f, f, 1, deviations=-3), "deviations=-3 is not allowed"),
+        (lambda i, f: metrics.pairwise_similarity(f), r"images are float64 \(10, 3\), expected images"),
+        (lambda i, f: metrics.pairwise_similarity(i[:1]), "there are 1 samples; give at least 2"),
+        (lambda i, f: metrics.pairwise_similarity(i.astype(float)), r"images are floats .* looks like \[0, 255\]"),
+        (lambda i, f: metrics.pairwise_similarity(i, filter_size=9), "filter_size=9 is not allowed; .* from 2 to 8"),
+        (lambda i, f: metrics.pairwise_similarity(i, scales=2), "scales=2 is not allowed; .* images of 8 pixels"),
+        (lambda i, f: metrics.pairwise_similarity(i, labels=[0]), "labels are 1 for 10 images"),
+        (lambda i, f: metrics.pairwise_distance(f, labels=range(10)), "labels name no class twice"),
+        (lambda i, f: metrics.pairwise_distance(f, pairs=0), "pairs=0 is not allowed"),
+        (lambda i, f: metrics.pairwise_distance(f[:1]), "samples have 1 rows; give at least 2"),
+        (lambda i, f: metrics.vendi_score(f * (np.arange(10) != 4)[:, None]), "samples have only zeros in row 4"),
+        (lambda i, f: metrics.vendi_score(i), "samples have the shape .* of images"),
+    ],
+)
+def test_bad_input_is_named(rng, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(rng.integers(0, 256, (10, 8, 8, 1), "uint8"), rng.standard_normal((10, 3)))

@@ -1,0 +1,210 @@
+import keras
+import numpy as np
+import pytest
+from scipy import integrate, special
+
+from ganutils import metrics, models
+
+LATENT_DIM = 6
+
+
+@pytest.fixture
+def linear(rng):
+    """A linear generator of small images, and its matrix (latent_dim, pixels)."""
+    matrix = rng.standard_normal((LATENT_DIM, 16)) / 100
+
+    def generator(latents):
+        return (latents @ matrix).reshape(-1, 4, 4, 1)
+
+    return generator, matrix
+
+
+def flat(images):
+    return images.reshape(len(images), -1)
+
+
+def measure(generator, features=flat, samples=2000, latent_dim=LATENT_DIM, lower=0, upper=1, **options):
+    return metrics.perceptual_path_length(
+        generator, features, samples, latent_dim=latent_dim, lower=lower, upper=upper, **options
+    )
+
+
+@pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-4])
+def test_straight_path_through_a_linear_generator(linear, epsilon):
+    generator, matrix = linear
+    # The difference of two normal latents has the covariance 2 I.
+    lengths = metrics.path_lengths(generator, flat, 4000, epsilon, latent_dim=LATENT_DIM)
+    error = lengths.std() / np.sqrt(len(lengths))
+    assert lengths.mean() == pytest.approx(2 * np.trace(matrix @ matrix.T), abs=3.5 * error)
+    assert error < 0.02 * lengths.mean()
+    # One straight line is as fast everywhere, so the step's length does not matter.
+    np.testing.assert_allclose(
+        lengths, metrics.path_lengths(generator, flat, 4000, 0.05, latent_dim=LATENT_DIM), rtol=0.02
+    )
+
+
+def test_turning_path_through_the_identity():
+    d = 16
+    # E|p'(t)|² for independent lengths |a|, |b| and an angle ω with the density sin^(d-2) ω.
+    product = 2 * np.exp(2 * (special.gammaln((d + 1) / 2) - special.gammaln(d / 2)))
+
+    def speed(angle):
+        near = integrate.quad(lambda t: np.cos(t * angle) ** 2, 0, 1)[0]
+        across = integrate.quad(lambda t: np.cos((1 - t) * angle) * np.cos(t * angle), 0, 1)[0]
+        return (angle / np.sin(angle)) ** 2 * (2 * d * near - 2 * product * np.cos(angle) * across)
+
+    weight = integrate.quad(lambda w: np.sin(w) ** (d - 2), 0, np.pi)[0]
+    expected = integrate.quad(lambda w: speed(w) * np.sin(w) ** (d - 2), 0, np.pi)[0] / weight
+
+    def generator(latents):
+        return (latents / 10).reshape(-1, 4, 4, 1)
+
+    lengths = 100 * metrics.path_lengths(generator, flat, 4000, 1e-3, "slerp", latent_dim=d)
+    error = lengths.std() / np.sqrt(len(lengths))
+    assert lengths.mean() == pytest.approx(expected, abs=3.5 * error)
+    assert error < 0.01 * expected
+    straight = 100 * metrics.path_lengths(generator, flat, 4000, 1e-3, latent_dim=d).mean()
+    assert abs(straight - expected) > 5 * error, "the two spaces must be told apart by this test"
+
+
+@pytest.mark.parametrize("space", ["lerp", "slerp"])
+def test_a_path_ends_at_its_latents_and_keeps_to_their_span(space):
+    seen = []
+
+    def generator(latents):
+        seen.append(latents)
+        return np.tanh(latents / 100).reshape(-1, 2, 2, 1)
+
+    metrics.path_lengths(generator, flat, 300, 0.05, space, latent_dim=4, batch_size=300)
+    here, there = seen
+    lengths = np.linalg.norm(here, axis=1)
+    # Half-way a straight path is shorter than its ends; a turning one keeps the length of normal latents.
+    expected = special.gamma(2.5) / special.gamma(2) * np.sqrt(2)
+    assert (abs(lengths.mean() - expected) < 0.15) == (space == "slerp")
+    assert here.dtype == there.dtype == np.float32
+
+
+def test_clipping_leaves_out_the_ends(linear):
+    generator, _ = linear
+    lengths = np.sort(metrics.path_lengths(generator, flat, 1000, latent_dim=LATENT_DIM))
+    assert measure(generator, samples=1000) == pytest.approx(lengths.mean())
+    # The 1 % quantile of 1,000 values lies between the 10th and 11th; the code of the paper keeps both.
+    assert measure(generator, samples=1000, lower=0.01, upper=0.99) == pytest.approx(lengths[9:991].mean())
+    assert metrics.perceptual_path_length(generator, flat, 1000, latent_dim=LATENT_DIM) == pytest.approx(
+        lengths[9:991].mean()
+    )
+    assert measure(generator, samples=1000, upper=0.5) < measure(generator, samples=1000, lower=0.5)
+
+
+def test_seed_and_batch_size(linear):
+    generator, _ = linear
+    assert measure(generator, samples=101) == measure(generator, samples=101)
+    assert measure(generator, samples=101, batch_size=7) == pytest.approx(measure(generator, samples=101), rel=1e-9)
+    assert measure(generator, samples=101, seed=1) != measure(generator, samples=101)
+
+
+def test_distance_is_an_argument(linear):
+    generator, _ = linear
+    halved = measure(generator, distance=lambda first, second: np.sum((first - second) ** 2, axis=1) / 2)
+    assert halved == pytest.approx(measure(generator) / 2)
+
+
+def test_smooth_generators_rank_before_rough_ones(linear):
+    _, matrix = linear
+
+    def rough(latents):
+        return np.sin(latents @ matrix * 300).reshape(-1, 4, 4, 1)
+
+    def smooth(latents):
+        return np.sin(latents @ matrix * 30).reshape(-1, 4, 4, 1)
+
+    def constant(latents):
+        return np.full((len(latents), 4, 4, 1), -0.5)
+
+    assert measure(rough) > 10 * measure(smooth) > measure(constant) == 0
+
+
+def test_keras_generator_tells_its_latent_dim_and_takes_labels():
+    latents, labels = keras.Input((5,)), keras.Input((), dtype="int64")
+    of_labels = keras.layers.Embedding(3, 16, embeddings_initializer="ones")(labels)
+    of_latents = keras.layers.Dense(16, activation="tanh")(latents)
+    images = keras.layers.Reshape((4, 4, 1))(keras.layers.Multiply()([of_labels, of_latents]))
+    generator = keras.Model([latents, labels], keras.layers.Dropout(0.5)(images))  # which must be off
+    found = metrics.perceptual_path_length(generator, flat, 200, labels=[0, 1, 2])
+    assert 0 < found < 100
+    seen = []
+
+    def recorded(inputs):
+        seen.append(inputs[1])
+        return generator(inputs, training=False)
+
+    again = metrics.perceptual_path_length(recorded, flat, 200, labels=[0, 1, 2], latent_dim=5, batch_size=50)
+    assert again == pytest.approx(found)
+    np.testing.assert_array_equal(seen[0], seen[1])  # both ends of a path
+    assert set(seen[0]) == {0, 1, 2}
+    assert np.any(seen[0] != seen[-1]), "each batch has labels of its own"
+
+
+def test_float32_networks_give_one_length_for_all_small_steps():
+    generator = models.fast_dcgan_generator()
+    lengths = [metrics.perceptual_path_length(generator, flat, 300, epsilon) for epsilon in (1e-3, 1e-4, 1e-5)]
+    assert lengths[0] > 0
+    assert lengths == pytest.approx([lengths[0]] * 3, rel=0.01)
+
+
+def test_half_precision_is_refused():
+    policy = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        generator = models.fast_dcgan_generator()
+    finally:
+        keras.mixed_precision.set_dtype_policy(policy)
+    with pytest.raises(ValueError, match=r"computes in bfloat16, in which a step of epsilon=0\.0001"):
+        metrics.perceptual_path_length(generator, flat, 10)
+
+
+def test_noise_makes_a_path_long_and_repeated_images_make_it_zero():
+    noisy, plain = models.noisy_generator(), models.fast_dcgan_generator()
+    memory = models.memorising_generator(size=3)
+    by_noise, by_plain, by_memory = (
+        metrics.perceptual_path_length(generator, flat, 200, 1e-3) for generator in (noisy, plain, memory)
+    )
+    assert by_noise > 1000 * by_plain
+    assert by_memory == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"space": "w"}, "unknown space 'w'; choose one of lerp, slerp"),
+        ({"epsilon": 1e-6}, "epsilon=1e-06 is not allowed; choose from 1e-05"),
+        ({"epsilon": 1}, "epsilon=1 is not allowed"),
+        ({"samples": 1}, "samples=1 is not allowed"),
+        ({"batch_size": 0}, "batch_size=0 is not allowed"),
+        ({"lower": 0.5, "upper": 0.5}, "lower=0.5 and upper=0.5 are not allowed"),
+        ({"latent_dim": None}, "does not tell the length of its latents; give latent_dim"),
+        ({"labels": [-1]}, "labels hold -1"),
+        ({"distance": lambda first, second: 0.0}, r"distance returned the shape \(\) for 250 pairs"),
+        ({"features": lambda images: flat(images) * np.nan}, "features of generated images hold"),
+        ({"features": lambda images: flat(images)[:3]}, r"features have the shape \(3, 16\) for 250 images"),
+    ],
+)
+def test_bad_arguments_are_named(linear, options, message):
+    with pytest.raises(ValueError, match=message):
+        measure(linear[0], **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda images: images * 0 + np.nan, "generated images hold .* NaN"),
+        (lambda images: (images + 1) * 127.5, r"generated images are floats from .* looks like \[0, 255\]"),
+        (lambda images: (images + 1) / 2, r"generated images are floats from .* looks like \[0, 1\]"),
+        (lambda images: images * 100, "looks like another range"),
+        (lambda images: ((images + 1) * 127.5).astype("uint8"), "are uint8, whose rounding hides a small step"),
+        (flat, r"expected images \(n, height, width, channels\)"),
+    ],
+)
+def test_bad_images_are_named(linear, change, message):
+    with pytest.raises(ValueError, match=message):
+        measure(lambda latents: change(linear[0](latents)))
