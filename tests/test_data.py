@@ -203,6 +203,47 @@ def test_unscale_clips():
     np.testing.assert_array_equal(data.unscale(np.array([-3.0, 0.0, 3.0])), [0, 128, 255])
 
 
+def test_as_float_agrees_with_scale():
+    every = np.arange(256, dtype="uint8").reshape(1, 16, 16, 1)
+    found = data.as_float(every)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, data.scale(every), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_as_float_keeps_floats_as_they_are(kind):
+    images = np.array([-1, -0.5, 0.25, 1], kind).reshape(1, 2, 2, 1)
+    found = data.as_float(images)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, images)
+    np.testing.assert_array_equal(data.as_float(data.tf.constant(images)), images)
+
+
+def test_as_float_forgives_rounding_only():
+    data.as_float(np.full((1, 2, 2, 1), 1.0005))
+    with pytest.raises(ValueError, match=r"\[-1, 1\] is meant"):
+        data.as_float(np.full((1, 2, 2, 1), 1.01))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((2, 4, 4, 1), 255.0), r"samples are float from 255 to 255, but \[-1, 1\] is meant; use data\.scale"),
+        (np.full((2, 4, 4, 1), -1.5), r"samples are float from -1\.5 to -1\.5"),
+        (np.array([0, np.nan, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
+        (np.array([0, -np.inf, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
+        (np.zeros((2, 4, 4, 1), "int64"), "samples are int64; give uint8"),
+        (np.zeros((2, 4, 4, 1), bool), "samples are bool; give uint8"),
+        (np.zeros((2, 4, 4, 1), complex), "samples are complex128; give uint8"),
+        (np.zeros((4, 4, 1)), r"samples have the shape \(4, 4, 1\); give \(n, height, width, channels\)"),
+        (np.zeros((0, 4, 4, 1), "uint8"), "with n at least 1"),
+    ],
+)
+def test_as_float_refuses(images, message):
+    with pytest.raises(ValueError, match=message):
+        data.as_float(images, "samples")
+
+
 def rows_of(dataset):
     """The numbers of the rows that a pipeline over numbered images gives, in order."""
     return np.concatenate([data.unscale(batch.numpy()).reshape(-1) for batch in dataset])

@@ -132,6 +132,102 @@ def test_latent_interpolation_begins_and_ends_at_its_latents(rng):
     np.testing.assert_array_equal(canvas[4:6, 20:22], tiles[:, 8:10])
 
 
+def body(joined):
+    """Four pixels, the means of the labels before and after the fifth and of the latent's two numbers."""
+    latents, labels = np.split(np.asarray(joined), [2], axis=1)
+    found = np.stack([labels @ np.arange(10) / 9, labels.max(axis=1), *latents.T / 4], axis=1)
+    return np.clip(found, -1, 1).reshape(-1, 2, 2, 1)
+
+
+def test_class_point_goes_from_one_class_to_the_other(rng):
+    latents = rng.standard_normal((3, 2))
+    left, right = plotting.class_point(body, latents, 3, 8, 0.25, steps=5).axes
+    assert (left.get_title(), right.get_title()) == ("from 3 to 8", "mix 0.25")
+    mixed, chosen = (np.asarray(axes.images[0].get_array()) for axes in (left, right))
+    assert mixed.shape == (3 * 4 - 2, 5 * 4 - 2)
+    assert chosen.shape == (3 * 4 - 2, 2)
+    np.testing.assert_array_equal(chosen, mixed[:, 4:6], "a quarter of the way, the second of five columns")
+    for i, mix in enumerate(np.linspace(0, 1, 5)):
+        label = (1 - mix) * np.eye(10)[3] + mix * np.eye(10)[8]
+        expected = pixels(plotting.image_grid(body(np.hstack([latents, [label] * 3])), columns=1))
+        np.testing.assert_array_equal(mixed[:, 4 * i : 4 * i + 2], expected)
+
+
+@pytest.mark.parametrize(("mix", "label"), [(0, 3), (1, 8)])
+def test_class_point_at_its_ends_is_one_class(rng, mix, label):
+    latents = rng.standard_normal((2, 6)).astype("float32")
+    generator = models.conditional_generator(6)
+    figure = plotting.class_point(generator.get_layer("dcgan_generator"), latents, 3, 8, mix)
+    expected = generator([latents, np.array([label] * 2)])
+    shown = np.asarray(figure.axes[1].images[0].get_array()).astype(int)
+    np.testing.assert_allclose(shown, pixels(plotting.image_grid(expected, columns=1)), atol=1)
+
+
+def curve(axes, label):
+    line = next(line for line in axes.lines if line.get_label() == label)
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
+def test_joint_densities_share_one_area_and_conditional_ones_have_one_each(rng):
+    labels = rng.choice([1, 4, 7], 900, p=[0.6, 0.3, 0.1])
+    values = rng.standard_normal(900) + labels
+    joint, conditional = plotting.joint_and_conditional(values, labels, "ink").axes
+    areas = []
+    for label in (1, 4, 7):
+        x, density = curve(joint, f"digit {label}")
+        area = density.sum() * (x[1] - x[0])
+        assert area == pytest.approx(np.mean(labels == label))
+        areas.append(area)
+        x, given_label = curve(conditional, f"digit {label}")
+        assert given_label.sum() * (x[1] - x[0]) == pytest.approx(1)
+        np.testing.assert_allclose(density, area * given_label)
+        assert x @ given_label / given_label.sum() == pytest.approx(values[labels == label].mean(), abs=0.1)
+    assert sum(areas) == pytest.approx(1)
+    total = sum(curve(joint, f"digit {label}")[1] for label in (1, 4, 7))
+    np.testing.assert_allclose(curve(joint, "sum of all")[1], total)
+    assert joint.get_xlabel() == conditional.get_xlabel() == "ink"
+    styles = [line.get_linestyle() for line in conditional.lines]
+    assert len(set(styles)) == len(styles) == 3
+
+
+def test_points_draw_each_value_and_the_mean():
+    results = {"ten digits": [0.5, 0.7, 0.9], "with generated ones": [0.8, 0.82]}
+    axes = plotting.points(results, "accuracy").axes[0]
+    drawn = [line for line in axes.lines if line.get_marker() == "o"]
+    means = [line for line in axes.lines if line.get_marker() != "o"]
+    for row, values in enumerate(results.values()):
+        np.testing.assert_array_equal(drawn[row].get_xdata(), values)
+        np.testing.assert_array_equal(drawn[row].get_ydata(), row)
+        np.testing.assert_allclose(means[row].get_xdata(), np.mean(values))
+        assert np.mean(means[row].get_ydata()) == row
+    assert [text.get_text() for text in axes.texts] == ["0.700", "0.810"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(results)
+    top, bottom = (axes.transData.transform((0, row))[1] for row in (0, 1))
+    assert top > bottom, "the first name stands above"
+    assert axes.get_xlabel() == "accuracy"
+
+
+def test_lines_have_bands_and_a_level():
+    x = [100, 1000, 10_000]
+    curves = {"FID": (x, [9.0, 5.0, 4.0], [2.0, 1.0, 0.5]), "limit": (x, [3.0, 3.0, 3.0])}
+    axes = plotting.lines(curves, "samples", "distance", level=0.7, logarithmic=True).axes[0]
+    for name, (x, y, *_) in curves.items():
+        for drawn, given in zip(curve(axes, name), (x, y), strict=True):
+            np.testing.assert_array_equal(drawn, given)
+    (band,) = axes.collections
+    corners = {tuple(vertex) for vertex in band.get_paths()[0].vertices}
+    assert corners >= {(100, 7), (100, 11), (1000, 4), (1000, 6), (10_000, 3.5), (10_000, 4.5)}
+    assert [list(line.get_ydata()) for line in axes.lines if line.get_label().startswith("_")] == [[0.7, 0.7]]
+    assert axes.get_xscale() == "log"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("samples", "distance")
+    assert plotting.lines(curves, "samples", "distance").axes[0].get_xscale() == "linear"
+
+
+def test_eight_lines_differ_in_more_than_colour():
+    lines = plotting.lines({str(i): ([0, 1], [i, i]) for i in range(8)}, "x", "y").axes[0].lines
+    assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == 8
+
+
 def test_class_shares_are_the_bars():
     shares = np.array([0.5, 0.25, 0.25])
     bars = plotting.class_shares(shares).axes[0].patches
@@ -153,3 +249,21 @@ def test_show_gives_caption_and_alternative_text(monkeypatch):
     assert 'alt="A &quot;black&quot; square"' in page
     assert "<figcaption><em>What to <b>see</b>.</em></figcaption>" in page
     assert "data:image/png;base64,iVBOR" in page, "the beginning of every PNG, in base64"
+
+
+def test_show_table_lines_its_columns_up_and_escapes(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content))
+    rows = {"early <200 steps>": {"FID": "217.5", "a & b": "1"}, "good": {"FID": "9.1", "a & b": "0.25"}}
+    plotting.show_table(rows, "Smaller is <b>better</b>.", first_column="generator")
+    assert shown[0]["text/plain"].splitlines() == [
+        "generator          FID    a & b",
+        "early <200 steps>  217.5  1    ",
+        "good               9.1    0.25 ",
+        "Smaller is <b>better</b>.",
+    ]
+    page = shown[0]["text/html"]
+    assert "<thead><tr><th>generator</th><th>FID</th><th>a &amp; b</th></tr></thead>" in page
+    assert "<tr><td>early &lt;200 steps&gt;</td><td>217.5</td><td>1</td></tr>" in page
+    assert "<tr><td>good</td><td>9.1</td><td>0.25</td></tr></tbody></table>" in page
+    assert "<em>Smaller is <b>better</b>.</em>" in page

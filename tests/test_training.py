@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import data, losses, training
+from ganutils import callbacks, data, losses, training
 from tests.conftest import tiny_networks
 
 
@@ -313,3 +313,200 @@ def test_the_widespread_loop_trains_the_wrong_network(real):
         assert not weights_moved(own_step)
     discriminator.trainable = True
     assert weights_moved(stacked_step)
+
+
+class Recorder(keras.layers.Layer):
+    """Passes on what it is given, and remembers it when it is called on values."""
+
+    seen = None
+
+    def call(self, inputs):
+        if self.seen is not None:
+            self.seen.append([np.array(value) for value in inputs])
+        return inputs
+
+
+def conditional_networks(classes=64):
+    """The two of `tiny_networks`, which multiply their input by something learned about the label."""
+    latents, images = keras.Input((5,)), keras.Input((8, 8, 1))
+    labels = [keras.Input((), dtype="int32") for _ in range(2)]
+    networks = []
+    for network, inputs, label, size in zip(tiny_networks(), (latents, images), labels, (5, 64), strict=True):
+        recorded, label_seen = Recorder(name="recorder")([inputs, label])
+        vectors = keras.layers.Embedding(classes, size, embeddings_initializer="ones", name="classes")(label_seen)
+        joined = recorded * keras.layers.Reshape(inputs.shape[1:])(vectors)
+        networks.append(keras.Model([inputs, label], network(joined)))
+    return networks
+
+
+@pytest.fixture
+def make_conditional():
+    """Function that makes a compiled conditional GAN, always with the same weights for the same seed."""
+
+    def make(seed=7, **options):
+        keras.utils.set_random_seed(seed)
+        gan = training.ConditionalGAN(*conditional_networks(), seed=seed, **options)
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+        return gan
+
+    return make
+
+
+def class_vectors(gan):
+    return {name: getattr(gan, name).get_layer("classes").get_weights()[0] for name in training.PLAYERS}
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_labels_reach_both_networks(make_conditional, real, graph):
+    """Gradients reach the vectors of the classes in the batch, and of no others."""
+    gan = make_conditional()
+    labels = np.tile([2, 5, 5, 9], 4)
+    (tf.function(gan.adversarial_step) if graph else gan.adversarial_step)(real, tf.constant(labels))
+    for name, vectors in class_vectors(gan).items():
+        moved = np.flatnonzero(np.any(vectors != 1, axis=1))
+        np.testing.assert_array_equal(moved, [2, 5, 9], err_msg=name)
+
+
+def recorded(gan):
+    """What the two networks are given from now on, call by call."""
+    calls = {}
+    for name in training.PLAYERS:
+        layer = getattr(gan, name).get_layer("recorder")
+        layer.seen = []
+        calls[name] = layer.seen  # Keras has made a list of its own of it
+    return calls
+
+
+def test_generated_images_have_the_labels_of_the_real_ones(make_conditional, real):
+    gan = make_conditional()
+    calls, labels = recorded(gan), tf.reverse(tf.range(16), [0])
+    gan.adversarial_step(real, labels)
+    ((latents, asked_for),) = calls["generator"]
+    (images, of_real), (fakes, of_fake) = calls["discriminator"]
+    for given in (asked_for, of_real, of_fake):
+        np.testing.assert_array_equal(given, labels)
+    np.testing.assert_array_equal(images, real)
+    assert latents.shape == (16, 5)
+    assert fakes.shape == (16, 8, 8, 1)
+    assert not np.array_equal(fakes, images)
+
+
+def test_discriminator_steps_cut_labels_like_images(make_conditional):
+    gan = make_conditional(discriminator_steps=4)
+    labels = np.random.default_rng(0).permutation(32)
+    images = np.broadcast_to(labels[:, None, None, None], (32, 8, 8, 1)).astype("uint8")
+    calls = []
+    original = gan.adversarial_step
+    gan.adversarial_step = lambda part, labels, **options: (
+        calls.append((data.unscale(part), labels.numpy(), options.get("players"))),
+        original(part, labels, **options),
+    )
+    gan.train_step((tf.constant(images), tf.constant(labels)))
+    for part, of_part, _ in calls:
+        np.testing.assert_array_equal(part[:, 0, 0, 0], of_part)
+    np.testing.assert_array_equal(np.concatenate([of_part for _, of_part, _ in calls]), labels)
+    assert [players for *_, players in calls] == [("discriminator",)] * 3 + [None]
+
+
+def test_one_conditional_step_is_the_step_written_out(make_conditional, real):
+    labels = tf.range(16) % 3
+    gan, reference = make_conditional(), make_conditional()
+    latents = keras.random.normal((16, 5), seed=keras.random.SeedGenerator(7))
+    generator, discriminator = reference.generator, reference.discriminator
+    with tf.GradientTape(persistent=True) as tape:
+        real_logits = discriminator([real, labels], training=True)
+        fake_logits = discriminator([generator([latents, labels], training=True), labels], training=True)
+        generator_loss = tf.reduce_mean(tf.nn.softplus(-fake_logits))
+        discriminator_loss = tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
+    for network, loss in ((generator, generator_loss), (discriminator, discriminator_loss)):
+        for weight, gradient in zip(
+            network.trainable_weights, tape.gradient(loss, network.trainable_weights), strict=True
+        ):
+            weight.assign_sub(0.1 * tf.convert_to_tensor(gradient))
+    gan.adversarial_step(real, labels)
+    for ours, theirs in ((gan.generator, generator), (gan.discriminator, discriminator)):
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_conditional_gan_needs_labels(make_conditional, digits, real):
+    gan = make_conditional()
+    with pytest.raises(ValueError, match=r"needs labels: give pairs, such as data\.pipeline\(images, labels"):
+        gan.adversarial_step(real)
+    with pytest.raises(ValueError, match="needs labels: give pairs"):
+        gan.fit(data.pipeline(digits, batch_size=16), verbose=0)
+
+
+def test_a_network_that_takes_no_label_is_refused():
+    plain, conditional = tiny_networks(), conditional_networks()
+    for generator, discriminator in ((plain[0], conditional[1]), (conditional[0], plain[1])):
+        with pytest.raises(ValueError, match=r"has 1 input\(s\); give it a second one for labels"):
+            training.ConditionalGAN(generator, discriminator)
+
+
+def test_a_plain_gan_has_no_use_for_labels(make_gan, real, rng):
+    with_labels, without = make_gan(), make_gan()
+    with_labels.adversarial_step(real, tf.constant(rng.integers(10, size=16)))
+    without.adversarial_step(real)
+    for a, b in zip(with_labels.get_weights(), without.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_conditional_gan_is_called_with_latents_and_labels(make_conditional, real):
+    gan = make_conditional(average=0.5)
+    gan.adversarial_step(real, tf.range(16))
+    inputs = [gan.draw_latents(6), tf.constant([0, 3, 9, 9, 1, 0])]
+    np.testing.assert_array_equal(gan(inputs), gan.averaged_generator(inputs))
+    assert not np.array_equal(gan(inputs), gan.generator(inputs))
+    assert not np.array_equal(gan(inputs), gan([inputs[0], inputs[1][::-1]]))
+    assert class_vectors(gan)["generator"].shape == (64, 5), "the average has a copy of the class vectors, not these"
+    assert gan.averaged_generator.get_layer("classes") is not gan.generator.get_layer("classes")
+
+
+def test_a_conditional_gan_learns_which_class_is_which():
+    """Two classes, one bright and one dark: the same latents are drawn bright or dark as the label says."""
+    labels = np.arange(256) % 2
+    levels = np.broadcast_to(np.array([60, 200], "uint8")[labels][:, None, None, None], (256, 8, 8, 1))
+    latents, images, label = keras.Input((5,)), keras.Input((8, 8, 1)), keras.Input((), dtype="int32")
+    layers, one_hot = keras.layers, keras.ops.one_hot(label, 2)
+    pixels = layers.Dense(64, activation="tanh")(layers.Concatenate()([latents, one_hot]))
+    generator = keras.Model([latents, label], layers.Reshape((8, 8, 1))(pixels))
+    hidden = layers.Dense(32, activation="leaky_relu")(layers.Concatenate()([layers.Flatten()(images), one_hot]))
+    gan = training.ConditionalGAN(generator, keras.Model([images, label], layers.Dense(1)(hidden)), average=0.98)
+    gan.compile(*(keras.optimizers.Adam(1e-2, beta_1=0.0) for _ in range(2)))
+    gan.fit(data.pipeline(levels, labels, batch_size=32), epochs=60, verbose=0)
+    latents = gan.draw_latents(200)
+    dark, bright = (gan([latents, tf.fill([200], label)]).numpy().mean() for label in (0, 1))
+    assert dark == pytest.approx(60 / 127.5 - 1, abs=0.2)
+    assert bright == pytest.approx(200 / 127.5 - 1, abs=0.2)
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.generator_optimizer.iterations == 11:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_conditional_run_ends_as_if_it_had_not_been(make_conditional, digits, tmp_path):
+    inputs = [np.random.default_rng(0).standard_normal((4, 5)).astype("float32"), np.array([0, 0, 1, 2])]
+
+    def train(name, *extra):
+        gan, samples = make_conditional(average=0.9), callbacks.Samples(inputs)
+        backup = callbacks.Backup(tmp_path / name, keep=[samples])
+        batches = data.pipeline(digits, np.arange(64) % 3, batch_size=16, first_epoch=backup.epoch)
+        history = gan.fit(
+            batches, epochs=4, initial_epoch=backup.epoch, verbose=0, callbacks=[samples, backup, *extra]
+        ).history
+        return gan, samples, history
+
+    whole, samples, history = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("part", Interrupt())
+    assert callbacks.Backup(tmp_path / "part").epoch == 2
+    resumed, resumed_samples, resumed_history = train("part")
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed_history == history
+    assert resumed_samples.epochs == samples.epochs == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(resumed_samples.images, samples.images)
+    np.testing.assert_array_equal(samples.images[-1], data.unscale(whole(inputs)))

@@ -1,0 +1,275 @@
+import functools
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from ganutils import checkpoints, data, features, metrics, models
+from tests.test_tools import ROOT, load_tool
+
+NAMES = sorted(path.stem for path in checkpoints.FOLDER.glob("*.json"))
+GENERATORS = [name for name in NAMES if name != "digit_classifier"]
+
+
+def remembering(function):
+    """The function, which does not compute again what it has said of the same arrays."""
+    known = {}
+
+    @functools.wraps(function)
+    def call(*arrays):
+        key = tuple(hashlib.sha256(np.ascontiguousarray(array)).digest() for array in arrays)
+        if key not in known:
+            known[key] = function(*arrays)
+        return known[key]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """tools/train_checkpoints.py; it measures the real images, which are the same for all cards, only once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        tool = load_tool("train_checkpoints")
+        classifier = remembering(features.digit_classifier())
+        patch.setattr(tool, "features", SimpleNamespace(digit_classifier=lambda: classifier))
+        slow = {name: remembering(getattr(metrics, name)) for name in ("precision_recall", "frechet_distance")}
+        patch.setattr(tool, "metrics", SimpleNamespace(**{**vars(metrics), **slow}))
+        yield tool
+
+
+@functools.cache
+def loaded(name):
+    return models.load_checkpoint(name)
+
+
+def drawn(name, n, seed=0):
+    """Images of a shipped generator, and the labels that a conditional one was asked for."""
+    network, labels = loaded(name), np.arange(n) % 10
+    latents = np.random.default_rng(seed).standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
+    inputs = [latents, labels] if len(network.inputs) == 2 else latents
+    return network.predict(inputs, batch_size=500, verbose=0), labels
+
+
+def test_what_the_lessons_need_is_there():
+    assert set(NAMES) >= {"digit_classifier", "conditional_gan", "dcgan", "early", "collapsed", "noisy", "memorising"}
+
+
+def test_each_file_has_its_partner_and_all_are_small():
+    files = list(checkpoints.FOLDER.iterdir())
+    assert sorted(path.name for path in files) == sorted(
+        f"{name}{suffix}" for name in NAMES for suffix in (".json", ".weights.h5")
+    )
+    assert sum(path.stat().st_size for path in files) < 15e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_describes_its_weights(name):
+    card = checkpoints.read_card(name)
+    content = (checkpoints.FOLDER / f"{name}.weights.h5").read_bytes()
+    assert card["sha256"] == hashlib.sha256(content).hexdigest()
+    assert set(card["versions"]) == {"Python", "TensorFlow", "Keras", "NumPy"}
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+\w*", version) for version in card["versions"].values())
+    assert len(card["description"]) > 20
+    for metric in card["metrics"].values():
+        assert metric["samples"] >= 5000
+        assert metric["tolerance"] < max(0.5, 0.1 * metric["value"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
+    """Training itself is left out: what the command would train, from which seed, and what it would write."""
+    card = checkpoints.read_card(name)
+    python, script, *arguments = shlex.split(card["command"])
+    assert python == "python"
+    assert (ROOT / script).is_file()
+    trained, written = [], []
+    if name == "digit_classifier":
+        monkeypatch.syspath_prepend(ROOT / "tools")
+        tool = load_tool("train_classifier")
+        few = {
+            split: data.LabelledImages(*(part[:100] for part in data.load_dataset(split=split)))
+            for split in data.SPLITS
+        }
+
+        def train(images, labels, epochs, seed, verbose):
+            trained.append(seed)
+            return features.digit_classifier()
+
+        monkeypatch.setattr(tool, "data", SimpleNamespace(load_dataset=lambda name="mnist", split="train": few[split]))
+        monkeypatch.setattr(tool, "features", SimpleNamespace(train_classifier=train))
+    else:
+
+        def without_training(run):
+            return functools.wraps(run)(lambda seed: trained.append(seed))
+
+        monkeypatch.setattr(tool, "RUNS", {without_training(run): how for run, how in tool.RUNS.items()})
+        monkeypatch.setattr(tool, "measure", lambda network: {})
+    assert (ROOT / script).samefile(tool.__file__)
+    monkeypatch.setattr(tool.cards, "write", lambda name, network, **card: written.append((name, card)))
+    monkeypatch.setattr("sys.argv", [script, *arguments])
+    tool.main()
+    assert trained == [card["seed"]]
+    ((written_name, written_card),) = written
+    assert written_name == name
+    assert written_card.pop("made_by") == card["command"]
+    del written_card["metrics"]
+    assert written_card == {key: card[key] for key in written_card}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_shipped_generators_draw_images(name):
+    images, _ = drawn(name, 20)
+    assert images.shape == (20, 28, 28, 1)
+    assert images.dtype == np.float32
+    assert images.min() == pytest.approx(-1, abs=0.01)
+    assert 0.9 < images.max() <= 1
+    assert np.abs(images).max() <= 1
+    np.testing.assert_array_equal(images, drawn(name, 20)[0])
+    assert len(np.unique(images.reshape(20, -1), axis=0)) > 5
+    assert checkpoints.read_card(name)["parameters"] == sum(np.prod(w.shape) for w in loaded(name).weights)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_metrics_on_a_card_are_those_of_the_weights(tool, name):
+    card = checkpoints.read_card(name)["metrics"]
+    found = tool.measure(loaded(name))
+    assert set(found) == set(card)
+    for metric, row in card.items():
+        assert found[metric]["value"] == pytest.approx(row["value"], abs=row["tolerance"]), metric
+        assert found[metric]["floor"] == pytest.approx(row["floor"], abs=row["tolerance"]), metric
+        assert found[metric]["samples"] == row["samples"]
+
+
+def test_the_shipped_conditional_generator_draws_what_it_is_asked_for():
+    images, labels = drawn("conditional_gan", 2000, seed=1)
+    assert metrics.conditional_fidelity(features.digit_classifier()(images).probabilities, labels).accuracy >= 0.98
+
+
+def test_the_five_generators_are_good_and_bad_as_they_are_meant_to_be():
+    names = ("dcgan", "early", "collapsed", "noisy", "memorising")
+    value = {name: {k: v["value"] for k, v in checkpoints.read_card(name)["metrics"].items()} for name in names}
+    for bad in ("early", "collapsed", "noisy"):
+        assert value[bad]["frechet_distance"] > 1.5 * value["dcgan"]["frechet_distance"], bad
+    assert value["collapsed"]["precision"] > 0.5 > 0.2 > value["collapsed"]["recall"], "good digits, hardly any kinds"
+    assert value["noisy"]["precision"] < value["dcgan"]["precision"] / 2
+    assert value["memorising"]["frechet_distance"] < value["dcgan"]["frechet_distance"], "the trap of lesson 04"
+
+
+def test_the_memorising_generator_knows_the_first_training_images(tool):
+    stored = loaded("memorising").get_layer("memory").get_weights()
+    for shipped, made in zip(stored, tool.memorising(checkpoints.read_card("memorising")["seed"]).weights, strict=True):
+        np.testing.assert_array_equal(shipped, made)
+    images, _ = drawn("memorising", 100)
+    nearest = metrics.nearest_images(data.unscale(images), data.load_dataset().images[:2000], k=1)
+    assert nearest.distances.max() == 0
+    assert len(np.unique(nearest.indices)) > 50
+
+
+def test_the_noisy_generator_is_the_shipped_dcgan_under_noise(tool):
+    made = tool.noisy(0)
+    dcgan = loaded("dcgan").get_weights()
+    for network in (loaded("noisy"), made):
+        for noisy, weight in zip(network.get_layer("dcgan_generator").get_weights(), dcgan, strict=True):
+            np.testing.assert_array_equal(noisy, weight)
+    # The mean of many images of one digit at one pixel is left as it was: the noise is around 0.
+    noise = drawn("noisy", 1000)[0] - drawn("dcgan", 1000)[0]
+    grey = np.abs(drawn("dcgan", 1000)[0]) < 0.5
+    assert grey.sum() > 1000
+    assert noise[grey].mean() == pytest.approx(0, abs=3.5 * np.sqrt(1 / 12 / grey.sum()))
+    assert np.abs(noise).max() <= 0.5 + 1e-6
+
+
+def test_unknown_names_list_the_known_ones():
+    for read in (checkpoints.read_card, models.load_checkpoint):
+        with pytest.raises(ValueError, match="no checkpoint 'biggan'") as error:
+            read("biggan")
+        assert str(error.value).endswith(", ".join(NAMES))
+
+
+def test_the_classifier_is_no_generator():
+    with pytest.raises(ValueError, match="'digit_classifier' is no generator"):
+        models.load_checkpoint("digit_classifier")
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the shipped files that a test may break."""
+    shutil.copytree(checkpoints.FOLDER, tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path / "checkpoints")
+    return tmp_path / "checkpoints"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "corrupted", "empty", "another's"])
+def test_damaged_weights_are_refused(copied, damage):
+    path = copied / "early.weights.h5"
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        content = content[:-1000]
+    elif damage == "corrupted":
+        content[len(content) // 2] ^= 1
+    elif damage == "empty":
+        content = b""
+    else:
+        content = (copied / "dcgan.weights.h5").read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"early\.weights\.h5 is damaged or was replaced.*git checkout -- data/check"):
+        models.load_checkpoint("early")
+
+
+def test_missing_weights_say_how_to_get_them_back(copied):
+    (copied / "digit_classifier.weights.h5").unlink()
+    with pytest.raises(FileNotFoundError, match=r"h5 is missing\. Run `git checkout -- data/checkpoints/digit_classif"):
+        features.digit_classifier()
+
+
+def test_a_written_checkpoint_can_be_loaded(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path / "new" / "checkpoints")
+    network = models.conditional_generator(4, classes=3)
+    tool.cards.write(
+        "mine",
+        network,
+        builder="conditional_generator",
+        arguments={"latent_dim": 4, "classes": 3},
+        made_by="by hand",
+        description="Größe",
+        seed=5,
+        metrics={"recall": {"value": 0.5}},
+    )
+    card = checkpoints.read_card("mine")
+    assert (card["command"], card["seed"], card["description"]) == ("by hand", 5, "Größe")
+    assert card["metrics"] == {"recall": {"value": 0.5}}
+    for written, weight in zip(models.load_checkpoint("mine").get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(written, weight)
+    text = (checkpoints.FOLDER / "mine.json").read_text(encoding="utf-8")
+    assert json.loads(text) == card
+    assert text.endswith("}\n")
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, rng):
+    images = rng.integers(0, 256, (128, 28, 28, 1), "uint8")
+
+    def train(folder, progress):
+        monkeypatch.setattr(tool, "BUILD", tmp_path / folder)
+        monkeypatch.setattr(tool.callbacks, "Progress", progress)
+        keras.utils.set_random_seed(3)
+        return tool.train_gan("run", tool.unconditional(0.9, 3), images, None, epochs=2, seed=3).get_weights()
+
+    whole = train("whole", lambda mode: keras.callbacks.Callback())
+    with pytest.raises(KeyboardInterrupt):
+        train("part", lambda mode: Interrupt())
+    continued = train("part", lambda mode: keras.callbacks.Callback())
+    for one, same in zip(whole, continued, strict=True):
+        np.testing.assert_array_equal(one, same)
