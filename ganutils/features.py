@@ -74,9 +74,11 @@ def train_classifier(
         A `Classifier`.
     """
     keras.utils.set_random_seed(seed)
-    images, labels = data.as_float(images), np.asarray(labels, "int64")
+    images, labels = data.as_float(images), np.asarray(labels)
     if len(images) != len(labels):
         raise ValueError(f"{len(labels)} labels for {len(images)} images; give one label an image")
+    if not np.isin(labels, np.arange(classes)).all():
+        raise ValueError(f"labels hold other values than the whole numbers from 0 to {classes - 1}")
     network = classifier_network(classes)
     shaken = keras.Sequential(
         [

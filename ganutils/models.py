@@ -227,7 +227,7 @@ def memorising_generator(latent_dim=32, size=2000):
         A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
     """
     latents = keras.Input((latent_dim,), name="latents")
-    return keras.Model(latents, Memory(size, name="memory")(latents), name="memorising_generator")
+    return keras.Model(latents, Memory(size, name="memory", dtype="float32")(latents), name="memorising_generator")
 
 
 class PixelNoise(layers.Layer):
@@ -267,7 +267,8 @@ def noisy_generator(latent_dim=32, scale=0.5, filters=(64, 32), kernel_size=4, s
     """
     latents = keras.Input((latent_dim,), name="latents")
     clean = dcgan_generator(latent_dim, filters, kernel_size, strides)(latents)
-    return keras.Model(latents, PixelNoise(scale, name="noise")([latents, clean]), name="noisy_generator")
+    images = PixelNoise(scale, name="noise", dtype="float32")([latents, clean])
+    return keras.Model(latents, images, name="noisy_generator")
 
 
 def load_checkpoint(name):

@@ -242,7 +242,7 @@ class ConditionalGAN(GAN):
 
     def call(self, inputs, training=False):
         """Return images in [-1, 1] for [latents (n, latent_dim), labels (n,)]."""
-        return super().call(inputs, training=training)
+        return super().call([ops.convert_to_tensor(value) for value in inputs], training=training)
 
 
 def _prepare(optimizer, network):

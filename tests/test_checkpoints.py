@@ -120,6 +120,7 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
     assert written_name == name
     assert written_card.pop("made_by") == card["command"]
     del written_card["metrics"]
+    written_card = json.loads(json.dumps(written_card))  # which makes lists of tuples
     assert written_card == {key: card[key] for key in written_card}
 
 
@@ -158,7 +159,7 @@ def test_the_five_generators_are_good_and_bad_as_they_are_meant_to_be():
     for bad in ("early", "collapsed", "noisy"):
         assert value[bad]["frechet_distance"] > 1.5 * value["dcgan"]["frechet_distance"], bad
     assert value["collapsed"]["precision"] > 0.5 > 0.2 > value["collapsed"]["recall"], "good digits, hardly any kinds"
-    assert value["noisy"]["precision"] < value["dcgan"]["precision"] / 2
+    assert value["noisy"]["precision"] < value["dcgan"]["precision"] - 0.1
     assert value["memorising"]["frechet_distance"] < value["dcgan"]["frechet_distance"], "the trap of lesson 04"
 
 
@@ -178,12 +179,13 @@ def test_the_noisy_generator_is_the_shipped_dcgan_under_noise(tool):
     for network in (loaded("noisy"), made):
         for noisy, weight in zip(network.get_layer("dcgan_generator").get_weights(), dcgan, strict=True):
             np.testing.assert_array_equal(noisy, weight)
-    # The mean of many images of one digit at one pixel is left as it was: the noise is around 0.
+    scale = loaded("noisy").get_layer("noise").scale
     noise = drawn("noisy", 1000)[0] - drawn("dcgan", 1000)[0]
-    grey = np.abs(drawn("dcgan", 1000)[0]) < 0.5
-    assert grey.sum() > 1000
-    assert noise[grey].mean() == pytest.approx(0, abs=3.5 * np.sqrt(1 / 12 / grey.sum()))
-    assert np.abs(noise).max() <= 0.5 + 1e-6
+    unclipped = np.abs(drawn("dcgan", 1000)[0]) < 1 - scale / 2
+    assert unclipped.sum() > 1000
+    assert noise[unclipped].mean() == pytest.approx(0, abs=3.5 * scale / np.sqrt(12 * unclipped.sum()))
+    assert noise[unclipped].std() == pytest.approx(scale / np.sqrt(12), rel=0.05)
+    assert np.abs(noise).max() <= scale / 2 + 1e-6
 
 
 def test_unknown_names_list_the_known_ones():
@@ -265,7 +267,8 @@ def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, 
         monkeypatch.setattr(tool, "BUILD", tmp_path / folder)
         monkeypatch.setattr(tool.callbacks, "Progress", progress)
         keras.utils.set_random_seed(3)
-        return tool.train_gan("run", tool.unconditional(0.9, 3), images, None, epochs=2, seed=3).get_weights()
+        gan, optimizers = tool.unconditional(0.9, 3), [tool.adam(1e-3, 4) for _ in range(2)]
+        return tool.train_gan("run", gan, images, None, 2, 3, optimizers).get_weights()
 
     whole = train("whole", lambda mode: keras.callbacks.Callback())
     with pytest.raises(KeyboardInterrupt):
@@ -273,3 +276,16 @@ def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, 
     continued = train("part", lambda mode: keras.callbacks.Callback())
     for one, same in zip(whole, continued, strict=True):
         np.testing.assert_array_equal(one, same)
+
+
+def test_the_penalty_is_half_the_squared_slope(tool, rng):
+    """Of a linear discriminator the slope is its weight vector everywhere, and so is the penalty's gradient."""
+    layers = keras.layers
+    generator = keras.Sequential([keras.Input((3,)), layers.Dense(16), layers.Reshape((4, 4, 1))])
+    discriminator = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, use_bias=False)])
+    gan = tool.PenalisedGAN(generator, discriminator)
+    gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+    (weights,) = discriminator.get_weights()
+    penalty = gan._penalise(keras.ops.convert_to_tensor(rng.uniform(-1, 1, (6, 4, 4, 1)).astype("float32")))
+    assert float(penalty) == pytest.approx(gan.EVERY * np.sum(weights**2) / 2, rel=1e-5)
+    np.testing.assert_allclose(discriminator.get_weights()[0], (1 - 0.01 * gan.EVERY) * weights, rtol=1e-5)

@@ -36,6 +36,8 @@ def adam(rate, steps=None):
 class PenalisedGAN(training.GAN):
     """A GAN whose discriminator also pays for steep logits at real images: each eighth of its updates.
 
+    These updates count as steps of its optimizer, so that its falling rate reaches zero at seven eighths of the run.
+
     The R1 penalty of Mescheder, Geiger and Nowozin 2018, E |grad D(x)|² / 2, with the lazy schedule of
     Karras et al. 2020. Without it, the discriminator of a long unconditional run grows too sure: the
     Fréchet distance stood still after a few epochs.

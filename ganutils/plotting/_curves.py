@@ -122,6 +122,8 @@ def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
     figure = Figure(figsize=(6.5, 3.4))
     axes = figure.subplots()
     styles = [(colour, style, marker) for marker in "os" for colour, style in LINES]
+    if len(curves) > len(styles):
+        raise ValueError(f"{len(curves)} curves cannot be told apart in one frame; give at most {len(styles)}")
     for (name, (x, y, *band)), (colour, style, marker) in zip(curves.items(), styles, strict=False):
         axes.plot(x, y, color=colour, linestyle=style, marker=marker, markersize=4, label=name)
         if band:

@@ -82,6 +82,8 @@ def joint_and_conditional(values, labels, xlabel):
     centres = (edges[:-1] + edges[1:]) / 2
     marginal, _ = np.histogram(values, edges, density=True)
     axes[0].plot(centres, marginal, color=GREY, linewidth=3, alpha=0.6, label="sum of all")
+    if len(np.unique(labels)) > len(LINES):
+        raise ValueError(f"{len(np.unique(labels))} different labels cannot be told apart; give at most {len(LINES)}")
     for label, (colour, style) in zip(np.unique(labels), LINES, strict=False):
         share = np.mean(labels == label)
         density, _ = np.histogram(values[labels == label], edges, density=True)
