@@ -1,10 +1,24 @@
 """The trained weights that the course ships in data/checkpoints, and the cards that say where they come from."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
 
+import keras
+
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
+
+
+@contextlib.contextmanager
+def in_float32():
+    """Build networks in float32 whatever the dtype policy of the training that goes on beside."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def read_card(name):

@@ -46,7 +46,7 @@ def classifier_network(classes=CLASSES):
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
-    # Leaky, so that no feature dies: with plain ReLU, 39 of 128 were zero on all test images.
+    # Leaky, so that no feature dies and all of them count in a covariance.
     features = layers.LeakyReLU(0.2, name="features")(layers.Dense(FEATURES)(x))
     logits = layers.Dense(classes, name="logits")(layers.Dropout(0.3)(features))
     return keras.Model(images, [features, logits], name="digit_classifier")
@@ -57,7 +57,7 @@ def train_classifier(
 ):
     """Train a classifier of digits from its first weights on.
 
-    Each time an image is seen, it is turned and shifted a little: a training set ten times as large.
+    Each time an image is seen, it is turned and shifted a little.
 
     Args:
         images: uint8 in [0, 255] or float in [-1, 1], (n, 28, 28, 1).
@@ -72,6 +72,9 @@ def train_classifier(
 
     Returns:
         A `Classifier`.
+
+    Raises:
+        ValueError: images of another shape or range, labels out of range or of another number.
     """
     keras.utils.set_random_seed(seed)
     images, labels = data.as_float(images), np.asarray(labels)
@@ -145,7 +148,9 @@ def digit_classifier():
     Raises:
         FileNotFoundError, ValueError: weights that are missing or damaged.
     """
-    return Classifier(checkpoints.load_weights(classifier_network(), "digit_classifier"))
+    with checkpoints.in_float32():
+        network = classifier_network()
+    return Classifier(checkpoints.load_weights(network, "digit_classifier"))
 
 
 def inception(weights="imagenet"):
@@ -167,7 +172,8 @@ def inception(weights="imagenet"):
         FileNotFoundError: the weights cannot be downloaded; the message says where to put them.
     """
     try:
-        network = keras.applications.InceptionV3(include_top=False, weights=weights, pooling="avg")
+        with checkpoints.in_float32():
+            network = keras.applications.InceptionV3(include_top=False, weights=weights, pooling="avg")
     # Keras raises a bare Exception where a download fails.
     except Exception as error:
         raise FileNotFoundError(
@@ -178,9 +184,8 @@ def inception(weights="imagenet"):
         ) from error
 
     def prepare(images):
-        """Resize to the 299 x 299 pixels and three channels that the network was trained on."""
-        resized = tf.image.resize(images, (299, 299), "bilinear", antialias=True)
-        return tf.image.grayscale_to_rgb(resized) if images.shape[-1] == 1 else resized
+        """Resize to the 299 x 299 pixels that the network was trained on."""
+        return tf.image.resize(images, (299, 299), "bilinear", antialias=True)
 
     run = tf.function(lambda images: network(prepare(images), training=False), reduce_retracing=True)
 
@@ -188,6 +193,7 @@ def inception(weights="imagenet"):
         images = data.as_float(images)
         if images.shape[-1] not in (1, 3):
             raise ValueError(f"images have {images.shape[-1]} channels; Inception v3 takes 1 or 3")
-        return np.concatenate([run(images[i : i + 50]) for i in range(0, len(images), 50)])
+        repeats = 3 // images.shape[-1]
+        return np.concatenate([run(images[i : i + 50].repeat(repeats, axis=-1)) for i in range(0, len(images), 50)])
 
     return extract

@@ -289,7 +289,9 @@ def load_checkpoint(name):
     card = checkpoints.read_card(name)
     if card["builder"] not in GENERATORS:
         raise ValueError(f"the checkpoint {name!r} is no generator")
-    return checkpoints.load_weights(GENERATORS[card["builder"]](**card["arguments"]), name)
+    with checkpoints.in_float32():
+        network = GENERATORS[card["builder"]](**card["arguments"])
+    return checkpoints.load_weights(network, name)
 
 
 def mix_latents(latents, weights):

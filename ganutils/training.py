@@ -153,7 +153,7 @@ class GAN(AdversarialModel):
         """
         return inputs
 
-    def adversarial_step(self, real_images, labels=None, players=PLAYERS):
+    def adversarial_step(self, real_images, labels=None, *, players=PLAYERS):
         """Update the given players from one forward pass; no weight or statistic of another one moves.
 
         Args:

@@ -5,7 +5,7 @@ import io
 import ipywidgets
 import numpy as np
 
-from ganutils import metrics, plotting
+from ganutils import data, metrics, plotting
 
 
 def latent_explorer(generator, latent_dim, seed=0):
@@ -89,6 +89,9 @@ def blind_test(real, fake, trials=20, seed=0):
     Returns:
         An ipywidgets box; display it as the last line of a cell.
     """
+    if trials < 1:
+        raise ValueError(f"trials={trials} is not allowed; give at least 1")
+    real, fake = data.as_float(real, "real"), data.as_float(fake, "fake")
     rng = np.random.default_rng(seed)
     is_real = rng.random(trials) < 0.5
     images = [(real if truth else fake)[rng.integers(len(real if truth else fake))] for truth in is_real]

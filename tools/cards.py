@@ -43,5 +43,14 @@ def write(name, network, *, builder, arguments, made_by, description, seed, metr
         },
         "metrics": metrics,
     }
+    _store(name, card)
+
+
+def update(name, **changes):
+    """Replace some entries of a card, such as its metrics, and leave the weights and all else alone."""
+    _store(name, {**checkpoints.read_card(name), **changes})
+
+
+def _store(name, card):
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
     (checkpoints.FOLDER / f"{name}.json").write_text(text, encoding="utf-8")

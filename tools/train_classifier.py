@@ -35,6 +35,7 @@ def main():
         seed=arguments.seed,
         metrics={"accuracy": {"value": accuracy, "tolerance": 0.001, "samples": len(test.labels)}},
     )
+    print("The cards of the generators hold what the old one saw: run python tools/train_checkpoints.py --measure")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Guards for what the metrics are given. Each error names the argument, what it holds and what is allowed."""
 
+import numbers
+
 import numpy as np
 
 _RANGE_TOLERANCE = 1e-3
@@ -9,7 +11,8 @@ _LABELS_SHOWN = 5
 
 def whole_number(value, name, least, most=None, reason=""):
     """Return a whole number from `least` to `most` as an int."""
-    if isinstance(value, bool) or value != int(value) or value < least or (most is not None and value > most):
+    is_whole = isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer()
+    if not is_whole or value < least or (most is not None and value > most):
         allowed = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name}={value!r} is not allowed; choose a whole number, {allowed}{reason and f', {reason}'}")
     return int(value)
@@ -51,10 +54,11 @@ def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
     """
     if extractor is None:
         return features(values, name, least, reason)
-    return features(_call(extractor, images(values, name), "features"), f"features of {name}", least, reason)
+    return features(call(extractor, images(values, name), "features"), f"features of {name}", least, reason)
 
 
-def _call(function, argument, attribute):
+def call(function, argument, attribute):
+    """Return what a function makes of images as an array (n, ...), or the named attribute of what it returns."""
     result = function(argument)
     result = np.asarray(getattr(result, attribute, result))
     if len(result) != len(argument):
@@ -128,7 +132,7 @@ def probabilities(values, name="probabilities"):
 
 def predictions(predictor, values):
     """Return the probabilities (n, classes) that a predictor gives to images, as an array or as `.probabilities`."""
-    return probabilities(_call(predictor, values, "probabilities"), "the predictor's probabilities")
+    return probabilities(call(predictor, values, "probabilities"), "the predictor's probabilities")
 
 
 def labels(values, name, classes=None, rows=None, of="images"):

@@ -7,6 +7,7 @@ from scipy import stats
 
 from ganutils.metrics import _checks, neighbours
 
+_QUERIES_AT_ONCE = 1000
 _REFERENCES_AT_ONCE = 4096
 
 
@@ -61,8 +62,8 @@ class Memorisation(NamedTuple):
 def nearest_images(queries, references, k=3):
     """Find the nearest references of each query, by Euclidean distance between pixels.
 
-    References are looked at in blocks of 4,096, so that memory grows with the number of queries and not
-    with its product with the number of references.
+    Queries are taken in blocks of 1,000 and references in blocks of 4,096, so that memory does not grow with
+    the product of their numbers.
 
     Args:
         queries: uint8 images (n, height, width, channels) in [0, 255].
@@ -85,6 +86,12 @@ def nearest_images(queries, references, k=3):
         raise ValueError("there are no queries; give at least one image")
     if not 1 <= k <= len(references):
         raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
+    starts = range(0, len(queries), _QUERIES_AT_ONCE)
+    blocks = [_nearest_of_some(queries[start : start + _QUERIES_AT_ONCE], references, k) for start in starts]
+    return Neighbours(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def _nearest_of_some(queries, references, k):
     flat_queries = _flat(queries)
     indices = np.empty((len(queries), 0), "int64")
     rankings = np.empty((len(queries), 0), "float32")
@@ -118,10 +125,10 @@ def _flat(images):
 def nearest_neighbour_accuracy(real, fake, features=None):
     """Accuracy of telling real from generated samples by the nearest other sample of the two sets.
 
-    The adversarial accuracy of Yale et al. 2020, which is the two-sample test of Lopez-Paz and Oquab 2017
-    with one nearest neighbour: a sample counts as recognised when its nearest neighbour in its own set is
-    closer than that in the other set. 0.5 is ideal, 1 means that the sets are apart; near 0, each sample
-    has a copy in the other set.
+    The adversarial accuracy of Yale et al. 2020, close to the leave-one-out accuracy of one nearest neighbour
+    in Xu et al. 2018, after the two-sample tests of Lopez-Paz and Oquab 2017. A sample counts as recognised
+    when its nearest neighbour in its own set is closer than that in the other set. 0.5 is ideal, 1 means that
+    the sets are apart; near 0, each sample has a copy in the other set.
 
     Args:
         real: features (n, d) float of real images, at least 2 rows; images where `features` is given.

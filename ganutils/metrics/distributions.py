@@ -10,6 +10,7 @@ from ganutils.metrics import _checks
 
 _LIMIT_SIZES = 12
 _LIMIT_RATIO = 5
+_ROWS_AT_ONCE = 1000
 _COVARIANCE_REASON = "a covariance with n - 1 needs two"
 
 
@@ -166,9 +167,15 @@ def _discrepancy(real, fake):
     """Return the unbiased estimate of equation 4 of Bińkowski et al. 2018 for as many real as generated rows."""
     within = 0.0
     for values in (real, fake):
-        kernel = polynomial_kernel(values, degree=3, coef0=1)  # its gamma is 1/d by default
-        within += (kernel.sum() - np.trace(kernel)) / (len(values) * (len(values) - 1))
-    return within - 2 * polynomial_kernel(real, fake, degree=3, coef0=1).mean()
+        of_themselves = ((np.sum(values**2, axis=1) / values.shape[1] + 1) ** 3).sum()
+        within += (_kernel_sum(values, values) - of_themselves) / (len(values) * (len(values) - 1))
+    return within - 2 * _kernel_sum(real, fake) / (len(real) * len(fake))
+
+
+def _kernel_sum(first, second):
+    """Return the sum of the kernel over all pairs, a block of rows at a time."""
+    blocks = (first[start : start + _ROWS_AT_ONCE] for start in range(0, len(first), _ROWS_AT_ONCE))
+    return sum(polynomial_kernel(block, second, degree=3, coef0=1).sum() for block in blocks)  # gamma is 1/d
 
 
 def inception_score(probabilities, splits=1, seed=0):

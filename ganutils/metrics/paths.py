@@ -82,8 +82,9 @@ def path_lengths(
     moves its images what remains is rounding, about (1e-6 |features| / ε)². Half precision has no such ε.
 
     Args:
-        generator: keras.Model or function, latents (n, latent_dim) float32 to float images (n, height, width,
-            channels) in [-1, 1]. With `labels`, it is called with the list [latents, labels].
+        generator: keras.Model or function, latents (n, latent_dim) float32 to whatever `features` takes, float
+            images (n, height, width, channels) in [-1, 1] as a rule. With `labels`, it is called with the list
+            [latents, labels].
         features: function from such images to features (n, d) or to an object with `.features`.
         samples: number of pairs.
         epsilon: ε, length of a step; the whole path has length 1.
@@ -155,12 +156,19 @@ def _refuse_half_precision(generator, epsilon):
 
 def _features_at(latents, generator, features, labels):
     latents = latents.astype("float32")
+    if labels is None and len(getattr(generator, "inputs", [None])) > 1:
+        raise ValueError("the generator takes labels as well; give labels=range(10), or those that it knows")
     inputs = latents if labels is None else [latents, labels]
     images = generator(inputs, training=False) if isinstance(generator, keras.Model) else generator(inputs)
-    images = _checks.images(keras.ops.convert_to_numpy(images), "generated images")
-    if images.dtype == np.uint8:
-        raise ValueError("generated images are uint8, whose rounding hides a small step; give float images in [-1, 1]")
-    return _checks.extracted(images, "generated images", features)
+    images = keras.ops.convert_to_numpy(images)
+    if images.dtype.kind != "f" or len(images) != len(latents):
+        raise ValueError(
+            f"the generator gave {images.dtype} {images.shape} for {len(latents)} latents; give one float image for "
+            "each, since the rounding of whole numbers hides a small step"
+        )
+    if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
+        raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
+    return _checks.features(_checks.call(features, images, "features"), "features of generated images")
 
 
 def _latent_dim(generator):

@@ -80,7 +80,7 @@ def latent_point(generator, corners, x, y, size=8):
 
 
 def class_point(body, latents, first, second, mix, classes=10, steps=7):
-    """Draw digits between two classes, a row for each latent, and frame the one at the chosen mixture.
+    """Draw digits between two classes, a row for each latent, and beside them the one at a chosen mixture.
 
     Args:
         body: callable from latents with one-hot labels behind them (n, latent_dim + classes) to images.
