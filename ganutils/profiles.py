@@ -87,7 +87,7 @@ LESSONS = {
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 6, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
+        "laptop": {"images": 60_000, "epochs": 5, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600, "clocked_seconds": 40.0},
     },
     "03_conditional_gan": {
