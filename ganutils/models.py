@@ -124,6 +124,8 @@ def fast_dcgan_discriminator():
     return dcgan_discriminator(filters=(32, 64), kernel_size=4, dropout=0.0)
 
 
+# What lesson 04 compares: a good generator, and four that are bad on purpose.
+FIVE_GENERATORS = ("dcgan", "early", "collapsed", "noisy", "memorising")
 LABEL_INPUTS = ("one_hot", "embedding", "projection")
 
 
