@@ -96,7 +96,8 @@ def blind_test(real, fake, trials=20, seed=0):
     is_real = rng.random(trials) < 0.5
     images = [(real if truth else fake)[rng.integers(len(real if truth else fake))] for truth in is_real]
     answers = []
-    picture, text = ipywidgets.Image(format="png"), ipywidgets.HTML()
+    # Without a width of its own, the picture would be stretched to that of the page.
+    picture, text = ipywidgets.Image(format="png", layout={"width": "230px"}), ipywidgets.HTML()
     buttons = [ipywidgets.Button(description=kind) for kind in ("real", "generated")]
 
     def update():
