@@ -290,7 +290,7 @@ def load_checkpoint(name):
     """
     card = checkpoints.read_card(name)
     if card["builder"] not in GENERATORS:
-        raise ValueError(f"the checkpoint {name!r} is no generator")
+        raise ValueError(f"the checkpoint {name!r} is no generator; features.digit_classifier() loads the classifier")
     with checkpoints.in_float32():
         network = GENERATORS[card["builder"]](**card["arguments"])
     return checkpoints.load_weights(network, name)
