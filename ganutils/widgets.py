@@ -1,7 +1,5 @@
 """Interactive figures: thin shells over `ganutils.plotting`, made of widgets that ipywidgets 7 and 8 share."""
 
-import io
-
 import ipywidgets
 import numpy as np
 
@@ -102,7 +100,7 @@ def blind_test(real, fake, trials=20, seed=0):
 
     def update():
         shown = min(len(answers), trials - 1)
-        picture.value = _png(plotting.image_grid(images[shown][None], columns=1, tile_inches=2.2))
+        picture.value = plotting.png_bytes(plotting.image_grid(images[shown][None], columns=1, tile_inches=2.2))
         right = int(np.sum(np.array(answers, bool) == is_real[: len(answers)]))
         if len(answers) < trials:
             text.value = f"Image {shown + 1} of {trials}."
@@ -132,18 +130,12 @@ def _slider(value, least, most, step):
     return ipywidgets.FloatSlider(value=value, min=least, max=most, step=step)
 
 
-def _png(figure):
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=plotting.DOTS_PER_INCH, bbox_inches="tight")
-    return file.getvalue()
-
-
 def _explorer(draw, **sliders):
     """Return a box of sliders over the picture that `draw`, a function of their values, returns as a figure."""
     picture = ipywidgets.Image(format="png")
 
     def update(change=None):
-        picture.value = _png(draw(**{name: slider.value for name, slider in sliders.items()}))
+        picture.value = plotting.png_bytes(draw(**{name: slider.value for name, slider in sliders.items()}))
 
     for name, slider in sliders.items():
         slider.description = name.replace("_", " ")

@@ -75,7 +75,7 @@ def test_the_class_explorer_draws_what_the_plot_draws():
     for name, value in (("first", 2), ("second", 1), ("mix", 0.0)):
         sliders(box)[name].value = value
     latents = np.random.default_rng(5).standard_normal((3, 6))
-    expected = widgets._png(plotting.class_point(body, latents, 2, 1, 0.0, classes=4))
+    expected = plotting.png_bytes(plotting.class_point(body, latents, 2, 1, 0.0, classes=4))
     assert box.children[-1].value == expected
 
 

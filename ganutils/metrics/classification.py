@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from ganutils import models
+from ganutils import data, models
 from ganutils.metrics import _checks
 from ganutils.metrics.copies import TwoSampleAccuracy
 
@@ -185,7 +185,7 @@ def discriminator_accuracy(
         optimizer.apply(tape.gradient(loss, variables), variables)
 
     for _ in range(steps):
-        batch = [_scaled(train[rng.integers(len(train), size=half_batch)]) for train, _ in halves]
+        batch = [data.as_float(train[rng.integers(len(train), size=half_batch)]) for train, _ in halves]
         step(tf.constant(np.concatenate(batch)))
     of_real, of_fake = (_logits(discriminator, held_out) for _, held_out in halves)
     shares = float(np.mean(of_real > 0)), float(np.mean(of_fake <= 0))
@@ -202,11 +202,7 @@ def _built(build, seed):
         random.setstate(state)
 
 
-def _scaled(images):
-    return (_checks.to_unit_range(images) * 2 - 1).astype("float32")
-
-
 def _logits(discriminator, images):
     starts = range(0, len(images), _IMAGES_AT_ONCE)
-    parts = [discriminator(_scaled(images[i : i + _IMAGES_AT_ONCE]), training=False) for i in starts]
+    parts = [discriminator(data.as_float(images[i : i + _IMAGES_AT_ONCE]), training=False) for i in starts]
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])

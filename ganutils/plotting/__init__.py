@@ -7,7 +7,7 @@ from ganutils.plotting._curves import class_shares, gradient_curves, lines, poin
 from ganutils.plotting._diagrams import count_maps, joint_and_conditional, optimal_discriminator
 from ganutils.plotting._images import compare_grids, image_grid, sample_animation, sample_strip
 from ganutils.plotting._latents import class_point, latent_interpolation, latent_plane, latent_point
-from ganutils.plotting._page import BLUE, DOTS_PER_INCH, GREEN, GREY, LINES, ORANGE, PURPLE, show, show_table
+from ganutils.plotting._page import BLUE, DOTS_PER_INCH, GREEN, GREY, LINES, ORANGE, PURPLE, png_bytes, show, show_table
 
 __all__ = [
     "BLUE",
@@ -29,6 +29,7 @@ __all__ = [
     "latent_point",
     "lines",
     "optimal_discriminator",
+    "png_bytes",
     "points",
     "sample_animation",
     "sample_strip",

@@ -47,11 +47,16 @@ def show_table(rows, caption, first_column=""):
     display({"text/html": page, "text/plain": f"{text}\n{caption}"}, raw=True)
 
 
-def png(figure):
-    """Return a figure as a PNG in base64."""
+def png_bytes(figure):
+    """Return a figure as the bytes of a PNG."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
-    return base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
+
+
+def png(figure):
+    """Return a figure as a PNG in base64."""
+    return base64.b64encode(png_bytes(figure)).decode()
 
 
 def finish(axes):
