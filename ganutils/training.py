@@ -56,16 +56,22 @@ class GAN(AdversarialModel):
             never sees the same real images twice in a pass over the data.
         average: decay in [0, 1) of an exponential moving average of all generator weights, batch-norm
             statistics included (Yazıcı et al. 2019), or None for no average.
+        penalty: what the discriminator pays beside its loss, such as `losses.r1(1.0)`, or None.
+        penalty_every: the penalty is computed once in so many discriminator updates, and then counts so many
+            times as much (Karras et al. 2020, section 3.1); at least 1.
         seed: seed of the latents.
 
     Raises:
         ValueError: a number out of range, or networks whose shapes do not fit together.
     """
 
-    def __init__(self, generator, discriminator, *, discriminator_steps=1, average=None, seed=0):
+    def __init__(
+        self, generator, discriminator, *, discriminator_steps=1, average=None, penalty=None, penalty_every=8, seed=0
+    ):
         super().__init__(name="gan")
-        if discriminator_steps < 1 or discriminator_steps != int(discriminator_steps):
-            raise ValueError(f"discriminator_steps={discriminator_steps!r}: give a whole number of at least 1")
+        for name, number in (("discriminator_steps", discriminator_steps), ("penalty_every", penalty_every)):
+            if number < 1 or number != int(number):
+                raise ValueError(f"{name}={number!r}: give a whole number of at least 1")
         if average is not None and not 0 <= average < 1:
             raise ValueError(f"average={average!r}: give a decay from 0 to below 1, or None")
         image_shape, accepted_shape = generator.output_shape[1:], tuple(discriminator.inputs[0].shape[1:])
@@ -77,6 +83,8 @@ class GAN(AdversarialModel):
         self.discriminator = discriminator
         self.discriminator_steps = int(discriminator_steps)
         self.average = average
+        self.penalty = penalty
+        self.penalty_every = int(penalty_every)
         self.averaged_generator = None
         if average is not None:
             self.averaged_generator = keras.models.clone_model(generator)
@@ -181,6 +189,8 @@ class GAN(AdversarialModel):
         if "discriminator" in players:
             variables = self.discriminator.trainable_weights
             gradients = tape.gradient(scaled_discriminator_loss, variables)
+            if self.penalty is not None:
+                gradients = self._with_penalty(gradients, real_images, fake_images, labels)
             self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
             self.discriminator_loss_mean.update_state(discriminator_loss)
             self.real_accuracy.update_state(ops.cast(real_logits > 0, "float32"))
@@ -191,6 +201,28 @@ class GAN(AdversarialModel):
             self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
             self.generator_loss_mean.update_state(generator_loss)
             self._update_average()
+
+    def _with_penalty(self, gradients, real_images, fake_images, labels):
+        """Add the penalty's gradients to the discriminator's where it is due, and take one step for both."""
+        variables = self.discriminator.trainable_weights
+        # Those of a table of class vectors come as rows and their numbers, which cannot be added.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        def discriminate(images):
+            return self.discriminator(self.conditioned(images, labels), training=True)
+
+        def penalised():
+            with tf.GradientTape() as tape:
+                penalty = self.penalty_every * self.penalty(discriminate, real_images, fake_images)
+                scaled_penalty = self.discriminator_optimizer.scale_loss(penalty)
+            added = tape.gradient(scaled_penalty, variables)
+            # Some weights, such as the last bias, do not change the slopes: they have no gradient.
+            return [
+                g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)
+            ]
+
+        due = self.discriminator_optimizer.iterations % self.penalty_every == 0
+        return tf.cond(due, penalised, lambda: gradients)
 
     def _parts(self, batch):
         batch_size = batch.shape[0]

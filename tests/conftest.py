@@ -59,9 +59,9 @@ def tiny_networks(dropout=0.2):
 def make_gan():
     """Function that makes a compiled GAN of tiny networks, always with the same weights for the same seed."""
 
-    def make(loss="non_saturating", seed=7, rate=1e-3, compile_options=None, **options):
+    def make(loss="non_saturating", seed=7, rate=1e-3, dropout=0.2, compile_options=None, **options):
         keras.utils.set_random_seed(seed)
-        gan = training.GAN(*tiny_networks(), seed=seed, **options)
+        gan = training.GAN(*tiny_networks(dropout), seed=seed, **options)
         gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), loss=loss, **(compile_options or {}))
         return gan
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, losses, training
+from ganutils import callbacks, data, losses, models, training
 from tests.conftest import tiny_networks
 
 
@@ -510,3 +510,60 @@ def test_an_interrupted_conditional_run_ends_as_if_it_had_not_been(make_conditio
     assert resumed_samples.epochs == samples.epochs == [0, 1, 2, 3, 4]
     np.testing.assert_array_equal(resumed_samples.images, samples.images)
     np.testing.assert_array_equal(samples.images[-1], data.unscale(whole(inputs)))
+
+
+def penalised_twin(make_gan, **arguments):
+    """Two equal GANs with plain gradient descent, of which the second one pays R1."""
+    pair = []
+    for penalty in (None, losses.r1(0.7)):
+        keras.utils.set_random_seed(3)
+        gan = make_gan(penalty=penalty, dropout=0.0, **arguments)
+        gan.discriminator_optimizer = keras.optimizers.SGD(0.1)
+        pair.append(gan)
+    return pair
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_penalty_adds_its_gradient_where_it_is_due_times_its_interval(make_gan, real, graph):
+    plain, penalised = penalised_twin(make_gan, penalty_every=3)
+    step = tf.function(penalised.adversarial_step) if graph else penalised.adversarial_step
+    for i in range(4):
+        for ours, theirs in zip(plain.discriminator.variables, penalised.discriminator.variables, strict=True):
+            ours.assign(theirs.value)
+        variables = penalised.discriminator.trainable_weights
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(real)
+                logits = tf.reduce_sum(penalised.discriminator(real, training=True))
+            penalty = 0.35 * tf.reduce_mean(tf.reduce_sum(inner.gradient(logits, real) ** 2, axis=(1, 2, 3)))
+        expected = [0.0 if g is None else g.numpy() for g in outer.gradient(penalty, variables)]
+        for ours, theirs in zip(plain.discriminator.variables, penalised.discriminator.variables, strict=True):
+            theirs.assign(ours.value)
+        plain.adversarial_step(real)
+        step(real)
+        assert any(np.abs(gradient).max() > 1e-4 for gradient in expected)
+        for ours, theirs, gradient in zip(plain.discriminator.trainable_weights, variables, expected, strict=True):
+            difference = keras.ops.convert_to_numpy(ours.value - theirs.value)
+            np.testing.assert_allclose(difference, (i % 3 == 0) * 3 * 0.1 * gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_the_penalty_moves_no_weight_of_the_generator(make_gan, real):
+    plain, penalised = penalised_twin(make_gan)
+    for gan in (plain, penalised):
+        gan.adversarial_step(real, players=("generator",))
+    for ours, theirs in zip(plain.generator.get_weights(), penalised.generator.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_penalty_can_be_given_with_labels_and_in_fit(digits):
+    images = np.pad(digits[:32], [(0, 0), (10, 10), (10, 10), (0, 0)])
+    generator, discriminator = models.conditional_generator(8), models.conditional_discriminator()
+    gan = training.ConditionalGAN(generator, discriminator, penalty=losses.r1(1.0), penalty_every=2)
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    history = gan.fit(data.pipeline(images, np.arange(32) % 10, batch_size=16), epochs=1, verbose=0)
+    assert np.isfinite(history.history["discriminator_loss"][0])
+
+
+def test_an_interval_below_one_is_refused(make_gan):
+    with pytest.raises(ValueError, match="penalty_every=0: give a whole number of at least 1"):
+        make_gan(penalty=losses.r1(1.0), penalty_every=0)
