@@ -5,6 +5,7 @@ Losses are computed in float32 from logits, never from probabilities: log(sigmoi
 -softplus(-x) neither overflows nor loses its gradient.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -71,34 +72,35 @@ def non_saturating_generator(fake_logits):
     return _softplus(-fake_logits)
 
 
-def r1(weight):
-    """Return the R1 penalty of Mescheder, Geiger and Nowozin 2018, equation 9: weight / 2 · E |∇D(x)|².
+@dataclasses.dataclass(frozen=True)
+class R1:
+    """The R1 penalty of Mescheder, Geiger and Nowozin 2018, equation 9: weight / 2 · E |∇D(x)|².
 
     The gradient is that of the logit by the pixels of real images. Where the generator has learnt the
     data, the best discriminator is flat there; the penalty charges it for every slope that is left.
+    Given to `training.GAN`, or called with (discriminate, real_images, fake_images), where `discriminate`
+    maps images (batch, height, width, channels) to logits; returns a float32 scalar.
 
     Args:
         weight: factor in front, above 0; γ in the paper.
 
-    Returns:
-        A penalty for `training.GAN`: a function of (discriminate, real_images, fake_images), where
-        `discriminate` maps images (batch, height, width, channels) to logits, to a float32 scalar.
-
     Raises:
         ValueError: a weight that is not positive.
     """
-    if not weight > 0:
-        raise ValueError(f"weight={weight!r}: give a number above 0")
 
-    def penalty(discriminate, real_images, fake_images):
+    weight: float
+
+    def __post_init__(self):
+        if not self.weight > 0:
+            raise ValueError(f"weight={self.weight!r}: give a number above 0")
+
+    def __call__(self, discriminate, real_images, fake_images):
         with tf.GradientTape() as tape:
             tape.watch(real_images)
             # Each logit depends on its own image alone, so the gradient of the sum holds every image's own.
             total = ops.sum(discriminate(real_images))
         slopes = ops.cast(tape.gradient(total, real_images), "float32")
-        return weight / 2 * ops.mean(ops.sum(ops.square(slopes), axis=(1, 2, 3)))
-
-    return penalty
+        return self.weight / 2 * ops.mean(ops.sum(ops.square(slopes), axis=(1, 2, 3)))
 
 
 LOSSES = {

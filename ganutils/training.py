@@ -56,7 +56,7 @@ class GAN(AdversarialModel):
             never sees the same real images twice in a pass over the data.
         average: decay in [0, 1) of an exponential moving average of all generator weights, batch-norm
             statistics included (Yazıcı et al. 2019), or None for no average.
-        penalty: what the discriminator pays beside its loss, such as `losses.r1(1.0)`, or None.
+        penalty: what the discriminator pays beside its loss, such as `losses.R1(1.0)`, or None.
         penalty_every: the penalty is computed once in so many discriminator updates, and then counts so many
             times as much (Karras et al. 2020, section 3.1); at least 1.
         seed: seed of the latents.

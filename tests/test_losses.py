@@ -60,14 +60,14 @@ def test_r1_of_a_linear_discriminator_is_half_its_squared_slope():
     """For D(x) = w·x + b the gradient is w at every image: the penalty is weight · |w|² / 2."""
     slope = np.random.default_rng(0).standard_normal((4 * 4, 1)).astype("float32")
     images = tf.random.stateless_normal((8, 4, 4, 1), seed=(0, 0))
-    penalty = losses.r1(3.0)(lambda x: tf.reshape(x, (-1, 16)) @ slope + 5.0, images, None)
+    penalty = losses.R1(3.0)(lambda x: tf.reshape(x, (-1, 16)) @ slope + 5.0, images, None)
     assert float(penalty) == pytest.approx(3.0 / 2 * np.sum(slope**2), rel=1e-5)
 
 
 def test_r1_averages_over_images_and_looks_at_real_ones_only():
     """For D(x) = Σ x² / 2 the gradient is x itself, so the penalty is weight · mean |x|² / 2."""
     real = tf.random.stateless_normal((8, 4, 4, 1), seed=(1, 0))
-    penalty = losses.r1(0.5)(lambda x: tf.reduce_sum(x**2, axis=(1, 2, 3))[:, None] / 2, real, 100 * real)
+    penalty = losses.R1(0.5)(lambda x: tf.reduce_sum(x**2, axis=(1, 2, 3))[:, None] / 2, real, 100 * real)
     expected = 0.25 * np.mean(np.sum(real.numpy() ** 2, axis=(1, 2, 3)))
     assert float(penalty) == pytest.approx(expected, rel=1e-5)
 
@@ -75,4 +75,4 @@ def test_r1_averages_over_images_and_looks_at_real_ones_only():
 def test_r1_refuses_a_weight_that_is_not_positive():
     for weight in (0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="give a number above 0"):
-            losses.r1(weight)
+            losses.R1(weight)

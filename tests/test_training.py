@@ -515,7 +515,7 @@ def test_an_interrupted_conditional_run_ends_as_if_it_had_not_been(make_conditio
 def penalised_twin(make_gan, **arguments):
     """Two equal GANs with plain gradient descent, of which the second one pays R1."""
     pair = []
-    for penalty in (None, losses.r1(0.7)):
+    for penalty in (None, losses.R1(0.7)):
         keras.utils.set_random_seed(3)
         gan = make_gan(penalty=penalty, dropout=0.0, **arguments)
         gan.discriminator_optimizer = keras.optimizers.SGD(0.1)
@@ -558,7 +558,7 @@ def test_the_penalty_moves_no_weight_of_the_generator(make_gan, real):
 def test_a_penalty_can_be_given_with_labels_and_in_fit(digits):
     images = np.pad(digits[:32], [(0, 0), (10, 10), (10, 10), (0, 0)])
     generator, discriminator = models.conditional_generator(8), models.conditional_discriminator()
-    gan = training.ConditionalGAN(generator, discriminator, penalty=losses.r1(1.0), penalty_every=2)
+    gan = training.ConditionalGAN(generator, discriminator, penalty=losses.R1(1.0), penalty_every=2)
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
     history = gan.fit(data.pipeline(images, np.arange(32) % 10, batch_size=16), epochs=1, verbose=0)
     assert np.isfinite(history.history["discriminator_loss"][0])
@@ -566,4 +566,4 @@ def test_a_penalty_can_be_given_with_labels_and_in_fit(digits):
 
 def test_an_interval_below_one_is_refused(make_gan):
     with pytest.raises(ValueError, match="penalty_every=0: give a whole number of at least 1"):
-        make_gan(penalty=losses.r1(1.0), penalty_every=0)
+        make_gan(penalty=losses.R1(1.0), penalty_every=0)
