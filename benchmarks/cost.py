@@ -199,8 +199,10 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=5.0, help="of training for each point")
     parser.add_argument("--repetitions", type=int, default=3, help="of each metric")
-    for name, values in (("images", IMAGES), ("sizes", SIZES), ("batches", BATCHES), ("samples", SAMPLES)):
+    for name, values in (("images", IMAGES), ("sizes", SIZES), ("batches", BATCHES)):
         parser.add_argument(f"--{name}", nargs="+", type=int, default=list(values), metavar="N")
+    samples_help = "for the metrics; at least 1,000, the size of the kernel distance's subsets"
+    parser.add_argument("--samples", nargs="+", type=int, default=list(SAMPLES), metavar="N", help=samples_help)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     results = {part: PARTS[part](arguments) for part in arguments.only}

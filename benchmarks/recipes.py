@@ -180,7 +180,7 @@ class Recipe:
         return steps
 
     def generate(self, n):
-        """Return n images, uint8 (n, 28, 28, 1)."""
+        """Return n images, uint8 (n, 28, 28, 1), always of the same latents."""
         latents = np.random.default_rng(n).standard_normal((n, self.peer.latent_dim)).astype("float32")
         images = self.peer.generator.predict(latents, batch_size=500, verbose=0)
         darkest = float(self.peer.scale(np.zeros(1, "uint8"))[0])
