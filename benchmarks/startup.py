@@ -1,0 +1,134 @@
+"""Seconds from the start of a kernel to the first finished training step of lesson 02, and where they go.
+
+    python benchmarks/startup.py
+    python benchmarks/startup.py --repetitions 9 --json startup.json
+
+The same cells run in a plain Python process and, where ipykernel is installed, in a Jupyter kernel. One run that is
+not counted goes first, so that all files are in the system's cache: a machine that has just been switched on, or a
+fresh Binder session, waits longer, for its disk. What lesson 02 does besides (measuring the machine for its estimate
+of the costs, about six seconds) is left out unless --estimate is given. All numbers are medians.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import common
+
+# Lesson 02's cells, cut where the time should be seen. Each stage's code sees the names of those before it.
+STAGES = {
+    "import TensorFlow, Keras": "import ganutils",  # which imports both, quietly, and nothing else
+    "import the lesson's modules": """
+import keras
+import numpy as np
+from keras import layers, ops
+from ganutils import callbacks, costs, data, metrics, models, plotting, training, widgets
+""",
+    "estimate costs": "costs.measure_steps_per_second(2.0)",
+    "load data": """
+keras.utils.set_random_seed(0)
+images, labels = data.load_dataset("mnist")
+""",
+    "build": """
+gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator(), average=0.99, seed=0)
+gan.compile(keras.optimizers.Adam(2e-3, beta_1=0.5), keras.optimizers.Adam(1e-3, beta_1=0.5))
+batches = data.pipeline(images, batch_size=64, seed=0)
+""",
+    "first step": "gan.fit(batches.repeat(), steps_per_epoch=1, verbose=0)",
+}
+PRELUDE = "import time, json; _marks = [time.monotonic()]"
+MARK = "_marks.append(time.monotonic())"
+# The lesson trains on in the same call of fit; this is the step that then repeats.
+LATER_STEPS = "_later = time.monotonic(); gan.fit(batches.repeat(), steps_per_epoch=50, verbose=0)"
+ANSWER = "print('MARKS', json.dumps([_marks, (time.monotonic() - _later) / 50]))"
+
+
+def cells(estimate):
+    """Return the names of the stages and the code of all cells, marks included."""
+    names = [name for name in STAGES if estimate or name != "estimate costs"]
+    return names, [PRELUDE, *(f"{STAGES[name]}\n{MARK}" for name in names), LATER_STEPS, ANSWER]
+
+
+def run_process(code):
+    """Run cells in a new Python process; returns (seconds at its start, what it printed)."""
+    start = time.monotonic()
+    finished = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True)
+    if finished.returncode:
+        raise RuntimeError(f"the process failed:\n{finished.stderr}")
+    return start, finished.stdout
+
+
+def run_kernel(code):
+    """Run cells one after another in a new Jupyter kernel; returns (seconds at its start, what they printed)."""
+    from jupyter_client.manager import start_new_kernel
+
+    start, printed = time.monotonic(), []
+
+    def collect(message):
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+            printed.append(message["content"]["text"])
+
+    manager, client = start_new_kernel(startup_timeout=120, stderr=subprocess.DEVNULL)
+    try:
+        for cell in code:
+            reply = client.execute_interactive(cell, timeout=300, output_hook=collect)
+            if reply["content"]["status"] != "ok":
+                raise RuntimeError("the kernel failed:\n" + "\n".join(reply["content"]["traceback"]))
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return start, "".join(printed)
+
+
+def measure(run, estimate=False):
+    """Return the seconds of each stage, of their sum and of a later step, of one run.
+
+    The clock is `time.monotonic`, which all processes of a machine share.
+    """
+    names, code = cells(estimate)
+    start, output = run(code)
+    marks, later_step = json.loads(output.partition("MARKS ")[2])
+    ends = [start, *marks]
+    seconds = [after - before for before, after in itertools.pairwise(ends)]
+    stages = dict(zip(["start", *names], seconds, strict=True))
+    return {**stages, "until the first step is done": sum(seconds), "a later step": later_step}
+
+
+def repeat(run, repetitions, estimate=False):
+    """Return the runs after a first one, which fills the file cache."""
+    measure(run, estimate)
+    return [measure(run, estimate) for _ in range(repetitions)]
+
+
+def report(kinds):
+    """Print the medians of all runs of each kind, with the range of the whole."""
+    medians = {kind: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for kind, runs in kinds}
+    rows = [[stage, *(medians[kind][stage] for kind in medians)] for stage in next(iter(medians.values()))]
+    print(common.table(rows, ["seconds (median)", *medians]))
+    for kind, runs in kinds:
+        totals = [run["until the first step is done"] for run in runs]
+        print(f"{kind}: {min(totals):.2f} to {max(totals):.2f} s in {len(runs)} runs; warm file cache")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--estimate", action="store_true", help="with the measurement that opens each lesson")
+    parser.add_argument("--no-kernel", action="store_true", help="plain processes only")
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args()
+    runners = {"process": run_process}
+    if not arguments.no_kernel and all(map(importlib.util.find_spec, ("jupyter_client", "ipykernel"))):
+        runners["Jupyter kernel"] = run_kernel
+    kinds = [(kind, repeat(run, arguments.repetitions, arguments.estimate)) for kind, run in runners.items()]
+    report(kinds)
+    common.write_json(arguments.json, {"settings": vars(arguments), "runs": dict(kinds)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,465 @@
+import argparse
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from ganutils import data, models
+from tests.conftest import tiny_networks
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import common  # noqa: E402
+import cost  # noqa: E402
+import limits  # noqa: E402
+import peers  # noqa: E402
+import recipes  # noqa: E402
+import startup  # noqa: E402
+import throughput  # noqa: E402
+
+
+def values(weights):
+    return [[weight.numpy() for weight in part] for part in weights]
+
+
+def moved(before, after):
+    """Largest change in each part's weights."""
+    return [
+        max(float(np.abs(a - b).max()) for a, b in zip(*parts, strict=True))
+        for parts in zip(before, after, strict=True)
+    ]
+
+
+@pytest.fixture
+def tiny():
+    """A generator, a discriminator, and the weights of each that training should move."""
+    generator, discriminator = tiny_networks()
+    # As lists of their own: `trainable` takes them out of a network's.
+    return generator, discriminator, [list(generator.trainable_weights), list(discriminator.trainable_weights)]
+
+
+# Operations and bytes
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "needed", "padded"),
+    [
+        (5, 3, 1, 13, 15),  # one pixel of padding at each end
+        (28, 5, 2, 67, 70),  # one before, two after
+        (28, 4, 2, 54, 56),  # one and one
+        (7, 1, 1, 7, 7),
+        (4, 2, 2, 4, 4),  # none
+    ],
+)
+def test_taps_leave_out_those_on_padding(size, kernel, stride, needed, padded):
+    assert limits.taps(size, kernel, stride) == (needed, padded)
+
+
+def test_taps_are_what_a_convolution_of_ones_adds_up():
+    for size, kernel, stride in ((28, 5, 2), (14, 4, 2), (7, 5, 1), (9, 3, 2)):
+        image, window = tf.ones((1, size, size, 1)), tf.ones((kernel, kernel, 1, 1))
+        assert (
+            float(tf.reduce_sum(tf.nn.conv2d(image, window, stride, "SAME")))
+            == limits.taps(size, kernel, stride)[0] ** 2
+        )
+
+
+def test_operations_of_layers_agree_with_closed_forms():
+    images = keras.Input((28, 28, 3))
+    convolution = layers.Conv2D(8, 4, 2, padding="same")
+    back = layers.Conv2DTranspose(5, 4, 2, padding="same")
+    dense = layers.Dense(7)
+    dense(layers.Flatten()(back(convolution(images))))
+    assert limits.layer_operations(convolution) == {"needed": 2 * 54**2 * 3 * 8, "padded": 2 * (14 * 4) ** 2 * 3 * 8}
+    assert limits.layer_operations(back) == {"needed": 2 * 54**2 * 8 * 5, "padded": 2 * (14 * 4) ** 2 * 8 * 5}
+    assert limits.layer_operations(dense) == {"needed": 2 * 28 * 28 * 5 * 7, "padded": 2 * 28 * 28 * 5 * 7}
+
+
+def test_valid_convolutions_are_refused():
+    layer = layers.Conv2D(2, 3)
+    layer(keras.Input((8, 8, 1)))
+    with pytest.raises(ValueError, match="same"):
+        limits.layer_operations(layer)
+
+
+@pytest.mark.parametrize("architecture", ["familiar", "fast"])
+def test_padded_operations_are_those_that_tensorflow_counts(architecture):
+    generator, discriminator, _ = peers.networks(architecture)
+    for network in (generator, discriminator):
+        shape = (1, *network.inputs[0].shape[1:])
+        function = tf.function(lambda x, network=network: network(x)).get_concrete_function(tf.TensorSpec(shape))
+        options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+        options["output"] = "none"
+        kinds = {"Conv2D", "Conv2DBackpropInput", "MatMul"}
+        profile = tf.compat.v1.profiler.profile(function.graph, options=options, cmd="scope")
+        nodes = {node.name: node.type for node in function.graph.get_operations()}
+        counted = sum(node.total_float_ops for node in profile.children if nodes.get(node.name) in kinds)
+        assert counted == sum(limits.layer_operations(layer)["padded"] for layer in network.layers)
+
+
+def dense_networks():
+    latents = keras.Input((2,))
+    generator = keras.Model(latents, layers.LeakyReLU(0.2)(layers.Dense(3)(latents)))
+    images = keras.Input((3,))
+    hidden = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Dense(4)(images)))
+    return generator, keras.Model(images, layers.Dense(1)(hidden))
+
+
+def test_a_step_counts_each_pass():
+    generator, discriminator = dense_networks()
+    # Generator: forward and weights. First discriminator layer: 2 forward, 2 weights, 1 to the image; last: 2 back.
+    least = 10 * 2 * (2 * 3 * 2 + 3 * 4 * 5 + 4 * 1 * 6)
+    assert limits.step_operations(generator, discriminator, 10)["needed"] == least
+    shared = least + 10 * 2 * 4 * 1  # one more gradient through the last layer
+    assert limits.step_operations(generator, discriminator, 10, "shared pass")["needed"] == shared
+
+
+def test_bytes_agree_with_hand_counts():
+    generator, discriminator = dense_networks()
+    activation, normalisation, dropout = generator.layers[-1], discriminator.layers[-3], discriminator.layers[-2]
+    assert limits.layer_bytes(activation) == (2 * 4 * 3, 3 * 4 * 3)
+    assert limits.layer_bytes(normalisation) == (3 * 4 * 4, 5 * 4 * 4)
+    assert limits.layer_bytes(dropout) == (2 * 4 * 4 + 4, 2 * 4 * 4 + 4)
+    assert limits.layer_bytes(discriminator.layers[-1]) == (0, 0)
+    layers_bytes = 10 * (24 + 36 + 2 * (48 + 80) + 2 * (36 + 36))
+    weights = 7 * 4 * ((2 * 3 + 3) + (3 * 4 + 4) + 2 * 4 + (4 + 1))
+    assert limits.step_bytes(generator, discriminator, 10) == layers_bytes + weights
+
+
+def test_gradients_of_both_losses_by_an_image_are_proportional():
+    """What lets the schedule "least" do with one pass back for generated images."""
+    discriminator = models.fast_dcgan_discriminator()
+    images = tf.random.normal((3, 28, 28, 1))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(images)
+        logits = discriminator(images)
+        for_discriminator = tf.reduce_mean(tf.nn.softplus(logits))
+        for_generator = tf.reduce_mean(tf.nn.softplus(-logits))
+    one, other = (tape.gradient(loss, images) for loss in (for_discriminator, for_generator))
+    ratio = tf.sigmoid(-logits) / -tf.sigmoid(logits)
+    np.testing.assert_allclose(one * ratio[..., None, None], other, atol=1e-7)
+
+
+def test_limit_adds_memory_to_arithmetic():
+    assert limits.step_limit(6e9, 2e9, 3e9, 4e9) == (2.0, 2.5)
+
+
+# Peers
+
+
+@pytest.mark.parametrize("name", peers.LOOPS)
+def test_loops_train_both_networks(name, digits, tiny):
+    generator, discriminator, weights = tiny
+    peer = peers.LOOPS[name](generator, discriminator)
+    peer.load(digits, 16)
+    before = values(weights)
+    clock = common.Clock(0, warm_up=2)
+    peer.train(clock.tick)
+    assert clock.steps == 1
+    assert min(moved(before, values(weights))) > 1e-5
+    peer.step(peer.next_batch()) if name != "ganutils" else peer.step(next(iter(peer.batches)))
+
+
+def test_published_stack_never_trains_the_discriminator(digits, tiny):
+    generator, discriminator, weights = tiny
+    peer = peers.PredictTrainOnBatch(generator, discriminator, as_published=True)
+    peer.load(digits, 16)
+    before = values(weights)
+    with pytest.warns(UserWarning, match="trainable weights"):
+        peer.step(peer.next_batch())
+    peer.step(peer.next_batch())
+    for_generator, for_discriminator = moved(before, values(weights))
+    assert for_generator > 1e-5
+    assert for_discriminator == 0.0
+
+
+def test_repaired_stack_trains_one_network_a_call(digits, tiny):
+    generator, discriminator, weights = tiny
+    peer = peers.PredictTrainOnBatch(generator, discriminator)
+    peer.load(digits, 16)
+    images = peer.next_batch()
+    peer.step(images)
+    states = [values(weights)]
+    peer.discriminator.train_on_batch(images, np.ones((16, 1)))
+    states.append(values(weights))
+    peer.stacked.train_on_batch(np.zeros((16, 5)), np.ones((16, 1)))
+    states.append(values(weights))
+    assert [change > 0 for change in moved(*states[:2])] == [False, True]
+    assert [change > 0 for change in moved(*states[1:])] == [True, False]
+
+
+def known_networks():
+    """Networks without chance: the generator gives zeros whatever the latents, nothing is dropped."""
+    generator, discriminator = tiny_networks(dropout=0.0)
+    images = keras.Input((8, 8, 1))
+    discriminator = keras.Model(images, layers.Dense(1)(layers.Flatten()(images)))
+    discriminator.layers[-1].bias.assign([0.3])
+    first = next(layer for layer in generator.layers if isinstance(layer, layers.Dense))
+    first.kernel.assign(np.zeros(first.kernel.shape))
+    return generator, discriminator
+
+
+def losses_by_hand(discriminator, real_images):
+    real_logits = np.asarray(discriminator(real_images), "float64")
+    return np.log1p(np.exp(-real_logits)).mean(), math.log1p(math.exp(0.3)), math.log1p(math.exp(-0.3))
+
+
+@pytest.mark.parametrize("name", ["ganutils", "tutorial_loop"])
+def test_first_losses_agree_with_a_computation_by_hand(name, digits):
+    generator, discriminator = known_networks()
+    real_images = data.scale(digits)
+    real_loss, fake_loss, generator_loss = losses_by_hand(discriminator, real_images)
+    losses = peers.LOOPS[name](generator, discriminator).step(real_images)
+    np.testing.assert_allclose([float(loss) for loss in losses], [real_loss + fake_loss, generator_loss], rtol=1e-5)
+
+
+def test_first_losses_of_the_keras_example_agree_up_to_its_noisy_labels(digits):
+    generator, discriminator = known_networks()
+    real_images = data.scale(digits)
+    real_logits = np.asarray(discriminator(real_images), "float64")
+    # It calls real images 0 and generated ones 1; a label's noise u in [0, 0.05] adds -u times the logit.
+    exact = (np.log1p(np.exp(real_logits)).mean() + math.log1p(math.exp(-0.3))) / 2
+    room = 0.05 * (np.abs(real_logits).mean() + 0.3) / 2
+    discriminator_loss, _ = peers.KerasExample(generator, discriminator).step(real_images)
+    assert abs(float(discriminator_loss) - exact) <= room + 1e-6
+    assert abs(float(discriminator_loss) - exact) > 1e-4, "there is noise"
+
+
+def test_first_losses_of_the_stack_agree_with_a_computation_by_hand(digits):
+    generator, discriminator = known_networks()
+    real_images = np.asarray(data.scale(digits))
+    real_loss, *_ = losses_by_hand(discriminator, real_images)
+    rate = 1e-6  # the loss on generated images is taken after the update on real ones
+    optimizers = keras.optimizers.SGD(rate), keras.optimizers.SGD(rate)
+    discriminator_loss, generator_loss = peers.PredictTrainOnBatch(generator, discriminator, optimizers).step(
+        real_images
+    )
+    _, fake_loss, by_hand = losses_by_hand(discriminator, real_images)
+    np.testing.assert_allclose(discriminator_loss, 0.5 * (real_loss + fake_loss), rtol=1e-4)
+    np.testing.assert_allclose(generator_loss, by_hand, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", common.ARCHITECTURES)
+def test_architectures_are_those_of_ganutils(name):
+    shapes = common.ARCHITECTURES[name]
+    kernel_size, filters = shapes["kernel_size"], shapes["generator_filters"]
+    built = [
+        models.dcgan_generator(shapes["latent_dim"], filters, kernel_size, shapes["generator_strides"]),
+        models.dcgan_discriminator(shapes["discriminator_filters"], kernel_size, shapes["dropout"]),
+    ]
+    for ours, theirs in zip(built, peers.networks(name)[:2], strict=True):
+        assert [(type(layer), layer.output.shape) for layer in ours.layers] == [
+            (type(layer), layer.output.shape) for layer in theirs.layers
+        ]
+        assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
+
+
+# Recipes
+
+
+@pytest.mark.parametrize(
+    ("build", "generator_weights", "discriminator_weights"),
+    [
+        # The sources print or imply these numbers in their summaries.
+        (recipes.tutorial_networks, 2_330_944, 212_865),
+        (recipes.keras_example_networks, 1_339_905, 74_625),
+        (recipes.keras_gan_dcgan_networks, 856_193, 393_729),
+        (recipes.keras_gan_vanilla_networks, 1_493_520, 533_505),
+    ],
+)
+def test_published_networks_have_their_number_of_weights(build, generator_weights, discriminator_weights):
+    generator, discriminator = build()
+    assert generator.count_params() == generator_weights
+    assert discriminator.count_params() == discriminator_weights
+
+
+@pytest.mark.parametrize("name", ["keras_gan_vanilla_repaired", "keras_example"])
+def test_recipes_train_and_draw(name, rng):
+    images = rng.integers(0, 256, (128, 28, 28, 1), "uint8")
+    recipe = recipes.make(name, images)
+    drawn = []
+    for _ in range(2):
+        recipe.build(seed=3)
+        first = recipe.generate(20)
+        recipe.train_step()
+        assert recipe.train(0) == 1
+        drawn.append(recipe.generate(20))
+        assert drawn[-1].shape == (20, 28, 28, 1)
+        assert drawn[-1].dtype == np.uint8
+        assert np.abs(drawn[-1].astype(int) - first).max() > 0
+        # Before training the middle of the range: 0 for tanh, 1/2 for a sigmoid.
+        assert 90 < first.mean() < 165
+    np.testing.assert_array_equal(*drawn)
+    recipe.close()
+
+
+def test_unknown_recipes_are_refused(digits):
+    with pytest.raises(ValueError, match="tensorflow_tutorial"):
+        recipes.make("cyclegan", digits)
+
+
+@pytest.fixture
+def torch_python():
+    path = common.torch_python(os.environ.get("TORCH_PYTHON"))
+    return path or pytest.skip("no interpreter with PyTorch; TORCH_PYTHON may name one")
+
+
+def test_torch_networks_have_as_many_weights_and_train(torch_python, tmp_path, rng):
+    np.save(tmp_path / "images.npy", rng.integers(0, 256, (256, 28, 28, 1), "uint8"))
+    with common.Worker(BENCHMARKS / "torch_peers.py", "--serve", python=torch_python) as worker:
+        images = str(tmp_path / "images.npy")
+        said = worker.call("build", contestant="pytorch_eager", architecture="fast", images=images, threads=2)
+        ours = [sum(int(np.prod(w.shape)) for w in net.trainable_weights) for net in peers.networks("fast")[:2]]
+        assert said["weights"] == ours
+        steps, _ = worker.call("measure", seconds=0, warm_up=1)
+        assert steps == 1
+
+
+def test_torch_recipe_trains_and_draws(torch_python, rng):
+    recipe = recipes.make("pytorch_gan_dcgan", rng.integers(0, 256, (128, 28, 28, 1), "uint8"), torch_python)
+    recipe.build(seed=0)
+    first = recipe.generate(5)
+    assert recipe.train(0.1) >= 1
+    second = recipe.generate(5)
+    recipe.close()
+    assert first.shape == (5, 28, 28, 1)
+    assert second.dtype == np.uint8
+    assert (first != second).any()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a shell script")
+def test_without_torch_a_line_says_what_to_do(capsys, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    assert common.torch_python(python) is None
+    assert "--torch-python" in capsys.readouterr().out
+
+
+# Workers, clocks, tables, exponents
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {folder!r})
+import common
+
+def double(x):
+    print("something that a library prints")
+    return 2 * x
+
+def fail():
+    raise ValueError("on purpose")
+
+def leave():
+    sys.exit(3)
+
+common.serve(dict(double=double, fail=fail, leave=leave))
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT.format(folder=str(BENCHMARKS)), encoding="utf-8")
+    return path
+
+
+def test_workers_answer_sleep_and_end(script):
+    with common.Worker(script) as worker:
+        assert worker.call("double", x=21) == 42
+        with pytest.raises(RuntimeError, match="on purpose"):
+            worker.call("fail")
+        assert worker.call("double", x=[1]) == [1, 1], "it goes on after an error"
+        assert 1 < worker.peak_memory_mb() < 500
+        before = worker.cpu_seconds()
+        time.sleep(0.3)
+        assert worker.cpu_seconds() - before < 0.05
+    assert worker.process.poll() == 0
+
+
+def test_a_worker_that_leaves_is_reported(script):
+    with common.Worker(script) as worker:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="code 3"):
+                worker.call("leave")
+
+
+def test_clock_leaves_the_first_steps_out():
+    clock = common.Clock(0.05, warm_up=2)
+    assert clock.tick()
+    assert clock.steps == 0
+    assert clock.tick()
+    time.sleep(0.06)
+    assert not clock.tick(3)
+    assert clock.steps == 3
+    assert 0.06 <= clock.elapsed < 1
+
+
+def test_power_law_finds_the_exponent():
+    x = [1, 2, 5, 10]
+    assert common.power_law(x, [3 * value**2 for value in x]) == pytest.approx((2, 3))
+    assert common.power_law(x, [7] * 4) == pytest.approx((0, 7))
+    with pytest.raises(ValueError, match="above 0"):
+        common.power_law(x, [1, 2, 3, 0])
+
+
+def test_table_aligns_numbers_right():
+    text = common.table([["a", 12345.6, 0.25], ["long name", None, 1.0]], ["", "x", "y"])
+    assert text.splitlines() == ["                x     y", "a          12,346  0.25", "long name       –     1"]
+
+
+# Scripts
+
+
+def test_cost_builds_the_fast_networks_at_every_size():
+    for ours, theirs in zip(cost.networks(28), peers.networks("fast")[:2], strict=True):
+        assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
+    for size in cost.SIZES:
+        generator, discriminator = cost.networks(size)
+        assert generator.output_shape == discriminator.input_shape == (None, size, size, 1)
+    with pytest.raises(ValueError, match="power of 2"):
+        cost.networks(30)
+
+
+def test_cost_fits_exponents_and_memory():
+    results = {n: {"seconds": 2e-3 * n**1.5, "growth MB": 50 + 784e-6 * n} for n in (1_000, 10_000, 60_000)}
+    assert cost.exponent(results, "seconds") == pytest.approx(1.5)
+    assert cost.exponent(results, "seconds", x=lambda n: n**2) == pytest.approx(0.75)
+    assert cost.bytes_an_image(results) == pytest.approx(784)
+
+
+def test_startup_adds_up_its_stages():
+    names, _ = startup.cells(estimate=False)
+
+    def run(code):
+        assert len(code) == len(names) + 3
+        return 10.0, f"noise\nMARKS [[11.0, {', '.join(str(12.0 + i) for i in range(len(names)))}], 0.25]\n"
+
+    seconds = startup.measure(run)
+    assert list(seconds)[:-2] == ["start", *names]
+    assert seconds["until the first step is done"] == 1 + len(names)
+    assert seconds["a later step"] == 0.25
+
+
+def test_throughput_measures_in_processes_that_end(tmp_path, rng, capsys):
+    np.save(tmp_path / "images.npy", rng.integers(0, 256, (256, 28, 28, 1), "uint8"))
+    arguments = throughput.parse(["--repetitions", "2", "--seconds", "0.1", "--limit-seconds", "0.01"])
+    assert isinstance(arguments, argparse.Namespace)
+    results = throughput.compete("fast", ["ganutils"], tmp_path / "images.npy", arguments)
+    for row in results["contestants"].values():
+        assert len(row["images/s"]) == 2
+        assert 0 < row["share"] < row["share with memory"] < 1.5
+        assert 100 < row["peak MB"] < 3000
+    throughput.report("fast", results)
+    printed = capsys.readouterr().out
+    assert "1.00 ×" in printed
+    with pytest.raises(SystemExit):
+        throughput.parse(["--contestants", "nobody"])
