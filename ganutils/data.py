@@ -178,9 +178,10 @@ def as_float(images, name="images"):
 def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
     """Return a `tf.data.Dataset` that passes over the images once, shuffled anew at each pass.
 
-    Only row numbers are shuffled, so the whole data set is shuffled however large it is, and the images
-    are held once, as uint8. The incomplete last batch of a pass is dropped: every step then sees the
-    same shape, and a batch norm never sees a tiny batch.
+    Only row numbers are shuffled, so the whole data set is shuffled however large it is. The images are
+    read from the array that is given: no copy of it is made, and it must not change meanwhile. The
+    incomplete last batch of a pass is dropped: every step then sees the same shape, and a batch norm never
+    sees a tiny batch.
 
     Args:
         images: uint8 array (n, height, width, channels) in [0, 255].
@@ -215,16 +216,29 @@ def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
     if first_epoch < 0:
         raise ValueError(f"first_epoch={first_epoch} is not allowed; give 0 or more")
 
-    with tf.device("CPU"):
-        image_tensor = tf.convert_to_tensor(images[:n])
-        label_tensor = None if labels is None else tf.convert_to_tensor(labels[:n])
+    images, labels = images[:n], None if labels is None else np.asarray(labels)[:n]
+
+    def read(rows):
+        return images[rows] if labels is None else (images[rows], labels[rows])
 
     def gather(rows):
-        batch = scale(tf.gather(image_tensor, rows))
-        return batch if label_tensor is None else (batch, tf.gather(label_tensor, rows))
+        # Read from the caller's array: a tensor in the graph would be a second copy, and each iterator's a third.
+        if labels is None:
+            batch = tf.numpy_function(read, [rows], tf.uint8, stateful=False)
+        else:
+            batch, batch_labels = tf.numpy_function(read, [rows], (tf.uint8, labels.dtype), stateful=False)
+            batch_labels = tf.ensure_shape(batch_labels, (batch_size,))
+        batch = scale(tf.ensure_shape(batch, (batch_size, *images.shape[1:])))
+        return batch if labels is None else (batch, batch_labels)
 
-    rows = tf.data.Dataset.range(n).shuffle(n, seed=seed, reshuffle_each_iteration=True)
-    # Each new iterator takes the next seed from the shuffle; taking one row starts it.
+    def one_pass(order):
+        rows = tf.data.Dataset.range(n).batch(batch_size, drop_remainder=True)
+        # A shuffle by formula: it needs no memory, however many images there are.
+        return rows.map(lambda i: tf.random.experimental.index_shuffle(i, order, n - 1))
+
+    orders = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True).take(1)
+    # Each new iterator takes the next numbers; taking some starts it.
     for _ in range(first_epoch):
-        next(iter(rows))
-    return rows.batch(batch_size, drop_remainder=True).map(gather).prefetch(2)
+        next(iter(orders))
+    batches = orders.flat_map(lambda order: one_pass(tf.cast(order, tf.uint32)))
+    return batches.apply(tf.data.experimental.assert_cardinality(n // batch_size)).map(gather).prefetch(2)

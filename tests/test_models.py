@@ -83,7 +83,7 @@ def randomise(network, rng):
     """Give a network weights far from its first ones, so that nothing is zero or one by initialisation."""
     network.set_weights(
         [
-            1 + rng.random(weight.shape) if "variance" in variable.path else 0.1 * rng.standard_normal(weight.shape)
+            1 + rng.random(weight.shape) if "variance" in variable.path else 0.2 * rng.standard_normal(weight.shape)
             for variable, weight in zip(network.weights, network.get_weights(), strict=True)
         ]
     )
@@ -145,10 +145,10 @@ def test_an_embedded_label_multiplies_the_latent(rng):
 def test_projection_adds_the_scalar_product_with_the_class(rng):
     """Miyato and Koyama 2018, equation 4: psi(phi(x)) + y V phi(x), written out from the weights."""
     discriminator = randomise(models.conditional_discriminator(), rng)
-    kinds = {type(layer): layer for layer in discriminator.layers}
-    flat = kinds[keras.layers.Flatten]
+    kinds = {type(layer): layer for layer in discriminator.layers}  # of each kind the last one
+    last_features = kinds[keras.layers.LeakyReLU]
     images, labels = conditional_inputs(models.conditional_discriminator, rng, 6), np.array([0, 3, 3, 5, 8, 9])
-    phi = keras.ops.convert_to_numpy(keras.Model(discriminator.inputs[0], flat.output)(images))
+    phi = keras.ops.convert_to_numpy(keras.Model(discriminator.inputs[0], last_features.output)(images))
     (kernel, bias), (vectors,) = kinds[keras.layers.Dense].get_weights(), kinds[keras.layers.Embedding].get_weights()
     assert vectors.shape == (10, phi.shape[1])
     expected = phi @ kernel + bias + np.sum(vectors[labels] * phi, axis=1, keepdims=True)
