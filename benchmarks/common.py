@@ -26,6 +26,7 @@ ARCHITECTURES = {
         "discriminator_filters": (64, 128),
         "kernel_size": 5,
         "dropout": 0.3,
+        "hidden": None,
     },
     "fast": {
         "latent_dim": 32,
@@ -34,6 +35,7 @@ ARCHITECTURES = {
         "discriminator_filters": (32, 64),
         "kernel_size": 4,
         "dropout": 0.0,
+        "hidden": 256,
     },
 }
 BATCH_SIZES = {"familiar": 128, "fast": 64}

@@ -53,14 +53,16 @@ def networks(size, latent_dim=32, kernel_size=4):
         raise ValueError(f"size={size} is not allowed; give 7 times a power of 2, such as {', '.join(map(str, SIZES))}")
     filters = [32 * 2**level for level in range(levels)]
     latents = keras.Input((latent_dim,))
-    x = layers.Dense(7 * 7 * filters[-1], use_bias=False)(latents)
-    x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x))
+    x = latents
+    for units in (256, 7 * 7 * filters[-1]):
+        x = layers.Dense(units, use_bias=False)(x)
+        x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x))
     x = layers.Reshape((7, 7, filters[-1]))(x)
     for channels in filters[-2::-1]:
         x = layers.Conv2DTranspose(channels, kernel_size, 2, padding="same", use_bias=False)(x)
         x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x))
     images = layers.Conv2DTranspose(1, kernel_size, 2, padding="same", activation="tanh")(x)
-    discriminator = models.dcgan_discriminator(filters, kernel_size, dropout=0.0, image_shape=(size, size, 1))
+    discriminator = models.dcgan_discriminator(filters, kernel_size, 0.0, hidden=256, image_shape=(size, size, 1))
     return keras.Model(latents, images), discriminator
 
 

@@ -3,7 +3,7 @@
 Every loop is written anew from the facts of its source, named in the class. All share one interface: made of a
 generator and a discriminator that returns logits, `load(images, batch_size)` prepares the data as the source does,
 `step(real_images)` takes one training step and returns (discriminator loss, generator loss), `train(tick)` trains
-until `tick()` returns False. PyTorch's loops stand in torch_peers.py, published networks and rates in recipes.py.
+until `tick()` returns False. PyTorch's loops stand in torch_peers.py, published networks and rates in published.py.
 
 Nothing a loop prints or draws is kept, since it is no part of training.
 """

@@ -14,16 +14,20 @@ import torch
 from torch import nn
 
 
-def generator(latent_dim, generator_filters, generator_strides, kernel_size, **_):
+def generator(latent_dim, generator_filters, generator_strides, kernel_size, hidden, **_):
     """`ganutils.models.dcgan_generator` in PyTorch; Keras' momentum of 0.9 is called 0.1 here."""
 
     def activated(channels, normalise):
         return normalise(channels, eps=1e-3, momentum=0.1), nn.LeakyReLU(0.2)
 
-    first, *hidden = generator_filters
-    layers = [nn.Linear(latent_dim, 7 * 7 * first, bias=False), *activated(7 * 7 * first, nn.BatchNorm1d)]
+    first, *others = generator_filters
+    layers, inputs = [], latent_dim
+    for units in (hidden, 7 * 7 * first):
+        if units is not None:
+            layers += [nn.Linear(inputs, units, bias=False), *activated(units, nn.BatchNorm1d)]
+            inputs = units
     layers.append(nn.Unflatten(1, (first, 7, 7)))
-    for inputs, channels, stride in zip(generator_filters[:-1], hidden, generator_strides[:-1], strict=True):
+    for inputs, channels, stride in zip(generator_filters[:-1], others, generator_strides[:-1], strict=True):
         layers += [transposed(inputs, channels, kernel_size, stride, bias=False), *activated(channels, nn.BatchNorm2d)]
     return nn.Sequential(*layers, transposed(generator_filters[-1], 1, kernel_size, generator_strides[-1]), nn.Tanh())
 
@@ -38,14 +42,17 @@ def transposed(inputs, channels, kernel_size, stride, bias=True):
     return nn.ConvTranspose2d(inputs, channels, kernel_size, stride, padding, output_padding=extra, bias=bias)
 
 
-def discriminator(discriminator_filters, kernel_size, dropout, **_):
+def discriminator(discriminator_filters, kernel_size, dropout, hidden, **_):
     """`ganutils.models.dcgan_discriminator` in PyTorch, padded by as many pixels on both sides."""
     layers, inputs = [], 1
     for channels in discriminator_filters:
         layers += [nn.Conv2d(inputs, channels, kernel_size, 2, (kernel_size - 1) // 2), nn.LeakyReLU(0.2)]
-        layers.append(nn.Dropout(dropout))
+        layers += [nn.Dropout(dropout)] if dropout else []
         inputs = channels
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(7 * 7 * inputs, 1))
+    layers, inputs = [*layers, nn.Flatten()], 7 * 7 * inputs
+    if hidden is not None:
+        layers, inputs = [*layers, nn.Linear(inputs, hidden), nn.LeakyReLU(0.2)], hidden
+    return nn.Sequential(*layers, nn.Linear(inputs, 1))
 
 
 class TwoPassLoop:

@@ -82,17 +82,17 @@ LESSONS = {
     },
     "01_vanilla_gan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 6, "batch_size": 64},
+        "laptop": {"images": 60_000, "epochs": 4, "batch_size": 64},
         "gpu": {"images": 60_000, "epochs": 60, "batch_size": 64, "samples": 10_000},
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 5, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
+        "laptop": {"images": 60_000, "epochs": 3, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600, "clocked_seconds": 40.0},
     },
     "03_conditional_gan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 1, "batch_size": 64, "demo_steps": 600},
+        "laptop": {"images": 60_000, "epochs": 1, "batch_size": 64, "demo_steps": 300},
         "gpu": {"images": 60_000, "epochs": 20, "batch_size": 64, "samples": 10_000, "demo_steps": 1000},
     },
     # No GAN is trained; `samples` is the size of each of five sets, and the test set's 10,000 images its limit.

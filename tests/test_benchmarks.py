@@ -21,7 +21,7 @@ import common  # noqa: E402
 import cost  # noqa: E402
 import limits  # noqa: E402
 import peers  # noqa: E402
-import recipes  # noqa: E402
+import published  # noqa: E402
 import startup  # noqa: E402
 import throughput  # noqa: E402
 
@@ -252,8 +252,10 @@ def test_architectures_are_those_of_ganutils(name):
     shapes = common.ARCHITECTURES[name]
     kernel_size, filters = shapes["kernel_size"], shapes["generator_filters"]
     built = [
-        models.dcgan_generator(shapes["latent_dim"], filters, kernel_size, shapes["generator_strides"]),
-        models.dcgan_discriminator(shapes["discriminator_filters"], kernel_size, shapes["dropout"]),
+        models.dcgan_generator(
+            shapes["latent_dim"], filters, kernel_size, shapes["generator_strides"], shapes["hidden"]
+        ),
+        models.dcgan_discriminator(shapes["discriminator_filters"], kernel_size, shapes["dropout"], shapes["hidden"]),
     ]
     for ours, theirs in zip(built, peers.networks(name)[:2], strict=True):
         assert [(type(layer), layer.output.shape) for layer in ours.layers] == [
@@ -269,10 +271,10 @@ def test_architectures_are_those_of_ganutils(name):
     ("build", "generator_weights", "discriminator_weights"),
     [
         # The sources print or imply these numbers in their summaries.
-        (recipes.tutorial_networks, 2_330_944, 212_865),
-        (recipes.keras_example_networks, 1_339_905, 74_625),
-        (recipes.keras_gan_dcgan_networks, 856_193, 393_729),
-        (recipes.keras_gan_vanilla_networks, 1_493_520, 533_505),
+        (published.tutorial_networks, 2_330_944, 212_865),
+        (published.keras_example_networks, 1_339_905, 74_625),
+        (published.keras_gan_dcgan_networks, 856_193, 393_729),
+        (published.keras_gan_vanilla_networks, 1_493_520, 533_505),
     ],
 )
 def test_published_networks_have_their_number_of_weights(build, generator_weights, discriminator_weights):
@@ -284,7 +286,7 @@ def test_published_networks_have_their_number_of_weights(build, generator_weight
 @pytest.mark.parametrize("name", ["keras_gan_vanilla_repaired", "keras_example"])
 def test_recipes_train_and_draw(name, rng):
     images = rng.integers(0, 256, (128, 28, 28, 1), "uint8")
-    recipe = recipes.make(name, images)
+    recipe = published.make(name, images)
     drawn = []
     for _ in range(2):
         recipe.build(seed=3)
@@ -303,7 +305,7 @@ def test_recipes_train_and_draw(name, rng):
 
 def test_unknown_recipes_are_refused(digits):
     with pytest.raises(ValueError, match="tensorflow_tutorial"):
-        recipes.make("cyclegan", digits)
+        published.make("cyclegan", digits)
 
 
 @pytest.fixture
@@ -324,7 +326,7 @@ def test_torch_networks_have_as_many_weights_and_train(torch_python, tmp_path, r
 
 
 def test_torch_recipe_trains_and_draws(torch_python, rng):
-    recipe = recipes.make("pytorch_gan_dcgan", rng.integers(0, 256, (128, 28, 28, 1), "uint8"), torch_python)
+    recipe = published.make("pytorch_gan_dcgan", rng.integers(0, 256, (128, 28, 28, 1), "uint8"), torch_python)
     recipe.build(seed=0)
     first = recipe.generate(5)
     assert recipe.train(0.1) >= 1

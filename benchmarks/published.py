@@ -1,6 +1,6 @@
 """Published recipes for 28 x 28 digits: their networks, losses, batch sizes, rates and latents.
 
-    recipe = recipes.make("tensorflow_tutorial", images)    uint8 images (n, 28, 28, 1)
+    recipe = published.make("tensorflow_tutorial", images)    uint8 images (n, 28, 28, 1)
     recipe.build(seed=0)
     recipe.train_step()                                     or recipe.train(seconds), which returns the steps
     samples = recipe.generate(1000)                         uint8 (1000, 28, 28, 1)
