@@ -3,6 +3,7 @@
 None of them knows about generators or discriminators: they read the metrics that the model reports.
 """
 
+import io
 import json
 import os
 import time
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from ganutils import data
+from ganutils import data, strategies
 
 
 def _in_notebook():
@@ -247,7 +249,8 @@ class TimeLimit(keras.callbacks.Callback):
         self.steps = batch + 1
         if self._start is None:
             self._start = time.perf_counter()
-        elif time.perf_counter() - self._start > self.seconds:
+        # Workers that train together must stop at the same step: one would wait for the other.
+        elif strategies.any_worker(self.model.distribute_strategy, time.perf_counter() - self._start > self.seconds):
             self.model.stop_training = True
 
 
@@ -267,6 +270,10 @@ class Backup(keras.callbacks.Callback):
         dataset = data.pipeline(images, ..., first_epoch=backup.epoch)
         gan.fit(dataset, epochs=..., initial_epoch=backup.epoch, callbacks=[curves, samples, backup])
 
+    Where several workers train together, make it inside of the strategy's scope. The first worker, the chief,
+    alone reads and writes the file, and all take its content from there, so that they never differ and need
+    no shared disk.
+
     Args:
         path: where the file goes; ".npz" is added.
         keep: callbacks with `get_state()` and `set_state(state)` whose state belongs to the run.
@@ -278,7 +285,8 @@ class Backup(keras.callbacks.Callback):
 
     Raises:
         ValueError: a file that is no backup, or, at the start of training, a backup of another model or of
-            other settings.
+            other settings, or one that was made outside of the scope of several workers.
+        RuntimeError: another worker is lost.
         OSError: the disk is full; the last backup stays.
     """
 
@@ -287,15 +295,20 @@ class Backup(keras.callbacks.Callback):
         self.path = Path(f"{path}.npz")
         self.keep = list(keep)
         self.settings = dict(settings or {})
-        self.epoch = int(self._read()["epoch"]) if self.path.is_file() else 0
+        self.strategy = tf.distribute.get_strategy()
+        saved = self._read()
+        self.epoch = 0 if saved is None else int(saved["epoch"])
 
     def on_train_begin(self, logs=None):
+        if strategies.number_of_workers(self.model.distribute_strategy) != strategies.number_of_workers(self.strategy):
+            raise ValueError("make the backup inside `with strategy.scope():`, as the model")
         optimizers = _optimizers(list(vars(self.model).values()))
         rates = [[type(optimizer).__name__, optimizer.get_config().get("learning_rate")] for optimizer in optimizers]
         # As they are before anything is restored or a schedule changes them.
         self._settings_text = json.dumps({**self.settings, "optimizers": rates}, sort_keys=True, default=str)
-        if self.path.is_file():
-            self._restore(self._read())
+        saved = self._read()
+        if saved is not None:
+            self._restore(saved)
             if os.environ.get("GANUTILS_PROGRESS") != "silent":
                 print(f"Continuing after epoch {self.epoch} of {self.params['epochs']}.")
 
@@ -323,6 +336,11 @@ class Backup(keras.callbacks.Callback):
         for i, callback in enumerate(self.keep):
             for name, value in callback.get_state().items():
                 arrays[f"callback_{i}_{name}"] = value
+        if strategies.worker_index(self.strategy) == 0:
+            self._write_file(arrays)
+        self.epoch = epoch
+
+    def _write_file(self, arrays):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(f".{os.getpid()}.part")
         try:
@@ -333,11 +351,16 @@ class Backup(keras.callbacks.Callback):
             os.replace(unfinished, self.path)
         finally:
             unfinished.unlink(missing_ok=True)
-        self.epoch = epoch
 
     def _read(self):
+        """Return the arrays of the chief's file, or None where there is none."""
+        content = b"file" + self.path.read_bytes() if self.path.is_file() else b""
+        with strategies.clear_errors(self.strategy):
+            content = strategies.from_chief(self.strategy, content)
+        if not content:
+            return None
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(content.removeprefix(b"file")), allow_pickle=False) as arrays:
                 found = dict(arrays)
             if not {"epoch", "history", "settings"} <= set(found):
                 raise KeyError("no epoch, history or settings")

@@ -6,15 +6,20 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganutils import data, losses
+from ganutils import data, losses, strategies
+from ganutils.strategies import choose_strategy  # noqa: F401, part of this module's interface
 
 PLAYERS = ("discriminator", "generator")
 
 
 class AdversarialModel(keras.Model):
-    """What models with several players share, whatever the number of their networks."""
+    """What models with several players share, whatever the number of their networks and devices.
 
-    def fit(self, x=None, y=None, *, steps_per_epoch=None, **kwargs):
+    To train on several devices (see `strategies`), a subclass takes the gradients of `scaled_loss`, draws
+    what is random in a step through `strategies.share_of_draw`, and returns `results()` from `train_step`.
+    """
+
+    def fit(self, x=None, y=None, *, steps_per_epoch=None, callbacks=None, **kwargs):
         """As `keras.Model.fit`; `x` is a dataset, or an array of uint8 or float images.
 
         A finite dataset is read as one endless stream, cut into epochs of its own length. Keras would
@@ -22,8 +27,12 @@ class AdversarialModel(keras.Model):
         taken up again (see `data.pipeline` and `callbacks.Backup`) could not repeat the order.
 
         Raises:
-            ValueError: an epoch's length that is not a multiple of `steps_per_execution`.
+            ValueError: an epoch's length that is not a multiple of `steps_per_execution`, or with several
+                devices what `strategies.prepare_dataset` refuses.
+            RuntimeError: another worker is lost.
         """
+        strategy = self.distribute_strategy
+        x = strategies.prepare_dataset(x, self)
         if isinstance(x, tf.data.Dataset):
             # A dataset shuffles itself, and Keras warns at each call unless it is told so.
             kwargs.setdefault("shuffle", False)
@@ -38,7 +47,33 @@ class AdversarialModel(keras.Model):
                     )
         # Earlier models of a notebook hang in reference cycles, with their data; a laptop needs the memory.
         gc.collect()
-        return super().fit(x, y, steps_per_epoch=steps_per_epoch, **kwargs)
+        if strategy.num_replicas_in_sync > 1:
+            callbacks = [*tf.nest.flatten(callbacks or []), strategies.SpreadRandomState()]
+        with strategies.clear_errors(strategy):
+            strategies.check_agreement(
+                strategy,
+                initial_epoch=kwargs.get("initial_epoch", 0),
+                epochs=kwargs.get("epochs", 1),
+                steps_per_epoch=steps_per_epoch or 0,
+                seed=tf.compat.v1.get_seed(0)[0],
+            )
+            return super().fit(x, y, steps_per_epoch=steps_per_epoch, callbacks=callbacks, **kwargs)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Do not let Keras read a batch to build what is built: the data's order would move on, by chance."""
+
+    def scaled_loss(self, optimizer, loss):
+        """Return what to differentiate: the loss, as the optimizer scales it, and this replica's share of it."""
+        return optimizer.scale_loss(strategies.share_of_loss(loss))
+
+    def statistics(self):
+        """Return the variables that a step moves without an optimizer, and otherwise on each replica."""
+        return [variable for variable in self.non_trainable_variables if "float" in variable.dtype]
+
+    def results(self):
+        """End a training step: average `statistics()` over the replicas, and return the metrics for `fit`."""
+        strategies.average_over_replicas(self.statistics())
+        return {metric.name: strategies.reducible(metric.result()) for metric in self.metrics}
 
 
 class GAN(AdversarialModel):
@@ -128,7 +163,11 @@ class GAN(AdversarialModel):
 
     def draw_latents(self, n):
         """Return n latents (n, latent_dim), normally distributed; each call draws new ones."""
-        return keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
+
+        def draw(n):
+            return keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
+
+        return strategies.share_of_draw(draw, n)
 
     def train_step(self, batch):
         """Take `discriminator_steps` discriminator steps, the last together with the generator's.
@@ -150,7 +189,15 @@ class GAN(AdversarialModel):
         for part in first_parts:
             self.adversarial_step(*part, players=("discriminator",))
         self.adversarial_step(*last_part)
-        return {metric.name: metric.result() for metric in self.metrics}
+        return self.results()
+
+    def statistics(self):
+        """Return what batch norms have counted, in the networks and in the average."""
+        found = self.generator.non_trainable_variables + self.discriminator.non_trainable_variables
+        if self.averaged_generator is not None:
+            pairs = zip(self.averaged_generator.variables, self.generator.variables, strict=True)
+            found += [mean for mean, variable in pairs if not variable.trainable]
+        return [variable for variable in found if "float" in variable.dtype]
 
     def conditioned(self, inputs, labels):
         """Return what a network is called with: here the inputs alone, in a conditional GAN also the labels.
@@ -184,8 +231,8 @@ class GAN(AdversarialModel):
             fake_logits = discriminator(self.conditioned(fake_images, labels), training=True)
             discriminator_loss = self.adversarial_loss.discriminator(real_logits, fake_logits)
             generator_loss = self.adversarial_loss.generator(fake_logits)
-            scaled_discriminator_loss = self.discriminator_optimizer.scale_loss(discriminator_loss)
-            scaled_generator_loss = self.generator_optimizer.scale_loss(generator_loss)
+            scaled_discriminator_loss = self.scaled_loss(self.discriminator_optimizer, discriminator_loss)
+            scaled_generator_loss = self.scaled_loss(self.generator_optimizer, generator_loss)
         if "discriminator" in players:
             variables = self.discriminator.trainable_weights
             gradients = tape.gradient(scaled_discriminator_loss, variables)

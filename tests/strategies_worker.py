@@ -1,0 +1,164 @@
+"""What tests/test_strategies.py runs in processes of its own: `python -m tests.strategies_worker MODE FOLDER`.
+
+TensorFlow's devices and workers are settled once in a process, before its first operation.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ganutils import callbacks, data, strategies, training
+from tests.conftest import tiny_networks
+
+IMAGES = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
+BATCH_SIZE = 16
+
+
+def plain_networks():
+    """Networks without batch norm and dropout: every number is then that of one process."""
+    layers = keras.layers
+    generator = keras.Sequential([keras.Input((5,)), layers.Dense(64, "tanh"), layers.Reshape((8, 8, 1))])
+    hidden = layers.Dense(16, "leaky_relu")
+    return generator, keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), hidden, layers.Dense(1)])
+
+
+def synchronized_networks():
+    """A generator whose batch norm counts over all replicas, so that they agree with one process again."""
+    layers = keras.layers
+    generator = [keras.Input((5,)), layers.Dense(32), layers.BatchNormalization(momentum=0.9, synchronized=True)]
+    generator += [layers.LeakyReLU(0.2), layers.Dense(64, "tanh"), layers.Reshape((8, 8, 1))]
+    return keras.Sequential(generator), plain_networks()[1]
+
+
+def train(strategy, networks=plain_networks, epochs=2, seed=7, backup=None, extra=()):
+    """Train by plain gradient descent, whose steps show how gradients are scaled, as Adam's do not."""
+    keras.utils.set_random_seed(seed)
+    with strategy.scope():
+        gan = training.GAN(*networks(), average=0.9, seed=seed)
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+        samples = callbacks.Samples(np.zeros((2, 5), "float32"))
+        used = [callbacks.Progress("silent"), samples]
+        if backup is not None:
+            used.append(callbacks.Backup(backup, keep=[samples]))
+    first = used[-1].epoch if backup is not None else 0
+    batches = data.pipeline(IMAGES, batch_size=BATCH_SIZE, seed=seed, first_epoch=first)
+    gan.fit(batches, initial_epoch=first, epochs=epochs, verbose=0, callbacks=[*used, *extra])
+    return gan
+
+
+def record(gan):
+    """Return a run's numbers: recorded metrics, weights, and what the samples looked like."""
+    history = gan.history.history
+    assert all(isinstance(value, float) or np.ndim(value) == 0 for values in history.values() for value in values)
+    return {
+        "history": json.dumps({name: [float(value) for value in values] for name, values in history.items()}),
+        **{f"weight_{i:03}": weight for i, weight in enumerate(gan.get_weights())},
+    }
+
+
+def refusal(function):
+    try:
+        function()
+    except (ValueError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing was refused"
+
+
+def on_two_devices(folder):
+    device = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = training.choose_strategy(["CPU:0", "CPU:1"])
+    np.savez(folder / "plain.npz", **record(train(strategy)))
+    np.savez(folder / "synchronized.npz", **record(train(strategy, synchronized_networks)))
+    train(strategy, epochs=1, backup=folder / "backup")
+    gan = train(strategy, tiny_networks)
+    by_replica = {variable.path: [value.numpy() for value in variable.value.values] for variable in gan.variables}
+    random_states = {path: values for path, values in by_replica.items() if path.endswith("seed_generator_state")}
+    dropout = next(layer for layer in gan.discriminator.layers if isinstance(layer, keras.layers.Dropout))
+    masks = strategy.run(tf.function(lambda: dropout(tf.ones((1, 64)), training=True)))
+
+    def number_of_replica():
+        variable.assign(tf.cast(strategies._replicas()[0], "float32"))
+        strategies.average_over_replicas([variable])
+
+    with strategy.scope():
+        variable = keras.Variable(0.0)
+        inside = training.GAN(*plain_networks())
+        inside.compile(keras.optimizers.SGD(), keras.optimizers.SGD())
+        several = training.GAN(*plain_networks())
+        several.compile(keras.optimizers.SGD(), keras.optimizers.SGD(), steps_per_execution=2)
+    strategy.run(tf.function(number_of_replica))
+    outside = keras.optimizers.SGD()
+    outside.build([keras.Variable(0.0)])
+    batches = data.pipeline(IMAGES, batch_size=16)
+    refusals = {
+        "uneven batch": refusal(lambda: inside.fit(data.pipeline(IMAGES, batch_size=7), verbose=0)),
+        "array": refusal(lambda: inside.fit(IMAGES, verbose=0)),
+        "unknown batch": refusal(lambda: inside.fit(tf.data.Dataset.from_tensor_slices(IMAGES).batch(8), verbose=0)),
+        "several steps": refusal(lambda: several.fit(batches, verbose=0)),
+    }
+    inside.generator_optimizer = outside
+    refusals["optimizer outside"] = refusal(lambda: inside.fit(batches, verbose=0))
+    result = {
+        "differ": [
+            path for path, (a, b) in by_replica.items() if path not in random_states and not np.array_equal(a, b)
+        ],
+        "random_states": {path: [value.tolist() for value in values] for path, values in random_states.items()},
+        "masks": [mask.numpy().tolist() for mask in masks.values],
+        "average": [float(value) for value in variable.value.values],
+        "refusals": refusals,
+    }
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+class Die(keras.callbacks.Callback):
+    """Kills this process in the second epoch, as a machine that fails does: no word to the others."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.generator_optimizer.iterations.numpy()) == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def as_worker(folder, *, dies=False):
+    strategy = training.choose_strategy(wait=60)
+    index = strategies.worker_index(strategy)
+    # No shared disk: each worker has a folder of its own, and the second's stays empty.
+    backup = folder / f"of_worker_{index}" / "backup"
+    extra = [Die()] if dies and index == 1 else []
+    noisy = train(strategy, tiny_networks, epochs=3, backup=backup, extra=extra)
+    np.savez(folder / f"noisy_{index}.npz", **record(noisy))
+    return strategy
+
+
+def as_worker_in_full(folder):
+    strategy = as_worker(folder)
+    assert training.choose_strategy() is strategy, "TensorFlow's server is there already"
+    index = strategies.worker_index(strategy)
+    np.savez(folder / f"plain_{index}.npz", **record(train(strategy)))
+    limit = callbacks.TimeLimit(0.01 if index else 1000)
+    stopped = train(strategy, epochs=1000, extra=[limit])
+    result = {
+        "steps": int(stopped.generator_optimizer.iterations.numpy()),
+        "refusals": {
+            "different seeds": refusal(lambda: train(strategy, seed=7 + index)),
+            "model outside": refusal(lambda: train(tf.distribute.get_strategy())),
+        },
+    }
+    (folder / f"result_{index}.json").write_text(json.dumps(result))
+
+
+MODES = {
+    "two-devices": on_two_devices,
+    "worker": as_worker,
+    "dying-worker": lambda folder: as_worker(folder, dies=True),
+    "worker-in-full": as_worker_in_full,
+}
+
+if __name__ == "__main__":
+    MODES[sys.argv[1]](Path(sys.argv[2]))
