@@ -126,7 +126,7 @@ class Die(keras.callbacks.Callback):
 
 
 def as_worker(folder, *, dies=False):
-    strategy = training.choose_strategy(wait=60)
+    strategy = training.choose_strategy(wait=300)
     index = strategies.worker_index(strategy)
     # No shared disk: each worker has a folder of its own, and the second's stays empty.
     backup = folder / f"of_worker_{index}" / "backup"

@@ -18,7 +18,7 @@ from ganutils import callbacks, strategies, training
 from tests import strategies_worker
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 120  # far above what a process needs, even on a busy machine
+SECONDS = 600  # after which a process is killed; far above what it needs, even on a busy machine
 # float32 sums taken in another order; runs that differ in one image or latent differ by 1e-3.
 TOLERANCE = 1e-5
 
@@ -199,7 +199,7 @@ def test_a_dead_worker_is_noticed_and_the_run_goes_on_when_started_again(two_wor
     assert code == 1
     assert "RuntimeError: worker 0 lost contact with another worker" in messages
     assert "Start all workers again" in messages
-    assert noticed - died < 60, "TensorFlow's heartbeats take ten seconds; the rest is the process's end"
+    assert noticed - died < 120, "TensorFlow's heartbeats take ten seconds; the rest is the process's end"
     assert callbacks.Backup(tmp_path / "of_worker_0" / "backup").epoch == 1
     assert not (tmp_path / "of_worker_1").exists(), "only the chief writes"
 
