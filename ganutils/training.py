@@ -261,7 +261,7 @@ class GAN(AdversarialModel):
         def penalised():
             with tf.GradientTape() as tape:
                 penalty = self.penalty_every * self.penalty(discriminate, real_images, fake_images)
-                scaled_penalty = self.discriminator_optimizer.scale_loss(penalty)
+                scaled_penalty = self.scaled_loss(self.discriminator_optimizer, penalty)
             added = tape.gradient(scaled_penalty, variables)
             # Some weights, such as the last bias, do not change the slopes: they have no gradient.
             return [

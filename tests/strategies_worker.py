@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import callbacks, data, strategies, training
+from ganutils import callbacks, data, losses, strategies, training
 from tests.conftest import tiny_networks
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
@@ -40,7 +40,7 @@ def train(strategy, networks=plain_networks, epochs=2, seed=7, backup=None, extr
     """Train by plain gradient descent, whose steps show how gradients are scaled, as Adam's do not."""
     keras.utils.set_random_seed(seed)
     with strategy.scope():
-        gan = training.GAN(*networks(), average=0.9, seed=seed)
+        gan = training.GAN(*networks(), average=0.9, penalty=losses.R1(1.0), penalty_every=2, seed=seed)
         gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
         samples = callbacks.Samples(np.zeros((2, 5), "float32"))
         used = [callbacks.Progress("silent"), samples]
