@@ -4,9 +4,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 PROFILE ?= $(or $(GANUTILS_PROFILE),laptop)
 ONLY ?=
+TORCH_PYTHON ?=
+TORCH = $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
 VENV = .venv/bin
 
-.PHONY: run test lab record clean
+.PHONY: run test lab record bench clean
 
 run: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile "$(PROFILE)" --only "$(ONLY)"
@@ -21,6 +23,16 @@ lab: .venv/ready
 record: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile smoke --record
 	$(VENV)/python tools/run_notebooks.py --profile laptop --record
+
+# Two to three hours, on a machine that does nothing else. TORCH_PYTHON names an interpreter that has PyTorch.
+bench: .venv/ready
+	mkdir -p benchmarks/results
+	$(VENV)/python benchmarks/throughput.py $(TORCH) --json benchmarks/results/throughput.json
+	$(VENV)/python benchmarks/startup.py --json benchmarks/results/startup.json
+	$(VENV)/python benchmarks/scaling.py --json benchmarks/results/scaling.json
+	$(VENV)/python benchmarks/cost.py --json benchmarks/results/cost.json
+	$(VENV)/python benchmarks/quality.py --all $(TORCH)
+	$(VENV)/python benchmarks/report.py
 
 clean:
 	rm -rf build .venv

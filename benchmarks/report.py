@@ -1,0 +1,165 @@
+"""Write the tables of README.md beside this file anew, from the results of the benchmarks.
+
+    python benchmarks/report.py
+
+Each table stands between two marks, such as `<!-- throughput -->` and `<!-- /throughput -->`; what is between
+them comes from results/throughput.json and is never edited by hand.
+"""
+
+import json
+import statistics
+
+import common
+import quality
+
+README = common.FOLDER / "README.md"
+RESULTS = common.FOLDER / "results"
+
+
+def load(name):
+    """Return the results of one benchmark."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(headings, rows):
+    """Return a table in Markdown; the first column is on the left, all others on the right."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def number(value, digits=3):
+    """Return a number as a reader wants it: so many significant digits, thousands apart."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
+def throughput():
+    """Each contestant's speed, the ratio of ganutils' to it, and its share of the machine's limit."""
+    parts = []
+    for architecture, found in load("throughput")["results"].items():
+        contestants = found["contestants"]
+        ours = contestants["ganutils"]["images/s"]
+        rows = []
+        for name, row in contestants.items():
+            ratio = statistics.median(a / b for a, b in zip(ours, row["images/s"], strict=True))
+            speed = f"{number(row['median'])} ({number(min(row['images/s']))} to {number(max(row['images/s']))})"
+            rows.append([name, f"{ratio:.2f}", speed, f"{row['share']:.0%}", number(row["peak MB"])])
+        rates = {key: statistics.median(rate[key] for rate in found["rates"]) for key in found["rates"][0]}
+        measured = ", ".join(f"{number(value / 1e9)} · 10⁹ {key}" for key, value in rates.items() if value)
+        headings = ["loop", "ganutils over it", "images/s: median (range)", "share of the limit", "peak MB"]
+        parts.append(
+            f"**{architecture.capitalize()} networks**, batches of {found['batch']}, float32\n\n"
+            + table(headings, rows)
+            + f"\n\nThe machine at that time, medians: {measured}. A step needs at least "
+            f"{found['work']['needed'] / 1e9:.1f} · 10⁹ operations and {found['work']['bytes'] / 1e6:.0f} MB."
+        )
+    return "\n\n".join(parts)
+
+
+def quality_table(names):
+    """Median and range of the Fréchet distance of some recipes at each mark."""
+    summary = quality.summarise(load("quality")["runs"])
+    rows = []
+    for name in (name for name in summary if names(name)):
+        cells = [f"{number(m)} ({number(low)}–{number(high)})" for m, low, high, _ in summary[name].values()]
+        rows.append([name.replace("_", " "), *cells, number(list(summary[name].values())[-1][3])])
+    marks = next(iter(summary.values()))
+    return table(["recipe", *[f"{mark:g} s" for mark in marks], "steps at the end"], rows)
+
+
+def cost():
+    """Growth with the number of images, their size, the batch, and of metrics with samples."""
+    results, parts = load("cost")["results"], []
+    quantities = {
+        "images": ("seconds a step", "seconds an epoch", "array MB", "training MB"),
+        "size": ("seconds a step", "images/s", "training MB"),
+        "batch": ("seconds a step", "images/s", "training MB"),
+    }
+    for part, columns in quantities.items():
+        if part not in results:
+            continue
+        rows = [[f"{int(key):,}", *[number(row[c]) for c in columns]] for key, row in results[part]["points"].items()]
+        exponents = ", ".join(f"{key} {number(value, 2)}" for key, value in results[part]["exponents"].items())
+        parts.append(f"{table([part, *columns], rows)}\n\nExponents: {exponents}.")
+    if "images" in results:
+        slope = results["images"]["bytes an image"]
+        parts.append(f"Each further image takes {slope:,.0f} bytes of memory, of which the uint8 array is 784.")
+    rows = [
+        [
+            metric,
+            *[f"{number(row['seconds'])} s, {number(row['growth MB'])} MB" for row in found["points"].values()],
+            *[number(found["exponents"][name], 2) for name in ("seconds", "growth MB")],
+        ]
+        for metric, found in results.get("metrics", {}).items()
+    ]
+    if rows:
+        samples = [f"{int(key):,}" for key in next(iter(results["metrics"].values()))["points"]]
+        parts.append(table(["metric", *samples, "exponent of time", "of memory"], rows))
+    return "\n\n".join(parts)
+
+
+def scaling():
+    """Speed on several devices and processes of one machine."""
+    rows = [
+        [
+            row["case"],
+            f"{number(row['images_per_second'])} ({number(row['lowest'])} to {number(row['highest'])})",
+            f"{row['overhead']:+.0%}",
+            f"{row['bytes_sent_per_step_and_replica'] / 1e6:.1f}",
+        ]
+        for row in load("scaling")["rows"]
+    ]
+    return table(["case", "images/s", "time of a step", "MB sent a step and replica"], rows)
+
+
+def startup():
+    """Where the seconds before the first training step go."""
+    runs = load("startup")["runs"]
+    stages = next(iter(runs.values()))[0]
+    medians = {
+        kind: [statistics.median(run[stage] for run in found) for stage in stages] for kind, found in runs.items()
+    }
+    rows = [[stage, *[f"{medians[kind][i]:.2f}" for kind in runs]] for i, stage in enumerate(stages)]
+    return table(["seconds, median", *runs], rows)
+
+
+def machine():
+    """The machine and the versions of the last throughput run."""
+    found = load("throughput")
+    return table(["", found["date"]], [[key, value] for key, value in found["machine"].items() if value is not None])
+
+
+TABLES = {
+    "machine": machine,
+    "throughput": throughput,
+    "quality": lambda: quality_table(lambda name: name not in quality.PARTS),
+    "parts": lambda: quality_table(lambda name: name == "dcgan" or name in quality.PARTS),
+    "cost": cost,
+    "scaling": scaling,
+    "startup": startup,
+}
+
+
+def fill(text):
+    """Return a text with each marked part replaced by its table; parts without results stay as they are.
+
+    Raises:
+        ValueError: a table that has no place in the text.
+    """
+    for name, build in TABLES.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if begin not in text or end not in text:
+            raise ValueError(f"{README.name} has no place for the table {name!r}: {begin} … {end}")
+        try:
+            content = build()
+        except FileNotFoundError as error:
+            print(f"{name}: no results ({error.filename})")
+            continue
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{content}\n\n{end}{rest.split(end)[1]}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
