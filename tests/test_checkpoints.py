@@ -66,7 +66,7 @@ def test_each_file_has_its_partner_and_all_are_small():
     assert sorted(path.name for path in files) == sorted(
         f"{name}{suffix}" for name in NAMES for suffix in (".json", ".weights.h5")
     )
-    assert sum(path.stat().st_size for path in files) < 15e6
+    assert sum(path.stat().st_size for path in files) < 25e6
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -160,7 +160,9 @@ def test_the_five_generators_are_good_and_bad_as_they_are_meant_to_be():
         assert value[bad]["frechet_distance"] > 1.5 * value["dcgan"]["frechet_distance"], bad
     assert value["collapsed"]["precision"] > 0.5 > 0.2 > value["collapsed"]["recall"], "good digits, hardly any kinds"
     assert value["noisy"]["precision"] < value["dcgan"]["precision"] - 0.1
-    assert value["memorising"]["frechet_distance"] < value["dcgan"]["frechet_distance"], "the trap of lesson 04"
+    for metric in ("precision", "inception_score"):
+        assert value["memorising"][metric] > value["dcgan"][metric], "the trap of lesson 04"
+    assert value["memorising"]["frechet_distance"] < 3 * value["dcgan"]["frechet_distance"], "nor does this find it"
 
 
 def test_the_memorising_generator_knows_the_first_training_images(tool):
@@ -261,14 +263,13 @@ class Interrupt(keras.callbacks.Callback):
 
 
 def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, rng):
-    images = rng.integers(0, 256, (128, 28, 28, 1), "uint8")
+    digits = data.LabelledImages(rng.integers(0, 256, (128, 28, 28, 1), "uint8"), np.arange(128) % 10)
+    monkeypatch.setattr(tool.data, "load_dataset", lambda: digits)
 
     def train(folder, progress):
         monkeypatch.setattr(tool, "BUILD", tmp_path / folder)
         monkeypatch.setattr(tool.callbacks, "Progress", progress)
-        keras.utils.set_random_seed(3)
-        gan, optimizers = tool.unconditional(0.9, 3), [tool.adam(1e-3, 4) for _ in range(2)]
-        return tool.train_gan("run", gan, images, None, 2, 3, optimizers).get_weights()
+        return tool.train_gan("run", tool.recipes.conditional_gan, 2, 3).get_weights()
 
     whole = train("whole", lambda mode: keras.callbacks.Callback())
     with pytest.raises(KeyboardInterrupt):
@@ -276,16 +277,3 @@ def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, 
     continued = train("part", lambda mode: keras.callbacks.Callback())
     for one, same in zip(whole, continued, strict=True):
         np.testing.assert_array_equal(one, same)
-
-
-def test_the_penalty_is_half_the_squared_slope(tool, rng):
-    """Of a linear discriminator the slope is its weight vector everywhere, and so is the penalty's gradient."""
-    layers = keras.layers
-    generator = keras.Sequential([keras.Input((3,)), layers.Dense(16), layers.Reshape((4, 4, 1))])
-    discriminator = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, use_bias=False)])
-    gan = tool.PenalisedGAN(generator, discriminator)
-    gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
-    (weights,) = discriminator.get_weights()
-    penalty = gan._penalise(keras.ops.convert_to_tensor(rng.uniform(-1, 1, (6, 4, 4, 1)).astype("float32")))
-    assert float(penalty) == pytest.approx(gan.EVERY * np.sum(weights**2) / 2, rel=1e-5)
-    np.testing.assert_allclose(discriminator.get_weights()[0], (1 - 0.01 * gan.EVERY) * weights, rtol=1e-5)
