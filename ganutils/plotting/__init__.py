@@ -8,6 +8,7 @@ from ganutils.plotting._diagrams import count_maps, joint_and_conditional, optim
 from ganutils.plotting._images import compare_grids, image_grid, sample_animation, sample_strip
 from ganutils.plotting._latents import class_point, latent_interpolation, latent_plane, latent_point
 from ganutils.plotting._page import BLUE, DOTS_PER_INCH, GREEN, GREY, LINES, ORANGE, PURPLE, png_bytes, show, show_table
+from ganutils.plotting._references import against_reference
 
 __all__ = [
     "BLUE",
@@ -17,6 +18,7 @@ __all__ = [
     "LINES",
     "ORANGE",
     "PURPLE",
+    "against_reference",
     "class_point",
     "class_shares",
     "compare_grids",

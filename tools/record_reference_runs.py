@@ -1,0 +1,216 @@
+"""Record what normal runs of lessons 01, 02 and 03 look like, into data/reference_runs.
+
+    python tools/record_reference_runs.py                 all, each with the seeds 1 to 5
+    python tools/record_reference_runs.py 02_dcgan        one of them
+
+Each run is the lesson's own: its recipe from `ganutils.recipes`, its profile's images, epochs and batch size.
+FID (digits) and coverage are measured after the last step, and after a half, a quarter, … of all steps, down
+to 1/128: eight moments, each at twice the steps of the one before. Seconds are those of training since the
+end of the first step. Neither building the graph nor measuring is part of them.
+
+The same command, given again after an interruption, goes on after the last finished epoch. What is finished
+is in build/reference_runs, under a name made of the recipe, the profile, the versions and the machine, so that
+a run of another recipe is never taken for one of this. Profiles other than `laptop` stay there altogether.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ganutils import callbacks, costs, data, features, profiles, recipes, references, training
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build" / "reference_runs"
+FOLDER = ROOT / "data" / "reference_runs"
+# Steps in a window of the curves, as in the lessons; a test compares them.
+EVERY = {"01_vanilla_gan": 25, "02_dcgan": 50, "03_conditional_gan": 25}
+MOMENTS = 8
+DIGITS = 4
+LONGEST_LINE = 240
+
+
+def moments(steps, n=MOMENTS):
+    """Return the steps after which a run of so many steps is measured: the last, its half, its quarter, …"""
+    return sorted({max(1, round(steps / 2**i)) for i in range(n)})
+
+
+class Measurements(keras.callbacks.Callback):
+    """Measure a GAN at chosen steps, and keep the time of training apart from the time that this takes.
+
+    Args:
+        steps: after which to measure, counted from the start of training.
+        measure: function from the model to a tuple of numbers.
+
+    Attributes:
+        seconds: list with the seconds of training at the end of each step, since the end of the first one.
+        measured: dict from a step to what `measure` returned.
+    """
+
+    def __init__(self, steps, measure):
+        super().__init__()
+        self.chosen_steps = set(steps)
+        self.measure = measure
+        self.seconds = []
+        self.measured = {}
+
+    def on_train_begin(self, logs=None):
+        self._start = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if self._start is None:
+            # The first step of a run that is taken up again builds the graph anew, and counts as nothing.
+            self._start = now - (self.seconds[-1] if self.seconds else 0.0)
+        self.seconds.append(now - self._start)
+        if len(self.seconds) in self.chosen_steps:
+            self.measured[len(self.seconds)] = tuple(self.measure(self.model))
+            self._start += time.perf_counter() - now
+
+    def get_state(self):
+        rows = [(step, *values) for step, values in self.measured.items()]
+        return {"seconds": np.asarray(self.seconds), "measured": np.asarray(rows)}
+
+    def set_state(self, state):
+        self.seconds = state["seconds"].tolist()
+        self.measured = {int(step): tuple(values) for step, *values in state["measured"].tolist()}
+
+
+def describe_run(lesson, profile):
+    """Return all that makes a run of a lesson what it is, but for its seed."""
+    return {
+        "lesson": lesson,
+        "profile": {name: getattr(profile, name) for name in ("name", "images", "epochs", "batch_size")},
+        "every": EVERY[lesson],
+        "samples": references.SAMPLES,
+        "recipe": recipes.describe(recipes.RECIPES[lesson]()),
+        "machine": costs.machine(),
+    }
+
+
+def train(lesson, profile, seed, classifier, path):
+    """Train one run, and return it as a dict of lists. A backup beside `path` lets it go on after an interruption.
+
+    Raises:
+        SystemExit: a run whose losses are not finite is no reference.
+    """
+    gan = recipes.RECIPES[lesson](seed)
+    images, labels = data.load_dataset()
+    labels = labels if isinstance(gan, training.ConditionalGAN) else None
+    curves = callbacks.Curves(every=EVERY[lesson])
+    measurements = Measurements(moments(profile.steps), lambda gan: references.measure(gan, classifier))
+    backup = callbacks.Backup(path.with_name(f"{path.stem}-backup"), keep=[curves, measurements])
+    batches = data.pipeline(
+        images, labels, batch_size=profile.batch_size, n=profile.images, seed=seed, first_epoch=backup.epoch
+    )
+    gan.fit(
+        batches,
+        epochs=profile.epochs,
+        initial_epoch=backup.epoch,
+        verbose=0,
+        callbacks=[measurements, callbacks.Progress(), curves, backup],
+    )
+    history, measured = curves.history, measurements.measured
+    if not all(np.isfinite(history[name]).all() for name in references.CURVES):
+        raise SystemExit(f"{lesson}, seed {seed}: the losses are not finite, so this run is no reference")
+    return {
+        "seed": seed,
+        "step": history["step"],
+        "seconds": [measurements.seconds[step - 1] for step in history["step"]],
+        **{name: history[name] for name in references.CURVES},
+        "measured_step": list(measured),
+        "measured_seconds": [measurements.seconds[step - 1] for step in measured],
+        **{
+            name: [getattr(references.Quality(*row), name) for row in measured.values()] for name in references.MEASURES
+        },
+    }
+
+
+def finished_run(lesson, profile, seed, description, classifier):
+    """Return a run: from build/reference_runs where it is finished, or else trained now and stored there."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:12]
+    path = BUILD / f"{lesson}-{profile.name}-{digest}-seed{seed}.json"
+    if path.is_file():
+        print(f"{lesson}, seed {seed}: finished before ({path.name})", flush=True)
+        return json.loads(path.read_text(encoding="utf-8"))
+    print(f"{lesson}, seed {seed}:", flush=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    run = train(lesson, profile, seed, classifier, path)
+    _write(path, json.dumps(run))
+    path.with_name(f"{path.stem}-backup.npz").unlink(missing_ok=True)
+    return run
+
+
+def _write(path, text):
+    """Write a file that is either whole or not there."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def rounded(value):
+    """Return the numbers in lists and dicts with `DIGITS` significant digits."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(part) for part in value]
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def as_text(value, indent=""):
+    """Return JSON that is short and still shows in a diff: a line for each list, and for each small dict."""
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, dict) and len(line) > LONGEST_LINE:
+        lines = [f"{indent} {json.dumps(name)}: {as_text(part, indent + ' ')}" for name, part in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"{indent} {as_text(part, indent + ' ')}" for part in value) + f"\n{indent}]"
+    return line
+
+
+def record(lesson, profile, seeds):
+    """Train what is missing of a lesson's runs, write them into one file, and return its path."""
+    keras.mixed_precision.set_dtype_policy(profile.precision)
+    description = describe_run(lesson, profile)
+    classifier = features.digit_classifier()
+    runs = [finished_run(lesson, profile, seed, description, classifier) for seed in range(1, seeds + 1)]
+    folder = FOLDER if profile.name == "laptop" else BUILD
+    path = folder / (f"{lesson}.json" if profile.name == "laptop" else f"{lesson}-{profile.name}.json")
+    # The same in all runs.
+    shared = {name: runs[0][name] for name in ("step", "measured_step")}
+    found = {
+        "command": f"python tools/record_reference_runs.py {lesson} --seeds {seeds} --profile {profile.name}",
+        **description,
+        "floor": rounded(references.floor(classifier)._asdict()),
+        **shared,
+        "runs": [rounded({name: values for name, values in run.items() if name not in shared}) for run in runs],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(path, as_text(found) + "\n")
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*", metavar="LESSON", help=f"some of {', '.join(EVERY)}; all by default")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="train with the seeds 1 to N")
+    parser.add_argument("--profile", choices=profiles.NAMES, default="laptop")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.lessons) - set(EVERY):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(EVERY)}")
+    if arguments.seeds < 1:
+        parser.error(f"--seeds {arguments.seeds} is not allowed; give 1 or more")
+    for lesson in arguments.lessons or EVERY:
+        # Not `profiles.load`: what the command says must not be overridden by the environment.
+        profile = profiles.Profile(name=arguments.profile, **profiles.LESSONS[lesson][arguments.profile])
+        path = record(lesson, profile, arguments.seeds)
+        print(f"{path} ({path.stat().st_size / 1000:.0f} kB)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
