@@ -422,9 +422,9 @@ def is_plain(statement):
 
 
 def run_recipe_cell(path, lesson, folder):
-    """Return the GAN that a notebook's cell tagged `recipe` makes, in a smoke profile and without what comes before.
+    """Return the GAN that a notebook's cells tagged `recipe` make, in a smoke profile and without what comes before.
 
-    Of the cells before it only imports, functions and constants are executed.
+    These cells are executed whole, until there is a `gan`; of the others only imports, functions and constants.
     """
     images, labels = data.load_dataset()
     profile = profiles.Profile(name="smoke", **profiles.LESSONS[lesson]["smoke"])
@@ -433,14 +433,16 @@ def run_recipe_cell(path, lesson, folder):
     for tags, source in code_cells(path):
         if "recipe" in tags:
             exec(source, names)
-            return names["gan"]
+            if "gan" in names:
+                return names["gan"]
+            continue
         statements = [statement for statement in ast.parse(source).body if is_plain(statement)]
         exec(compile(ast.Module(statements, []), str(path), "exec"), names)
-    pytest.fail(f"no code cell of {Path(path).name} is tagged `recipe`: tag the one that makes and compiles `gan`")
+    pytest.fail(f"no code cell of {Path(path).name} is tagged `recipe` and makes `gan`: tag the one that does")
 
 
 def curves_every(path):
-    """Return the window of the `curves = callbacks.Curves(...)` in or after the cell tagged `recipe`."""
+    """Return the window of the `curves = callbacks.Curves(...)` in or after the first cell tagged `recipe`."""
     found = False
     for tags, source in code_cells(path):
         found = found or "recipe" in tags
@@ -472,7 +474,9 @@ def test_the_guard_of_the_lessons_sees_another_rate_and_a_missing_tag(tmp_path):
         assert (recipes.describe(run_recipe_cell(path, "01_vanilla_gan", tmp_path)) == expected) == same
     assert curves_every(path) == 7
     write_notebook(path, ([], before), ([], recipe))
-    with pytest.raises(pytest.fail.Exception, match=r"no code cell of lesson\.ipynb is tagged `recipe`"):
+    with pytest.raises(
+        pytest.fail.Exception, match=r"no code cell of lesson\.ipynb is tagged `recipe` and makes `gan`"
+    ):
         run_recipe_cell(path, "01_vanilla_gan", tmp_path)
 
 
