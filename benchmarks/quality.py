@@ -40,12 +40,11 @@ def course_recipes():
     from ganutils import models, recipes, training
 
     def without_hidden_layers(seed):
-        keras.utils.set_random_seed(seed)
-        networks = models.dcgan_generator(32, (64, 32), 4, (2, 2)), models.dcgan_discriminator((32, 64), 4, 0.0)
-        whole = recipes.dcgan(seed)
-        gan = training.GAN(*networks, average=0.99, penalty=whole.penalty, penalty_every=8, seed=seed)
-        gan.compile(*[keras.optimizers.Adam(2e-3, beta_1=0.0, beta_2=0.99) for _ in networks])
-        return gan
+        return recipes.dcgan(
+            seed,
+            build_generator=lambda: models.dcgan_generator(32, (64, 32), 4, (2, 2)),
+            build_discriminator=lambda: models.dcgan_discriminator((32, 64), 4, 0.0),
+        )
 
     def without_penalty(seed):
         keras.utils.set_random_seed(seed)

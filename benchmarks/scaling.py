@@ -16,14 +16,13 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import common
 import keras
 import numpy as np
 import tensorflow as tf
@@ -147,7 +146,7 @@ def main():
     parser.add_argument("--steps", type=int, default=20, help="steps of a turn")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--networks", choices=NETWORKS, default="fast_dcgan")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     parser.add_argument("--process", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.process:
@@ -155,18 +154,19 @@ def main():
         return
     rows = measure(arguments)
     print(f"{arguments.networks}, global batch {arguments.batch_size}, median of {arguments.turns} turns")
-    print(f"{'':20} images/s   lowest to highest   time of a step   MB sent a step and replica")
-    for row in rows:
-        print(
-            f"{row['case']:20} {row['images_per_second']:8.0f} {row['lowest']:8.0f} to {row['highest']:8.0f}"
-            f" {row['overhead']:+15.0%} {row['bytes_sent_per_step_and_replica'] / 1e6:12.2f}"
-        )
-    if arguments.json:
-        settings = {name: getattr(arguments, name) for name in ("networks", "batch_size", "steps", "turns")}
-        machine = {"cores": os.cpu_count(), "system": platform.platform(), "tensorflow": tf.__version__}
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"settings": settings, "machine": {**machine, "keras": keras.__version__}, "rows": rows}
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+    cells = [
+        [
+            row["case"],
+            row["images_per_second"],
+            f"{row['lowest']:,.0f} to {row['highest']:,.0f}",
+            f"{row['overhead']:+.0%}",
+            row["bytes_sent_per_step_and_replica"] / 1e6,
+        ]
+        for row in rows
+    ]
+    print(common.table(cells, ["", "images/s", "lowest to highest", "time of a step", "MB sent a step and replica"]))
+    settings = {name: getattr(arguments, name) for name in ("networks", "batch_size", "steps", "turns")}
+    common.write_json(arguments.json, {"settings": settings, "rows": rows})
 
 
 if __name__ == "__main__":

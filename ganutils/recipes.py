@@ -21,21 +21,28 @@ def vanilla_gan(seed=0):
     return gan
 
 
-def dcgan(seed=0, average=0.99, steps=None):
+def dcgan(
+    seed=0,
+    average=0.99,
+    steps=None,
+    build_generator=models.fast_dcgan_generator,
+    build_discriminator=models.fast_dcgan_discriminator,
+):
     """Return the compiled, untrained DCGAN of lesson 02.
 
     Args:
         seed: as in `vanilla_gan`.
         average: decay of the average of generator weights.
         steps: let the learning rates fall to zero along a cosine in so many steps; None keeps them.
+        build_generator, build_discriminator: functions without arguments that make other networks.
     """
     keras.utils.set_random_seed(seed)
-    networks = models.fast_dcgan_generator(), models.fast_dcgan_discriminator()
+    networks = build_generator(), build_discriminator()
     return _with_r1(training.GAN, networks, seed, average, steps)
 
 
 def conditional_gan(seed=0, average=0.99, steps=None):
-    """Return the compiled, untrained conditional GAN of lesson 03; arguments as in `dcgan`."""
+    """Return the compiled, untrained conditional GAN of lesson 03; the arguments as in `dcgan`."""
     keras.utils.set_random_seed(seed)
     networks = models.conditional_generator(), models.conditional_discriminator()
     return _with_r1(training.ConditionalGAN, networks, seed, average, steps)
