@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -567,3 +570,18 @@ def test_a_penalty_can_be_given_with_labels_and_in_fit(digits):
 def test_an_interval_below_one_is_refused(make_gan):
     with pytest.raises(ValueError, match="penalty_every=0: give a whole number of at least 1"):
         make_gan(penalty=losses.R1(1.0), penalty_every=0)
+
+
+def test_a_gan_that_is_gone_leaves_no_graph_behind(make_gan, real):
+    """TensorFlow's registry of gradients keeps graphs, and with them weights, of whatever Keras sums over replicas."""
+
+    def graphs_after_a_training():
+        gan = make_gan(penalty=losses.R1(1.0))
+        gan.fit(tf.data.Dataset.from_tensors(real).repeat(), steps_per_epoch=1, verbose=0)
+        weights = weakref.ref(gan.generator.weights[0])
+        del gan
+        gc.collect()
+        assert weights() is None
+        return sum(isinstance(found, tf.Graph) for found in gc.get_objects())
+
+    assert graphs_after_a_training() == graphs_after_a_training()
