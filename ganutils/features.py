@@ -15,7 +15,7 @@ from ganutils import checkpoints, data, models
 
 CLASSES = 10
 FEATURES = 128
-_IMAGES_AT_ONCE = 500
+_IMAGES_AT_ONCE = 250
 
 
 class Features(NamedTuple):
@@ -125,11 +125,13 @@ class Classifier:
         Raises:
             ValueError: another shape, or values out of range.
         """
-        images = data.as_float(images)
+        images = np.atleast_1d(images)
         expected = self.network.input_shape[1:]
-        if images.shape[1:] != expected:
+        if images.ndim == len(expected) + 1 and images.shape[1:] != expected:
             raise ValueError(f"images have the shape {images.shape[1:]}; this classifier takes {expected}")
-        parts = [self._run(images[i : i + _IMAGES_AT_ONCE]) for i in range(0, len(images), _IMAGES_AT_ONCE)]
+        # A few at a time are converted as well: as floats, 60,000 images would take four times their memory.
+        starts = range(0, len(images) or 1, _IMAGES_AT_ONCE)
+        parts = [self._run(data.as_float(images[i : i + _IMAGES_AT_ONCE])) for i in starts]
         features = np.concatenate([part[0] for part in parts])
         logits = np.concatenate([part[1] for part in parts]).astype("float64")
         likelihoods = np.exp(logits - logits.max(axis=1, keepdims=True))

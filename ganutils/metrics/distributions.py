@@ -174,8 +174,11 @@ def _discrepancy(real, fake):
 
 def _kernel_sum(first, second):
     """Return the sum of the kernel over all pairs, a block of rows at a time."""
-    blocks = (first[start : start + _ROWS_AT_ONCE] for start in range(0, len(first), _ROWS_AT_ONCE))
-    return sum(polynomial_kernel(block, second, degree=3, coef0=1).sum() for block in blocks)  # gamma is 1/d
+    total = 0.0
+    for start in range(0, len(first), _ROWS_AT_ONCE):
+        base = polynomial_kernel(first[start : start + _ROWS_AT_ONCE], second, degree=1, coef0=1)  # gamma is 1/d
+        total += np.vdot(base * base, base)  # with degree=3, NumPy's power takes ten times as long
+    return total
 
 
 def inception_score(probabilities, splits=1, seed=0):
