@@ -1,12 +1,12 @@
 """How good the images are after some seconds of training: this course's recipes and the published ones of its peers.
 
     python benchmarks/quality.py --recipe dcgan --seconds 300 --seed 0 --samples samples.npy
-    python benchmarks/quality.py --all --seeds 3 --torch-python torch-env/bin/python
+    python benchmarks/quality.py --all --seeds 2 --torch-python torch-env/bin/python
 
 The first form trains one recipe for so many seconds, and writes 10,000 of its samples as uint8 (10000, 28, 28, 1),
 for anybody to judge with features of their own. The second trains all recipes with several seeds, each run in a
-process of its own, and writes results/quality.json and quality.png beside this file. It can be interrupted: a
-finished run is kept in build/quality and not repeated.
+process of its own, and writes results/quality.json and quality.png beside this file after each run. It can be
+interrupted: a finished run is kept in build/quality and not repeated.
 
 At 15, 30, 60, 120 and 300 seconds the Fréchet distance is measured in the features of the digit classifier,
 "FID (digits)": 10,000 samples against the 10,000 test images. The clock runs while steps are taken, from the end
@@ -26,11 +26,8 @@ MARKS = (15, 30, 60, 120, 300)
 SAMPLES = 10_000
 RESULTS = common.FOLDER / "results"
 RUNS = common.FOLDER.parent / "build" / "quality"
-COMPARED = (
-    *("vanilla", "dcgan", "conditional"),
-    *("tensorflow_tutorial", "keras_example", "keras_gan_dcgan_repaired", "keras_gan_vanilla_repaired"),
-)
-PARTS = ("dcgan_without_penalty", "dcgan_without_hidden_layers")
+OURS = ("dcgan", "conditional", "vanilla")
+PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "keras_gan_vanilla_repaired")
 
 
 def course_recipes():
@@ -165,7 +162,14 @@ def run(name, seconds, seed, marks, torch_python=None, samples=None):
 
 
 def run_all(names, seeds, seconds, torch_python):
-    """Take all runs that are not there yet, one after another, and return all results."""
+    """Take all runs that are not there yet, one after another, and write down what there is after each.
+
+    Args:
+        names: of the recipes.
+        seeds: number of seeds, from 0 on.
+        seconds: of training of each run.
+        torch_python: as in `run`.
+    """
     RUNS.mkdir(parents=True, exist_ok=True)
     found = []
     # All recipes with the first seed, then with the next: a slow hour of the machine hits them alike.
@@ -177,7 +181,17 @@ def run_all(names, seeds, seconds, torch_python):
                 command += ["--json", path] + (["--torch-python", torch_python] if torch_python else [])
                 subprocess.run([str(part) for part in command], check=True)
             found.append(json.loads(path.read_text(encoding="utf-8")))
-    return found
+            write(found)
+
+
+def write(runs):
+    """Print a table of the runs so far, and write them and a picture into `RESULTS`."""
+    summary = summarise(runs)
+    rows = [[name, mark, *summary[name][mark]] for name in summary for mark in sorted(summary[name])]
+    print(common.table(rows, ["recipe", "seconds", "median FID", "least", "largest", "steps"]), flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    common.write_json(RESULTS / "quality.json", {"command": "python benchmarks/quality.py --all", "runs": runs})
+    draw(summary, RESULTS / "quality.png")
 
 
 def summarise(runs):
@@ -210,7 +224,7 @@ def draw(summary, path):
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for name, marks in summary.items():
         seconds = sorted(marks)
-        (line,) = axes.plot(seconds, [marks[s][0] for s in seconds], "-" if name in COMPARED[:3] else "--", marker="o")
+        (line,) = axes.plot(seconds, [marks[s][0] for s in seconds], "-" if name in OURS else "--", marker="o")
         line.set_label(name.replace("_", " "))
         axes.fill_between(
             seconds, [marks[s][1] for s in seconds], [marks[s][2] for s in seconds], alpha=0.2, color=line.get_color()
@@ -229,7 +243,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="train all that the comparison needs")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, with --all")
+    parser.add_argument("--seeds", type=int, default=2, help="number of seeds, with --all")
     parser.add_argument("--samples", help="where to write the samples, as .npy")
     parser.add_argument("--json", help="where to write the results of one run")
     parser.add_argument("--torch-python", help="interpreter that has PyTorch")
@@ -247,16 +261,8 @@ def main():
             Path(arguments.json).write_text(json.dumps(found) + "\n", encoding="utf-8")
         return
     torch_python = common.torch_python(arguments.torch_python)
-    names = [*COMPARED, *(["pytorch_gan_dcgan"] if torch_python else []), *PARTS]
-    runs = run_all(names, arguments.seeds, arguments.seconds, torch_python)
-    summary = summarise(runs)
-    rows = [
-        [name, mark, *(value for value in summary[name][mark])] for name in summary for mark in sorted(summary[name])
-    ]
-    print(common.table(rows, ["recipe", "seconds", "median FID", "least", "largest", "steps"]))
-    RESULTS.mkdir(exist_ok=True)
-    common.write_json(RESULTS / "quality.json", {"command": "python benchmarks/quality.py --all", "runs": runs})
-    draw({name: marks for name, marks in summary.items() if name not in PARTS}, RESULTS / "quality.png")
+    names = [*OURS, *(["pytorch_gan_dcgan"] if torch_python else []), *PEERS]
+    run_all(names, arguments.seeds, arguments.seconds, torch_python)
 
 
 if __name__ == "__main__":

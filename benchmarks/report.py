@@ -14,6 +14,7 @@ import quality
 
 README = common.FOLDER / "README.md"
 RESULTS = common.FOLDER / "results"
+DATA = common.FOLDER.parent / "data"
 
 
 def load(name):
@@ -34,15 +35,19 @@ def number(value, digits=3):
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
+def speed_ratio(ours, theirs):
+    """Return how many times as fast we are: the median of the ratios of turns that followed each other."""
+    return statistics.median(a / b for a, b in zip(ours["images/s"], theirs["images/s"], strict=True))
+
+
 def throughput():
     """Each contestant's speed, the ratio of ganutils' to it, and its share of the machine's limit."""
     parts = []
     for architecture, found in load("throughput")["results"].items():
         contestants = found["contestants"]
-        ours = contestants["ganutils"]["images/s"]
         rows = []
         for name, row in contestants.items():
-            ratio = statistics.median(a / b for a, b in zip(ours, row["images/s"], strict=True))
+            ratio = speed_ratio(contestants["ganutils"], row)
             speed = f"{number(row['median'])} ({number(min(row['images/s']))} to {number(max(row['images/s']))})"
             rows.append([name, f"{ratio:.2f}", speed, f"{row['share']:.0%}", number(row["peak MB"])])
         rates = {key: statistics.median(rate[key] for rate in found["rates"]) for key in found["rates"][0]}
@@ -57,15 +62,23 @@ def throughput():
     return "\n\n".join(parts)
 
 
-def quality_table(names):
-    """Median and range of the Fréchet distance of some recipes at each mark."""
+def quality_over_time():
+    """Median and range of each recipe's Fréchet distance at each mark, and the best peer's over ours at the end."""
     summary = quality.summarise(load("quality")["runs"])
-    rows = []
-    for name in (name for name in summary if names(name)):
-        cells = [f"{number(m)} ({number(low)}–{number(high)})" for m, low, high, _ in summary[name].values()]
-        rows.append([name.replace("_", " "), *cells, number(list(summary[name].values())[-1][3])])
-    marks = next(iter(summary.values()))
-    return table(["recipe", *[f"{mark:g} s" for mark in marks], "steps at the end"], rows)
+    rows, last = [], {}
+    for name, marks in summary.items():
+        cells = [f"{number(m)} ({number(low)} to {number(high)})" for m, low, high, _ in marks.values()]
+        last[name], _, _, steps = list(marks.values())[-1]
+        rows.append([name.replace("_", " "), *cells, number(steps)])
+    marks = [f"{mark:g} s" for mark in next(iter(summary.values()))]
+    peers = [name for name in last if name not in quality.OURS]
+    text = table(["recipe", *marks, "steps at the end"], rows)
+    if not peers:
+        return text
+    best = min(peers, key=last.get)
+    ratio = last[best] / last["dcgan"]
+    peer = best.replace("_", " ")
+    return f"{text}\n\nAfter {marks[-1]}, the best peer, {peer}, stands at {ratio:.1f} times the FID of our DCGAN."
 
 
 def cost():
@@ -124,6 +137,46 @@ def startup():
     return table(["seconds, median", *runs], rows)
 
 
+def targets():
+    """What the course sets out to reach on two cores, what was reached, and whether that is enough."""
+    found = load("throughput")["results"]
+    rows = []
+
+    def add(what, aim, reached, unit, more_is_better):
+        met = reached >= aim if more_is_better else reached <= aim
+        sign = "at least" if more_is_better else "at most"
+        rows.append([what, f"{sign} {number(aim)}{unit}", f"{number(reached)}{unit}", "yes" if met else "no"])
+
+    for architecture, results in found.items():
+        contestants = results["contestants"]
+        ratios = {name: speed_ratio(contestants["ganutils"], row) for name, row in contestants.items()}
+        # A comma marks a loop with a setting that its users do not have by default.
+        others = [name for name in ratios if name not in ("ganutils", "predict_train_on_batch") and "," not in name]
+        best = min(others, key=ratios.get)
+        text = f"{architecture} networks: ganutils over"
+        add(f"{text} `predict` + `train_on_batch`", 3, ratios["predict_train_on_batch"], " times", True)
+        add(f"{text} the best other loop ({best})", 1.5, ratios[best], " times", True)
+    share = found["familiar"]["contestants"]["ganutils"]["share"]
+    add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)
+    summary = quality.summarise(load("quality")["runs"])
+    for seconds, aim in ((60, 30), (300, 10)):
+        add(f"FID (digits) of the DCGAN after {seconds} s", aim, summary["dcgan"][seconds][0], "", False)
+    peers = [marks[300][0] for name, marks in summary.items() if name not in quality.OURS]
+    if peers:
+        add("best peer's FID over ours after 300 s", 5, min(peers) / summary["dcgan"][300][0], " times", True)
+    for name in ("dcgan", "conditional_gan"):
+        card = json.loads((DATA / "checkpoints" / f"{name}.json").read_text(encoding="utf-8"))
+        add(f"FID (digits) of the shipped {name}", 3, card["metrics"]["frechet_distance"]["value"], "", False)
+    lessons = json.loads((DATA / "reference_runs" / "costs.json").read_text(encoding="utf-8"))["lessons"]
+    laptop = {name: row for name, row in lessons.items() if name.endswith(" laptop")}
+    add("all lessons in `laptop`", 12, sum(row["seconds"] for row in laptop.values()) / 60, " min", False)
+    largest = max(laptop, key=lambda name: laptop[name]["peak_mb"])
+    add(f"most memory of a lesson ({largest.split()[0]})", 1.2, laptop[largest]["peak_mb"] / 1000, " GB", False)
+    kernels = [run["until the first step is done"] for run in load("startup")["runs"]["Jupyter kernel"]]
+    add("kernel start to first training step, DCGAN", 12, statistics.median(kernels), " s", False)
+    return table(["what", "aim", "reached", "met"], rows)
+
+
 def machine():
     """The machine and the versions of the last throughput run."""
     found = load("throughput")
@@ -132,9 +185,9 @@ def machine():
 
 TABLES = {
     "machine": machine,
+    "targets": targets,
     "throughput": throughput,
-    "quality": lambda: quality_table(lambda name: name not in quality.PARTS),
-    "parts": lambda: quality_table(lambda name: name == "dcgan" or name in quality.PARTS),
+    "quality": quality_over_time,
     "cost": cost,
     "scaling": scaling,
     "startup": startup,

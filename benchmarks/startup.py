@@ -27,7 +27,7 @@ STAGES = {
 import keras
 import numpy as np
 from keras import layers, ops
-from ganutils import callbacks, costs, data, metrics, models, plotting, training, widgets
+from ganutils import callbacks, costs, data, losses, metrics, models, plotting, references, training, widgets
 """,
     "estimate costs": "costs.measure_steps_per_second(2.0)",
     "load data": """
@@ -35,8 +35,9 @@ keras.utils.set_random_seed(0)
 images, labels = data.load_dataset("mnist")
 """,
     "build": """
-gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator(), average=0.99, seed=0)
-gan.compile(keras.optimizers.Adam(2e-3, beta_1=0.5), keras.optimizers.Adam(1e-3, beta_1=0.5))
+generator, discriminator = models.fast_dcgan_generator(), models.fast_dcgan_discriminator()
+gan = training.GAN(generator, discriminator, average=0.99, penalty=losses.R1(1.0), penalty_every=8, seed=0)
+gan.compile(keras.optimizers.Adam(2e-3, 0.0, 0.99), keras.optimizers.Adam(2e-3, 0.0, 0.99))
 batches = data.pipeline(images, batch_size=64, seed=0)
 """,
     "first step": "gan.fit(batches.repeat(), steps_per_epoch=1, verbose=0)",

@@ -4,14 +4,17 @@
     python benchmarks/throughput.py --architectures fast --repetitions 3 --seconds 5 --json throughput.json
 
 Both pairs of networks of lesson 02 are trained on MNIST in float32 by each contestant, in batches of 128 (familiar)
-and 64 (fast). Each contestant has a process of its own, which sleeps while others are measured; the processor time
-it takes meanwhile is checked. A repetition runs all of them one after another, so that a slow minute of the machine
-hits them alike, and measures the machine's best matrix product as well: `share` is the contestant's part of the
-images/s that this product allows for the least arithmetic any loop could do (see limits.py), `with memory` the same
-with the traffic of layers that do none. Everything shown is a median over the repetitions.
+and 64 (fast). The peers take TensorFlow as it is installed. ganutils asks for oneDNN's convolutions when it is
+imported, which TensorFlow does of its own accord on newer processors only; "tutorial_loop, oneDNN" asks for them as
+well, and so shows what is the loop's part. Each contestant has a process of its own, which sleeps while others are
+measured; the processor time it takes meanwhile is checked. A repetition runs all of them one after another, so that a
+slow minute of the machine hits them alike, and measures the machine's best matrix product as well: `share` is the
+contestant's part of the images/s that this product allows for the least arithmetic any loop could do (see limits.py),
+`with memory` the same with the traffic of layers that do none. Everything shown is a median over the repetitions.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -22,17 +25,29 @@ import common
 CONTESTANTS = {
     "ganutils": {"loop": "ganutils"},
     "ganutils, average": {"loop": "ganutils", "average": 0.99},
-    "predict_train_on_batch": {"loop": "predict_train_on_batch"},
-    "tutorial_loop": {"loop": "tutorial_loop"},
-    "keras_example": {"loop": "keras_example"},
+    "predict_train_on_batch": {"loop": "predict_train_on_batch", "as_installed": True},
+    "tutorial_loop": {"loop": "tutorial_loop", "as_installed": True},
+    "tutorial_loop, oneDNN": {"loop": "tutorial_loop"},
+    "keras_example": {"loop": "keras_example", "as_installed": True},
 }
 TORCH_CONTESTANTS = ("pytorch_eager", "pytorch_compile")
 IDLE_SHARE = 0.02
 _state = {}
 
 
-def build(loop, architecture, images, steps_per_execution, **options):
-    """Make a loop of peers.py in a worker; returns the numbers of weights of both networks."""
+def build(loop, architecture, images, steps_per_execution, as_installed=False, **options):
+    """Make a loop of peers.py in a worker; returns the numbers of weights of both networks.
+
+    Args:
+        loop: key of `peers.LOOPS`.
+        architecture: key of `common.ARCHITECTURES`.
+        images: path of the images, as .npy.
+        steps_per_execution: of `ganutils`.
+        as_installed: let TensorFlow choose its convolutions, and not ganutils.
+        **options: of the loop.
+    """
+    if as_installed:
+        _let_tensorflow_choose()
     import numpy as np
     import peers
 
@@ -46,6 +61,14 @@ def build(loop, architecture, images, steps_per_execution, **options):
     _state["peer"] = peers.LOOPS[loop](generator, discriminator, **options)
     _state["peer"].load(np.load(images, allow_pickle=False), batch_size)
     return {"weights": weights, "note": ""}
+
+
+def _let_tensorflow_choose():
+    os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+    import tensorflow as tf
+
+    # It looks at the variable once, at the first operation; ganutils sets it later, without effect.
+    tf.zeros(1)
 
 
 def measure(seconds, warm_up=3):
@@ -173,7 +196,7 @@ def save_images(folder, n):
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of training for each contestant and repetition")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of training for each contestant and repetition")
     parser.add_argument("--limit-seconds", type=float, default=0.1, help="for each measurement of the machine's rates")
     parser.add_argument("--architectures", nargs="+", default=list(common.ARCHITECTURES), metavar="NAME")
     parser.add_argument("--contestants", nargs="+", metavar="NAME", help=f"of {[*CONTESTANTS, *TORCH_CONTESTANTS]}")

@@ -1,6 +1,8 @@
 import argparse
+import json
 import math
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,6 +24,8 @@ import cost  # noqa: E402
 import limits  # noqa: E402
 import peers  # noqa: E402
 import published  # noqa: E402
+import quality  # noqa: E402
+import report  # noqa: E402
 import startup  # noqa: E402
 import throughput  # noqa: E402
 
@@ -465,3 +469,112 @@ def test_throughput_measures_in_processes_that_end(tmp_path, rng, capsys):
     assert "1.00 ×" in printed
     with pytest.raises(SystemExit):
         throughput.parse(["--contestants", "nobody"])
+
+
+# Quality over time
+
+
+def test_quality_measures_at_the_marks_and_writes_samples(tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "SAMPLES", 100)
+    path = tmp_path / "samples.npy"
+    found = quality.run("dcgan", 0.4, 0, (0.2, 30), samples=path)
+    assert found["seconds"] == [0.2, 0.4]
+    assert 1 <= found["steps"][0] < found["steps"][1]
+    assert min(found["frechet_distance"]) > 10  # after a few steps nothing looks like a digit
+    samples = np.load(path, allow_pickle=False)
+    assert samples.dtype == np.uint8
+    assert samples.shape == (100, 28, 28, 1)
+    with pytest.raises(ValueError, match="unknown recipe 'nobody'"):
+        quality.run("nobody", 1, 0, ())
+
+
+def test_quality_resumes_and_sums_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(quality, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(quality, "RESULTS", tmp_path / "results")
+    distances = {("dcgan", 0): 6.0, ("dcgan", 1): 8.0, ("dcgan", 2): 1.0, ("keras_example", 1): 50.0}
+    trained = []
+
+    def run(command, check):
+        recipe, seed = command[command.index("--recipe") + 1], int(command[command.index("--seed") + 1])
+        if (recipe, seed) == ("keras_example", 0) and not trained.count((recipe, seed)):
+            trained.append((recipe, seed))
+            raise subprocess.CalledProcessError(1, command)
+        trained.append((recipe, seed))
+        found = {"recipe": recipe, "seed": seed, "seconds": [15, 300], "steps": [10 + seed, 200]}
+        found["frechet_distance"] = [90.0, distances.get((recipe, seed), 70.0)]
+        path = command[command.index("--json") + 1]
+        Path(path).write_text(json.dumps(found), encoding="utf-8")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(subprocess.CalledProcessError):
+        quality.run_all(["dcgan", "keras_example"], 3, 300, None)
+    first = json.loads((tmp_path / "results" / "quality.json").read_text(encoding="utf-8"))["runs"]
+    assert [(entry["recipe"], entry["seed"]) for entry in first] == [("dcgan", 0)]
+    quality.run_all(["dcgan", "keras_example"], 3, 300, None)
+    assert trained.count(("dcgan", 0)) == 1
+    runs = json.loads((tmp_path / "results" / "quality.json").read_text(encoding="utf-8"))["runs"]
+    summary = quality.summarise(runs)
+    assert summary["dcgan"] == {15: (90.0, 90.0, 90.0, 11), 300: (6.0, 1.0, 8.0, 200)}
+    assert summary["keras_example"][300][:3] == (70.0, 50.0, 70.0)
+    assert (tmp_path / "results" / "quality.png").stat().st_size > 1000
+
+
+# The report
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Results made up so that some aims are met and others are not."""
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+
+    def contestant(*speeds):
+        return {"images/s": speeds, "median": sorted(speeds)[1], "peak MB": 900.0, "share": 0.5}
+
+    contestants = {
+        "ganutils": contestant(100, 200, 400),
+        "predict_train_on_batch": contestant(25, 50, 50),
+        "tutorial_loop": contestant(100, 100, 100),
+        "tutorial_loop, oneDNN": contestant(500, 500, 500),
+        "pytorch_eager": contestant(80, 180, 390),
+    }
+    rate = {"float32 operations/s": 1e11, "bytes/s": 1e10}
+    found = {"contestants": contestants, "rates": [rate] * 3, "batch": 64, "work": {"needed": 1e9, "bytes": 1e6}}
+    write = {
+        "throughput": {"results": {"familiar": found, "fast": found}, "machine": {"CPU": "some"}, "date": "today"},
+        "startup": {"runs": {"Jupyter kernel": [{"until the first step is done": s} for s in (9.0, 11.0, 30.0)]}},
+        "quality": {
+            "runs": [
+                {"recipe": name, "seed": 0, "seconds": [60, 300], "steps": [1, 2], "frechet_distance": distances}
+                for name, distances in (("dcgan", [29.0, 12.0]), ("keras_example", [300.0, 66.0]))
+            ]
+        },
+    }
+    for name, content in write.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_report_says_which_aims_are_met(results):
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in report.targets().splitlines()[2:]]
+    found = {row[0]: row[1:] for row in rows}
+    # The median of 4, 4 and 8, and the median of 100/80, 200/180 and 400/390; a loop with our setting is no peer's.
+    assert found["fast networks: ganutils over `predict` + `train_on_batch`"] == ["at least 3 times", "4 times", "yes"]
+    assert found["fast networks: ganutils over the best other loop (pytorch_eager)"][1:] == ["1.11 times", "no"]
+    assert found["familiar networks: share of the machine's limit"] == ["at least 60 %", "50 %", "no"]
+    assert found["FID (digits) of the DCGAN after 60 s"] == ["at most 30", "29", "yes"]
+    assert found["FID (digits) of the DCGAN after 300 s"] == ["at most 10", "12", "no"]
+    assert found["best peer's FID over ours after 300 s"] == ["at least 5 times", "5.5 times", "yes"]
+    assert found["kernel start to first training step, DCGAN"] == ["at most 12 s", "11 s", "yes"]
+
+
+def test_report_fills_what_has_results_and_leaves_the_rest(results):
+    marks = "".join(f"<!-- {name} -->old<!-- /{name} -->" for name in report.TABLES)
+    filled = report.fill(marks)
+    assert "the best peer, keras example, stands at 5.5 times the FID of our DCGAN" in filled
+    assert "<!-- cost -->old<!-- /cost -->" in filled
+    with pytest.raises(ValueError, match="no place for the table"):
+        report.fill(marks.replace("<!-- quality -->", ""))
+
+
+def test_readme_has_a_place_for_every_table():
+    text = report.README.read_text(encoding="utf-8")
+    assert all(f"<!-- {name} -->" in text and f"<!-- /{name} -->" in text for name in report.TABLES)
