@@ -302,7 +302,7 @@ class Backup(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if strategies.number_of_workers(self.model.distribute_strategy) != strategies.number_of_workers(self.strategy):
             raise ValueError("make the backup inside `with strategy.scope():`, as the model")
-        optimizers = _optimizers(list(vars(self.model).values()))
+        optimizers = strategies.optimizers(list(vars(self.model).values()))
         rates = [[type(optimizer).__name__, optimizer.get_config().get("learning_rate")] for optimizer in optimizers]
         # As they are before anything is restored or a schedule changes them.
         self._settings_text = json.dumps({**self.settings, "optimizers": rates}, sort_keys=True, default=str)
@@ -324,7 +324,7 @@ class Backup(keras.callbacks.Callback):
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         found = list(self.model.variables)
-        for optimizer in _optimizers(list(vars(self.model).values())):
+        for optimizer in strategies.optimizers(list(vars(self.model).values())):
             found += optimizer.variables
         metrics = {id(variable) for metric in self.model.metrics for variable in metric.variables}
         return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
@@ -385,11 +385,3 @@ class Backup(keras.callbacks.Callback):
             prefix = f"callback_{i}_"
             callback.set_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
         self.model.history.history.update(json.loads(str(arrays["history"])))
-
-
-def _optimizers(value):
-    """Return the optimizers in a value: models with many players keep theirs in lists or dicts."""
-    if isinstance(value, keras.optimizers.Optimizer):
-        return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return [optimizer for part in parts for optimizer in _optimizers(part)]

@@ -2,9 +2,9 @@
 
 A *replica* is one copy of the model on one device; a *worker* is one process with one or more replicas. All
 replicas take each step together, on parts of one global batch, and end it with the same weights. With n
-replicas, `batch_size` stays the global batch: each replica takes the n-th part of it. Losses are means, and
-Keras' optimizers add up what the replicas' gradients say, so that each replica's loss is divided by n
-(`share_of_loss`); the sum is then the gradient for the global batch, and the learning rate stays what it was.
+replicas, `batch_size` stays the global batch: each replica takes the n-th part of it. Losses are means, so each
+replica's loss is divided by n (`share_of_loss`) and the gradients are added up (`sum_over_replicas`); the sum
+is the gradient for the global batch, and the learning rate stays what it was.
 
     strategy = strategies.choose_strategy()
     with strategy.scope():
@@ -47,7 +47,8 @@ def choose_strategy(devices=None, *, wait=600):
       this before anything else of TensorFlow's. It returns when all workers are there; called again, it
       returns the same.
     - several devices: `MirroredStrategy` over them.
-    - one device: TensorFlow's default strategy, which adds nothing to a step.
+    - one device that is named: `OneDeviceStrategy`, which trains on that one.
+    - one device, or none but the processor: TensorFlow's default strategy, which adds nothing to a step.
 
     Args:
         devices: names of this machine's devices such as ["GPU:0", "GPU:1"]; None takes all visible GPUs.
@@ -55,14 +56,14 @@ def choose_strategy(devices=None, *, wait=600):
         wait: seconds for which the workers wait for each other, above 0.
 
     Raises:
-        ValueError: a TF_CONFIG that cannot be used, an empty list of devices, devices together with several
-            workers, or a waiting time that is not above 0.
+        ValueError: a TF_CONFIG that cannot be used, devices that are no list or an empty one, devices together
+            with several workers, or a waiting time that is not above 0.
         TimeoutError: a worker that does not come; the message names it.
         RuntimeError: TensorFlow was in use before, which several workers do not allow.
     """
     global _joined
-    if devices is not None and not len(devices):
-        raise ValueError('devices is empty; name at least one such as ["GPU:0"], or give None for all GPUs')
+    if devices is not None and (isinstance(devices, str) or not len(devices)):
+        raise ValueError(f'devices is {devices!r}; give a list such as ["GPU:0"], or None for all GPUs')
     if not wait > 0:
         raise ValueError(f"wait={wait} is not allowed; give a number of seconds above 0")
     addresses, index = read_cluster(os.environ.get("TF_CONFIG"))
@@ -74,8 +75,10 @@ def choose_strategy(devices=None, *, wait=600):
             _joined = _strategy_of_workers()
         return _joined
     if devices is None:
-        devices = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
-    return tf.distribute.MirroredStrategy(list(devices)) if len(devices) > 1 else tf.distribute.get_strategy()
+        found = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
+        return tf.distribute.MirroredStrategy(found) if len(found) > 1 else tf.distribute.get_strategy()
+    devices = list(devices)
+    return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.OneDeviceStrategy(devices[0])
 
 
 def _strategy_of_workers():
@@ -174,15 +177,19 @@ def wait_for_workers(addresses, index, seconds):
 
 def _receive_all(addresses, host, port, deadline, seconds):
     local = host == "localhost" or host.startswith("127.")
-    present = {}
+    present, trouble = {}, None
     with contextlib.ExitStack() as stack:
         listener = None
         while len(present) < len(addresses) - 1 and time.monotonic() < deadline:
-            # Refused while a process of the last run still holds the address.
-            with contextlib.suppress(OSError):
-                if listener is None:
-                    listener = stack.enter_context(socket.create_server(("127.0.0.1" if local else "", port)))
+            if listener is None:
+                try:
+                    listener = stack.enter_context(socket.create_server((host if local else "", port)))
                     listener.settimeout(_SECONDS_BETWEEN_ATTEMPTS)
+                except OSError as error:  # while a process of the last run still holds the address
+                    trouble = error
+                    time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+                    continue
+            with contextlib.suppress(OSError):
                 connection = stack.enter_context(listener.accept()[0])
                 connection.settimeout(1)
                 message = connection.makefile("rb").read(len(_GREETING) + 6)
@@ -191,6 +198,8 @@ def _receive_all(addresses, host, port, deadline, seconds):
                     present[int(number)] = connection
                 continue
             time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+        if listener is None:
+            raise TimeoutError(f"for {seconds:g} s port {port} could not be opened: {trouble}. {_ADVICE}")
         missing = [address for i, address in enumerate(addresses) if i and i not in present]
         if missing:
             raise TimeoutError(f"after {seconds:g} s these workers have not come: {', '.join(missing)}. {_ADVICE}")
@@ -229,9 +238,26 @@ def _replicas():
 
 
 def share_of_loss(loss):
-    """Return a replica's mean loss divided by the number of replicas, for optimizers that add up gradients."""
+    """Return a replica's mean loss divided by the number of replicas, since gradients are added up."""
     _, replicas = _replicas()
     return loss if replicas == 1 else loss / replicas
+
+
+def sum_over_replicas(gradients):
+    """Return the sums of gradients over the replicas, with one exchange; without replicas, what was given.
+
+    It comes before the optimizer sees them. Keras' optimizers would add up too, but only after each replica has
+    clipped its own part, or has looked for itself whether a loss scale was too large.
+
+    Args:
+        gradients: list of tensors, of rows of tensors (`tf.IndexedSlices`) or of None.
+    """
+    _, replicas = _replicas()
+    there = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
+    if replicas == 1 or not there:
+        return gradients
+    sums = iter(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, there))
+    return [None if gradient is None else next(sums) for gradient in gradients]
 
 
 def share_of_draw(draw, n):
@@ -319,11 +345,16 @@ def prepare_dataset(dataset, model):
 
 
 def _all_variables(model):
-    found = list(model.variables)
-    for value in vars(model).values():
-        if isinstance(value, keras.optimizers.Optimizer):
-            found += value.variables
-    return found
+    used = optimizers(list(vars(model).values()))
+    return [*model.variables, *(variable for optimizer in used for variable in optimizer.variables)]
+
+
+def optimizers(value):
+    """Return the optimizers in a value: models with many players keep theirs in lists or dicts."""
+    if isinstance(value, keras.optimizers.Optimizer):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [optimizer for part in parts for optimizer in optimizers(part)]
 
 
 class SpreadRandomState(keras.callbacks.Callback):

@@ -15,8 +15,9 @@ PLAYERS = ("discriminator", "generator")
 class AdversarialModel(keras.Model):
     """What models with several players share, whatever the number of their networks and devices.
 
-    To train on several devices (see `strategies`), a subclass takes the gradients of `scaled_loss`, draws
-    what is random in a step through `strategies.share_of_draw`, and returns `results()` from `train_step`.
+    To train on several devices (see `strategies`), a subclass takes the gradients of `scaled_loss` and gives
+    them to `take_step`, draws what is random in a step through `strategies.share_of_draw`, and returns
+    `results()` from `train_step`. Its `compile` hands each optimizer through `prepare_optimizer`.
     """
 
     def fit(self, x=None, y=None, *, steps_per_epoch=None, callbacks=None, **kwargs):
@@ -65,6 +66,11 @@ class AdversarialModel(keras.Model):
     def scaled_loss(self, optimizer, loss):
         """Return what to differentiate: the loss, as the optimizer scales it, and this replica's share of it."""
         return optimizer.scale_loss(strategies.share_of_loss(loss))
+
+    def take_step(self, optimizer, gradients, variables):
+        """Add up the gradients of all replicas and move the variables by them; None moves nothing."""
+        gradients = strategies.sum_over_replicas(gradients)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     def statistics(self):
         """Return the variables that a step moves without an optimizer, and otherwise on each replica."""
@@ -150,8 +156,8 @@ class GAN(AdversarialModel):
         gc.collect()  # a GAN that is gone keeps its graph, tens of megabytes, until the collector finds the cycle
         super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
-        self.generator_optimizer = _prepare(generator_optimizer, self.generator)
-        self.discriminator_optimizer = _prepare(discriminator_optimizer, self.discriminator)
+        self.generator_optimizer = prepare_optimizer(generator_optimizer, self.generator)
+        self.discriminator_optimizer = prepare_optimizer(discriminator_optimizer, self.discriminator)
 
     @property
     def metrics(self):
@@ -239,14 +245,14 @@ class GAN(AdversarialModel):
             gradients = tape.gradient(scaled_discriminator_loss, variables)
             if self.penalty is not None:
                 gradients = self._with_penalty(gradients, real_images, fake_images, labels)
-            self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.take_step(self.discriminator_optimizer, gradients, variables)
             self.discriminator_loss_mean.update_state(discriminator_loss)
             self.real_accuracy.update_state(ops.cast(real_logits > 0, "float32"))
             self.fake_accuracy.update_state(ops.cast(fake_logits < 0, "float32"))
         if "generator" in players:
             variables = self.generator.trainable_weights
             gradients = tape.gradient(scaled_generator_loss, variables)
-            self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.take_step(self.generator_optimizer, gradients, variables)
             self.generator_loss_mean.update_state(generator_loss)
             self._update_average()
 
@@ -325,29 +331,19 @@ class ConditionalGAN(GAN):
         return super().call([ops.convert_to_tensor(value) for value in inputs], training=training)
 
 
-def _prepare(optimizer, network):
-    """Build an optimizer's variables, and let it scale the loss where float16 would lose small gradients."""
-    _do_not_sum_over_one_replica(getattr(optimizer, "inner_optimizer", optimizer))
+def prepare_optimizer(optimizer, network):
+    """Return a network's optimizer with its variables built, ready for `AdversarialModel.take_step`.
+
+    It scales the loss where float16 would lose small gradients. It does not add up gradients over replicas any
+    more: `take_step` does. Keras' own sum, even over one replica, would let TensorFlow keep the graph for good,
+    and with it all weights and moments (tensorflow/tensorflow#97697): 35 MB for each GAN that a lesson trains.
+    """
+    getattr(optimizer, "inner_optimizer", optimizer)._all_reduce_sum_gradients = list
     computes_in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
     if computes_in_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
     return optimizer
-
-
-def _do_not_sum_over_one_replica(optimizer):
-    """Let an optimizer add up gradients over the replicas where there are several, and only there.
-
-    TensorFlow keeps the graph of that sum for good, and with it all weights and moments of the model
-    (tensorflow/tensorflow#97697): 35 MB for each GAN that a lesson trains, in vain where there is one replica.
-    """
-    add_up = optimizer._all_reduce_sum_gradients
-
-    def add_up_over_several(gradients_and_variables):
-        several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        return add_up(gradients_and_variables) if several else list(gradients_and_variables)
-
-    optimizer._all_reduce_sum_gradients = add_up_over_several
 
 
 def _untouched(network):

@@ -17,6 +17,7 @@ from ganutils import callbacks, data, losses, strategies, training
 from tests.conftest import tiny_networks
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
+LABELS = np.random.default_rng(8).integers(0, 3, 64).astype("int32")
 BATCH_SIZE = 16
 
 
@@ -36,18 +37,42 @@ def synchronized_networks():
     return keras.Sequential(generator), plain_networks()[1]
 
 
-def train(strategy, networks=plain_networks, epochs=2, seed=7, backup=None, extra=()):
-    """Train by plain gradient descent, whose steps show how gradients are scaled, as Adam's do not."""
+def conditional_networks():
+    """Networks that look at a label through a table of vectors, whose gradients come as rows."""
+    layers = keras.layers
+    plain_generator, plain_discriminator = plain_networks()
+    latents, images, label = keras.Input((5,)), keras.Input((8, 8, 1)), keras.Input((), dtype="int32")
+    drawn = plain_generator(latents + layers.Embedding(3, 5)(label))
+    judged = plain_discriminator(images * layers.Reshape((8, 8, 1))(layers.Embedding(3, 64)(label)))
+    return keras.Model([latents, label], drawn), keras.Model([images, label], judged)
+
+
+def train(strategy, networks=plain_networks, epochs=2, seed=7, backup=None, extra=(), clip=None, discriminator_steps=1):
+    """Train by plain gradient descent, whose steps show how gradients are scaled, as Adam's do not.
+
+    Args:
+        clip: largest norm of all gradients of a network, or None.
+    """
     keras.utils.set_random_seed(seed)
+    conditional = networks is conditional_networks
     with strategy.scope():
-        gan = training.GAN(*networks(), average=0.9, penalty=losses.R1(1.0), penalty_every=2, seed=seed)
-        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
-        samples = callbacks.Samples(np.zeros((2, 5), "float32"))
+        gan = (training.ConditionalGAN if conditional else training.GAN)(
+            *networks(),
+            average=0.9,
+            penalty=losses.R1(1.0),
+            penalty_every=2,
+            discriminator_steps=discriminator_steps,
+            seed=seed,
+        )
+        gan.compile(*[keras.optimizers.SGD(0.1, global_clipnorm=clip) for _ in range(2)])
+        latents = np.zeros((2, 5), "float32")
+        samples = callbacks.Samples([latents, LABELS[:2]] if conditional else latents)
         used = [callbacks.Progress("silent"), samples]
         if backup is not None:
             used.append(callbacks.Backup(backup, keep=[samples]))
     first = used[-1].epoch if backup is not None else 0
-    batches = data.pipeline(IMAGES, batch_size=BATCH_SIZE, seed=seed, first_epoch=first)
+    labels = LABELS if conditional else None
+    batches = data.pipeline(IMAGES, labels, batch_size=BATCH_SIZE, seed=seed, first_epoch=first)
     gan.fit(batches, initial_epoch=first, epochs=epochs, verbose=0, callbacks=[*used, *extra])
     return gan
 
@@ -76,8 +101,10 @@ def on_two_devices(folder):
     strategy = training.choose_strategy(["CPU:0", "CPU:1"])
     np.savez(folder / "plain.npz", **record(train(strategy)))
     np.savez(folder / "synchronized.npz", **record(train(strategy, synchronized_networks)))
+    np.savez(folder / "clipped.npz", **record(train(strategy, clip=0.01)))
+    np.savez(folder / "conditional.npz", **record(train(strategy, conditional_networks)))
     train(strategy, epochs=1, backup=folder / "backup")
-    gan = train(strategy, tiny_networks)
+    gan = train(strategy, tiny_networks, discriminator_steps=2)
     by_replica = {variable.path: [value.numpy() for value in variable.value.values] for variable in gan.variables}
     random_states = {path: values for path, values in by_replica.items() if path.endswith("seed_generator_state")}
     dropout = next(layer for layer in gan.discriminator.layers if isinstance(layer, keras.layers.Dropout))
@@ -94,6 +121,16 @@ def on_two_devices(folder):
         several = training.GAN(*plain_networks())
         several.compile(keras.optimizers.SGD(), keras.optimizers.SGD(), steps_per_execution=2)
     strategy.run(tf.function(number_of_replica))
+    with strategy.scope():
+        network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+        scaled = training.prepare_optimizer(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), network)
+    kernel_before, scale_before = network.get_weights()[0].tolist(), float(scaled.dynamic_scale.numpy())
+
+    def overflow_on_one():
+        gradient = tf.fill((1, 1), tf.where(strategies._replicas()[0] == 1, np.inf, 1.0))
+        inside.take_step(scaled, [gradient], network.trainable_variables)
+
+    strategy.run(tf.function(overflow_on_one))
     outside = keras.optimizers.SGD()
     outside.build([keras.Variable(0.0)])
     batches = data.pipeline(IMAGES, batch_size=16)
@@ -103,7 +140,7 @@ def on_two_devices(folder):
         "unknown batch": refusal(lambda: inside.fit(tf.data.Dataset.from_tensor_slices(IMAGES).batch(8), verbose=0)),
         "several steps": refusal(lambda: several.fit(batches, verbose=0)),
     }
-    inside.generator_optimizer = outside
+    inside.further_optimizers = {"of another player": [outside]}
     refusals["optimizer outside"] = refusal(lambda: inside.fit(batches, verbose=0))
     result = {
         "differ": [
@@ -112,6 +149,11 @@ def on_two_devices(folder):
         "random_states": {path: [value.tolist() for value in values] for path, values in random_states.items()},
         "masks": [mask.numpy().tolist() for mask in masks.values],
         "average": [float(value) for value in variable.value.values],
+        "overflow": {
+            "kernels": [kernel_before, *[value.numpy().tolist() for value in network.weights[0].value.values]],
+            "scales": [scale_before, *[float(value) for value in scaled.dynamic_scale.value.values]],
+        },
+        "steps": [int(gan.generator_optimizer.iterations.numpy()), int(gan.discriminator_optimizer.iterations.numpy())],
         "refusals": refusals,
     }
     (folder / "result.json").write_text(json.dumps(result))

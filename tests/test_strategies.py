@@ -87,9 +87,10 @@ def assert_close(run, reference, tolerance=TOLERANCE):
         np.testing.assert_allclose(weight, expected, rtol=tolerance, atol=tolerance)
 
 
-def train_here(*arguments, **options):
+def train_here(*arguments, strategy=None, **options):
     """The same training in this process, on one device."""
-    arrays = strategies_worker.record(strategies_worker.train(tf.distribute.get_strategy(), *arguments, **options))
+    strategy = strategy or tf.distribute.get_strategy()
+    arrays = strategies_worker.record(strategies_worker.train(strategy, *arguments, **options))
     return json.loads(arrays.pop("history")), list(arrays.values())
 
 
@@ -102,7 +103,7 @@ def one_process():
 def two_devices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two_devices")
     run_well("two-devices", folder)
-    runs = {name: load(folder / f"{name}.npz") for name in ("plain", "synchronized")}
+    runs = {name: load(folder / f"{name}.npz") for name in ("plain", "synchronized", "clipped", "conditional")}
     return {**runs, "backup": folder / "backup", **json.loads((folder / "result.json").read_text())}
 
 
@@ -122,6 +123,29 @@ def two_workers(tmp_path_factory):
 def test_two_devices_train_as_one_does(two_devices, one_process):
     """Same images, same latents, same gradients, metrics of the global batch: then all numbers agree."""
     assert_close(two_devices["plain"], one_process)
+
+
+def test_gradients_are_clipped_after_they_are_added_up(two_devices, one_process):
+    clipped = train_here(clip=0.01)
+    assert_close(two_devices["clipped"], clipped)
+    assert not np.allclose(clipped[1][0], one_process[1][0], rtol=1e-3), "the limit must have been met"
+
+
+def test_two_devices_train_a_conditional_gan_as_one_does(two_devices):
+    """Each label stays with its image, and the gradients of the tables of labels are added up as well."""
+    assert_close(two_devices["conditional"], train_here(strategies_worker.conditional_networks))
+
+
+def test_an_overflow_on_one_replica_moves_nothing_on_any(two_devices):
+    before, *after = two_devices["overflow"]["kernels"]
+    assert after == [before, before]
+    scale, *scales = two_devices["overflow"]["scales"]
+    assert scales == [scale / 2, scale / 2], "both must take the scale to be too large"
+
+
+def test_discriminator_steps_are_counted_as_on_one_device(two_devices):
+    generator_steps, discriminator_steps = two_devices["steps"]
+    assert (generator_steps, discriminator_steps) == (8, 16), "two epochs of four batches"
 
 
 def test_batch_norm_that_is_synchronized_is_that_of_the_global_batch(two_devices):
@@ -216,7 +240,13 @@ def test_a_dead_worker_is_noticed_and_the_run_goes_on_when_started_again(two_wor
 def test_one_device_needs_no_strategy(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     assert training.choose_strategy() is tf.distribute.get_strategy()
-    assert training.choose_strategy(["CPU:0"]) is tf.distribute.get_strategy()
+
+
+def test_a_device_that_is_named_is_the_one_that_is_used(one_process):
+    strategy = training.choose_strategy(["CPU:0"])
+    assert isinstance(strategy, tf.distribute.OneDeviceStrategy)
+    assert strategy.extended.worker_devices[0].endswith("CPU:0")
+    assert_close(train_here(strategy=strategy), one_process)
 
 
 def cluster(cluster, kind="worker", index=0):
@@ -296,8 +326,9 @@ def test_the_examples_of_the_guide_make_clusters(tmp_path):
 
 
 def test_bad_arguments_are_named(monkeypatch):
-    with pytest.raises(ValueError, match="devices is empty"):
-        training.choose_strategy([])
+    for devices in ([], "GPU:0"):
+        with pytest.raises(ValueError, match="give a list"):
+            training.choose_strategy(devices)
     with pytest.raises(ValueError, match="wait=0"):
         training.choose_strategy(wait=0)
     monkeypatch.setenv("TF_CONFIG", cluster({"worker": TWO}))
@@ -313,6 +344,15 @@ def test_a_worker_that_does_not_come_is_named(monkeypatch, index):
     with pytest.raises(TimeoutError, match=addresses[1 - index]):
         training.choose_strategy(wait=0.5)
     assert time.monotonic() - start < 10
+
+
+def test_a_port_that_is_taken_is_named():
+    """And not the workers, which may all be there."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        addresses = [f"127.0.0.1:{port}", *free_addresses(1)]
+        with pytest.raises(TimeoutError, match=f"port {port} could not be opened"):
+            strategies.wait_for_workers(addresses, 0, 0.5)
 
 
 def test_workers_wait_for_the_last_one():
