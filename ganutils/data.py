@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import os
 import time
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
@@ -216,20 +217,18 @@ def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
     if first_epoch < 0:
         raise ValueError(f"first_epoch={first_epoch} is not allowed; give 0 or more")
 
-    images, labels = images[:n], None if labels is None else np.asarray(labels)[:n]
+    arrays = _Arrays(images[:n], None if labels is None else np.asarray(labels)[:n])
+    # TensorFlow keeps the functions of a dataset for good; so they must not hold the arrays, but only know them.
+    held, types, shape = weakref.ref(arrays), tuple(array.dtype for array in arrays.all()), images.shape[1:]
 
     def read(rows):
-        return images[rows] if labels is None else (images[rows], labels[rows])
+        return [array[rows] for array in held().all()]
 
     def gather(rows):
         # Read from the caller's array: a tensor in the graph would be a second copy, and each iterator's a third.
-        if labels is None:
-            batch = tf.numpy_function(read, [rows], tf.uint8, stateful=False)
-        else:
-            batch, batch_labels = tf.numpy_function(read, [rows], (tf.uint8, labels.dtype), stateful=False)
-            batch_labels = tf.ensure_shape(batch_labels, (batch_size,))
-        batch = scale(tf.ensure_shape(batch, (batch_size, *images.shape[1:])))
-        return batch if labels is None else (batch, batch_labels)
+        batch, *batch_labels = tf.numpy_function(read, [rows], types, stateful=False)
+        batch = scale(tf.ensure_shape(batch, (batch_size, *shape)))
+        return (batch, tf.ensure_shape(batch_labels[0], (batch_size,))) if batch_labels else batch
 
     def one_pass(order):
         rows = tf.data.Dataset.range(n).batch(batch_size, drop_remainder=True)
@@ -241,4 +240,16 @@ def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
     for _ in range(first_epoch):
         next(iter(orders))
     batches = orders.flat_map(lambda order: one_pass(tf.cast(order, tf.uint32)))
-    return batches.apply(tf.data.experimental.assert_cardinality(n // batch_size)).map(gather).prefetch(2)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(n // batch_size)).map(gather).prefetch(2)
+    batches.arrays = arrays  # which live as long as the dataset, what is made from it, and their iterators
+    return batches
+
+
+class _Arrays:
+    """Images and labels as an object to which there can be weak references."""
+
+    def __init__(self, images, labels):
+        self.images, self.labels = images, labels
+
+    def all(self):
+        return [self.images] if self.labels is None else [self.images, self.labels]

@@ -65,7 +65,8 @@ def _adam(rate, beta_1, beta_2):
 def describe(gan):
     """Return what makes up a compiled `training.GAN`, as numbers and words that JSON can hold.
 
-    Two GANs of the same description train alike but for their seeds.
+    It holds what a lesson chooses: layers and their settings, optimizers' rates and momenta, loss, penalty,
+    average. It does not hold what Keras chooses where nobody asks otherwise, such as initializers.
 
     Raises:
         ValueError: a GAN that is not compiled.
@@ -110,6 +111,7 @@ def _plain(value):
 
 
 def _describe_optimizer(optimizer):
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss for float16
     config = optimizer.get_config()
     names = ("learning_rate", "beta_1", "beta_2", "epsilon", "momentum")
     # A rate is stored in float32; what was given has fewer digits.

@@ -1,11 +1,13 @@
 import errno
 import functools
+import gc
 import gzip
 import hashlib
 import http.server
 import shutil
 import socket
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -308,3 +310,16 @@ def test_pipeline_gives_floats_from_minus_one_to_one():
 def test_pipeline_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         data.pipeline(**{"images": NUMBERED, "batch_size": 10, **arguments})
+
+
+def test_images_are_let_go_with_the_last_that_reads_them(digits):
+    """TensorFlow keeps a dataset's functions for good, and must not keep the images with them."""
+    batches = data.pipeline(digits.copy(), np.arange(len(digits)), batch_size=8)
+    held = weakref.ref(batches.arrays)
+    iterator = iter(batches.repeat(2))
+    del batches
+    gc.collect()
+    assert sum(len(images) for images, _ in iterator) == 2 * len(digits), "the iterator still needs them"
+    del iterator
+    gc.collect()
+    assert held() is None

@@ -183,12 +183,12 @@ def test_broken_runs_are_not_normal_and_get_a_hint(runs, changes, expected, hint
 
 def test_the_verdict_holds_the_numbers_of_the_departures(runs, rng):
     history = synthetic_run(rng)
-    assert references.verdict(history, LESSON) == "Your run stays inside the band of five reference runs."
+    assert references.verdict(history, LESSON) == "Your run stays within what is normal beside five reference runs."
     history["generator_loss"] = (USUAL["generator_loss"] + np.where(TIME > 0.6, 2.0, 0.0)).tolist()
     (departure,) = references.departures(history, LESSON)
     assert references.verdict(history, LESSON).startswith(
-        f"Your generator loss leaves the band of five reference runs at step {departure.step:,} and is above it for "
-        f"{100 * departure.share:.0f} % of the steps. This commonly means"
+        f"Your generator loss leaves what is normal beside five reference runs at step {departure.step:,} and is above "
+        f"it for {100 * departure.share:.0f} % of the steps. This commonly means"
     )
 
 
@@ -210,17 +210,17 @@ def test_not_a_number_is_found_and_what_came_before_is_judged(runs, rng):
     assert result.departures == []
     text = references.verdict(history, LESSON)
     assert "Your generator loss is not a finite number from step 3,550 on" in text
-    assert "Before that step, your run stays inside" in text
+    assert "Before that step, your run stays within" in text
     history["generator_loss"] = [BROKEN] * WINDOWS
     text = references.verdict(history, LESSON)
     assert "from step 50 on" in text
-    assert "stays inside" not in text
+    assert "stays within" not in text
 
 
 def test_a_shorter_run_is_compared_as_far_as_it_goes(runs, rng):
     history = synthetic_run(rng)
     text = references.verdict(first(history, 20), LESSON)
-    assert "stays inside the band" in text
+    assert "stays within what is normal" in text
     assert "It has 1,000 steps, 20 % of the 5,000 of a reference run; only these were compared." in text
     history["discriminator_loss"] = [0.0] * WINDOWS
     (departure,) = references.departures(first(history, 20), LESSON)
@@ -234,7 +234,7 @@ def test_a_smoke_run_is_too_short_to_be_judged(runs):
     assert references.compare(first(runs[0], 5), LESSON).long_enough
     text = references.verdict(history, LESSON, frechet_distance=1234)
     assert "8 steps, 0.2 % of the 5,000 of a reference run: too few to tell. Its FID (digits) is 1,234;" in text
-    assert "stays inside" not in text
+    assert "stays within" not in text
 
 
 def test_a_longer_run_is_compared_up_to_the_references_end(runs, rng):

@@ -83,11 +83,12 @@ def _about_values(result):
         )
     if not result.long_enough:
         return text
-    what = f"the band of {_in_words(result.runs)} reference runs"
+    # Not "the band": that is the dark one of the figure, and the light one beside it is normal, too.
+    what = f"what is normal beside {_in_words(result.runs)} reference runs"
     before = "Before that step, your run" if result.not_finite else "Your run"
     if not result.departures:
-        return f"{text}{before} stays inside {what}."
-    # The first names the band, the others refer to it.
+        return f"{text}{before} stays within {what}."
+    # The first says what is left, the others refer to it.
     clauses = [
         f"your {_NAMES[d.curve]} leaves {what if i == 0 else 'it'} at step {d.step:,} and is {d.side} it for "
         f"{_percent(d.share)} of the steps"
