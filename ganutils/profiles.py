@@ -92,7 +92,7 @@ LESSONS = {
     },
     "03_conditional_gan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 1, "batch_size": 64, "demo_steps": 200},
+        "laptop": {"images": 60_000, "epochs": 1, "batch_size": 64, "demo_steps": 300},
         "gpu": {"images": 60_000, "epochs": 20, "batch_size": 64, "samples": 10_000, "demo_steps": 1000},
     },
     # No GAN is trained; `samples` is the size of each of five sets, and the test set's 10,000 images its limit.
