@@ -29,7 +29,9 @@ def train_gan(name, recipe, epochs, seed):
     """Train a lesson's recipe for the full run, its rates falling to zero; continue an interrupted one."""
     images, labels = data.load_dataset()
     gan = recipe(seed, average=0.999, steps=epochs * (len(images) // BATCH_SIZE))
-    backup = callbacks.Backup(BUILD / name, settings={"epochs": epochs, "seed": seed})
+    # With the recipe, so that a finished run of an earlier recipe is not taken for one of this.
+    settings = {"epochs": epochs, "seed": seed, "recipe": recipes.describe(gan)}
+    backup = callbacks.Backup(BUILD / name, settings=settings)
     labels = labels if isinstance(gan, training.ConditionalGAN) else None
     batches = data.pipeline(images, labels, batch_size=BATCH_SIZE, seed=seed, first_epoch=backup.epoch)
     progress = callbacks.Progress("lines")
@@ -164,6 +166,7 @@ def main():
             seed=arguments.seed,
             metrics=found,
         )
+        (BUILD / f"{name}.npz").unlink(missing_ok=True)  # the next call is to train anew
 
 
 if __name__ == "__main__":
