@@ -186,6 +186,11 @@ def machine():
     return {**costs.machine(), "CPU": cpu_model(), "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
 
 
+def cores():
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def cpu_model():
     """Return the processor's name."""
     return _cpu_field("model name") or platform.processor() or platform.machine()
@@ -244,6 +249,11 @@ def _text(value):
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if value == 0 or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def settings(arguments):
+    """Return a parser's arguments as a dict, without paths: they say where somebody keeps things, and no more."""
+    return {name: value for name, value in vars(arguments).items() if name not in ("torch_python", "json")}
 
 
 def write_json(path, results):

@@ -208,7 +208,7 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     results = {part: PARTS[part](arguments) for part in arguments.only}
-    common.write_json(arguments.json, {"settings": vars(arguments), "results": results})
+    common.write_json(arguments.json, {"settings": common.settings(arguments), "results": results})
 
 
 if __name__ == "__main__":

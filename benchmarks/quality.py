@@ -14,6 +14,7 @@ of the first one on: building graphs and measuring do not count.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 import subprocess
@@ -171,17 +172,32 @@ def run_all(names, seeds, seconds, torch_python):
         torch_python: as in `run`.
     """
     RUNS.mkdir(parents=True, exist_ok=True)
-    found = []
+    state, found = digest(), []
     # All recipes with the first seed, then with the next: a slow hour of the machine hits them alike.
     for seed in range(seeds):
         for name in names:
-            path = RUNS / f"{name}_{seed}_{seconds:g}.json"
+            path = RUNS / f"{name}_{seed}_{seconds:g}_{state}.json"
             if not path.is_file():
                 command = [sys.executable, Path(__file__), "--recipe", name, "--seed", seed, "--seconds", seconds]
                 command += ["--json", path] + (["--torch-python", torch_python] if torch_python else [])
                 subprocess.run([str(part) for part in command], check=True)
             found.append(json.loads(path.read_text(encoding="utf-8")))
             write(found)
+
+
+def digest():
+    """Return a word for what a finished run depends on: the recipes' and the package's code, versions, processor.
+
+    A run of other code or of another machine is then trained anew, and not taken for one of these.
+    """
+    from ganutils import costs
+
+    sources = [*common.FOLDER.glob("*.py"), *sorted((common.FOLDER.parent / "ganutils").glob("*.py"))]
+    found = hashlib.sha256(json.dumps([costs.machine(), common.cpu_model()], sort_keys=True).encode())
+    for path in sorted(sources):
+        if path.name != "report.py":
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def write(runs):

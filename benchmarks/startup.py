@@ -128,7 +128,7 @@ def main():
         runners["Jupyter kernel"] = run_kernel
     kinds = [(kind, repeat(run, arguments.repetitions, arguments.estimate)) for kind, run in runners.items()]
     report(kinds)
-    common.write_json(arguments.json, {"settings": vars(arguments), "runs": dict(kinds)})
+    common.write_json(arguments.json, {"settings": common.settings(arguments), "runs": dict(kinds)})
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def parse(arguments=None):
     parser.add_argument("--architectures", nargs="+", default=list(common.ARCHITECTURES), metavar="NAME")
     parser.add_argument("--contestants", nargs="+", metavar="NAME", help=f"of {[*CONTESTANTS, *TORCH_CONTESTANTS]}")
     parser.add_argument("--torch-python", metavar="PATH", help="an interpreter that has torch and numpy")
-    parser.add_argument("--threads", type=int, default=2, help="of PyTorch; TensorFlow takes all cores (default 2)")
+    parser.add_argument("--threads", type=int, default=common.cores(), help="of PyTorch (default: all cores)")
     parser.add_argument("--steps-per-execution", type=int, default=1, help="of ganutils; 1, as in the lessons")
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--json", metavar="FILE")
@@ -227,7 +227,7 @@ def main():
             results[architecture] = compete(architecture, names, images, arguments)
     for architecture in results:
         report(architecture, results[architecture])
-    common.write_json(arguments.json, {"settings": vars(arguments), "results": results})
+    common.write_json(arguments.json, {"settings": common.settings(arguments), "results": results})
 
 
 if __name__ == "__main__":

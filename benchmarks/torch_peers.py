@@ -220,6 +220,7 @@ def measure(seconds, warm_up=3):
 
 def build_recipe(images, seed):
     """Make the published recipe anew."""
+    torch.set_num_threads(common.cores())
     _state["recipe"] = recipe = PublishedDcgan(seed)
     _state["batches"] = Batches(images, recipe.batch_size)
 
