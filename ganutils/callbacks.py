@@ -278,7 +278,7 @@ class Backup(keras.callbacks.Callback):
         path: where the file goes; ".npz" is added.
         keep: callbacks with `get_state()` and `set_state(state)` whose state belongs to the run.
         settings: dict of what must not change between two parts of a run, such as the batch size. The
-            optimizers' learning rates are added to it.
+            optimizers' learning rates and what the model itself names (`training.GAN.settings`) are added.
 
     Attributes:
         epoch: number of epochs that the backup holds; 0 where there is none.
@@ -305,7 +305,8 @@ class Backup(keras.callbacks.Callback):
         optimizers = strategies.optimizers(list(vars(self.model).values()))
         rates = [[type(optimizer).__name__, optimizer.get_config().get("learning_rate")] for optimizer in optimizers]
         # As they are before anything is restored or a schedule changes them.
-        self._settings_text = json.dumps({**self.settings, "optimizers": rates}, sort_keys=True, default=str)
+        settings = {**self.settings, **getattr(self.model, "settings", dict)(), "optimizers": rates}
+        self._settings_text = json.dumps(settings, sort_keys=True, default=str)
         saved = self._read()
         if saved is not None:
             self._restore(saved)

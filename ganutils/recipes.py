@@ -78,11 +78,7 @@ def describe(gan):
         "discriminator": [_describe_layer(layer) for layer in _layers(gan.discriminator)],
         "generator_optimizer": _describe_optimizer(gan.generator_optimizer),
         "discriminator_optimizer": _describe_optimizer(gan.discriminator_optimizer),
-        "loss": gan.adversarial_loss.name,
-        "average": gan.average,
-        "penalty": None if gan.penalty is None else repr(gan.penalty),
-        "penalty_every": gan.penalty_every,
-        "discriminator_steps": gan.discriminator_steps,
+        **gan.settings(),
     }
 
 

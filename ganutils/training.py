@@ -67,6 +67,10 @@ class AdversarialModel(keras.Model):
         """Return what to differentiate: the loss, as the optimizer scales it, and this replica's share of it."""
         return optimizer.scale_loss(strategies.share_of_loss(loss))
 
+    def settings(self):
+        """Return a dict of what must not change between two parts of a run: see `callbacks.Backup`."""
+        return {}
+
     def take_step(self, optimizer, gradients, variables):
         """Add up the gradients of all replicas and move the variables by them; None moves nothing."""
         gradients = strategies.sum_over_replicas(gradients)
@@ -163,6 +167,16 @@ class GAN(AdversarialModel):
     def metrics(self):
         """The four means that `fit` records; without Keras' own `loss`, which stays zero here."""
         return [self.generator_loss_mean, self.discriminator_loss_mean, self.real_accuracy, self.fake_accuracy]
+
+    def settings(self):
+        """Return what else than networks and optimizers makes up a training, as numbers and words."""
+        return {
+            "loss": self.adversarial_loss.name,
+            "average": self.average,
+            "penalty": None if self.penalty is None else repr(self.penalty),
+            "penalty_every": self.penalty_every,
+            "discriminator_steps": self.discriminator_steps,
+        }
 
     def call(self, latents, training=False):
         """Return images (n, height, width, channels) in [-1, 1] for latents (n, latent_dim)."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import callbacks, data
+from ganutils import callbacks, data, losses
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -120,6 +120,14 @@ def test_a_backup_of_other_settings_is_refused(make_gan, digits, tmp_path):
         train(make_gan(), digits, tmp_path / "run", settings={"batch_size": 16})
 
 
+@pytest.mark.parametrize("changes", [{"average": 0.9}, {"penalty": losses.R1(1.0)}, {"loss": "minimax"}])
+def test_a_backup_of_another_training_is_refused(make_gan, digits, tmp_path, changes):
+    """Else a student who changes a lesson and runs it again gets the old weights, and is not told."""
+    interrupted(make_gan, digits, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"run\.npz"):
+        train(make_gan(**changes), digits, tmp_path / "run")
+
+
 def test_a_changed_learning_rate_is_refused(make_gan, digits, tmp_path):
     interrupted(make_gan, digits, tmp_path / "run")
     with pytest.raises(ValueError, match=r"learning|settings"):
@@ -178,11 +186,11 @@ def test_curves_are_means_over_windows():
     curves = callbacks.Curves(every=2)
     values = [[1.0, 3.0, 5.0, 11.0, 2.0], [4.0, 4.0, 0.0, 2.0, 7.0]]
     curves.on_train_begin()
-    for epoch, losses in enumerate(values):
+    for epoch, row in enumerate(values):
         curves.on_epoch_begin(epoch)
         for batch in range(5):
-            curves.on_train_batch_end(batch, {"loss": np.mean(losses[: batch + 1])})
-        curves.on_epoch_end(epoch, {"loss": np.mean(losses), "val_loss": 9.0})
+            curves.on_train_batch_end(batch, {"loss": np.mean(row[: batch + 1])})
+        curves.on_epoch_end(epoch, {"loss": np.mean(row), "val_loss": 9.0})
     assert set(curves.history) == {"step", "seconds", "loss"}, "a validation belongs to no window"
     assert curves.history["step"] == [2, 4, 5, 7, 9, 10]
     assert curves.history["loss"] == pytest.approx([2, 8, 2, 4, 1, 7])

@@ -29,7 +29,7 @@ def train_gan(name, recipe, epochs, seed):
     """Train a lesson's recipe for the full run, its rates falling to zero; continue an interrupted one."""
     images, labels = data.load_dataset()
     gan = recipe(seed, average=0.999, steps=epochs * (len(images) // BATCH_SIZE))
-    # With the recipe, so that a finished run of an earlier recipe is not taken for one of this.
+    # With the recipe, so that a finished run of an earlier one is not taken for one of this.
     settings = {"epochs": epochs, "seed": seed, "recipe": recipes.describe(gan)}
     backup = callbacks.Backup(BUILD / name, settings=settings)
     labels = labels if isinstance(gan, training.ConditionalGAN) else None

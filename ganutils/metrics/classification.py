@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from ganutils import data, models
+from ganutils import data, models, training
 from ganutils.metrics import _checks
 from ganutils.metrics.copies import TwoSampleAccuracy
 
@@ -172,8 +172,7 @@ def discriminator_accuracy(
         (images[o[: len(o) // 2]], images[o[len(o) // 2 :]]) for images, o in zip((real, fake), orders, strict=True)
     ]
     discriminator = _built(build, seed)
-    optimizer = keras.optimizers.Adam(learning_rate)
-    optimizer.build(discriminator.trainable_variables)
+    optimizer = training.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
     targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
 
     @tf.function

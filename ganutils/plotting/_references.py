@@ -82,6 +82,8 @@ def _draw_curve(axes, name, steps, values, runs):
         )
     if name.endswith("accuracy"):
         axes.set_ylim(-0.02, 1.02)
+    elif min(values[finite].min(initial=0), normal.band.low.min()) >= 0:
+        axes.set_ylim(bottom=0)  # the limits may lie below 0, where such a loss cannot come
     axes.set_title(_TITLES[name], fontsize=10)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
