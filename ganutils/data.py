@@ -143,7 +143,10 @@ def scale(images):
 
 def unscale(images):
     """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`."""
-    return np.clip(np.rint((np.asarray(images, "float32") + 1.0) * 127.5), 0, 255).astype("uint8")
+    levels = np.array(images, "float32")  # one copy, changed in place: each step would make another one
+    levels += 1.0
+    levels *= 127.5
+    return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype("uint8")
 
 
 def as_float(images, name="images"):
@@ -160,7 +163,10 @@ def as_float(images, name="images"):
     if images.ndim != 4 or not len(images):
         raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels) with n at least 1")
     if images.dtype == np.uint8:
-        return images.astype("float32") / 127.5 - 1.0
+        floats = images.astype("float32")
+        floats /= 127.5
+        floats -= 1.0
+        return floats
     if images.dtype.kind != "f":
         raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
     least, most = float(images.min()), float(images.max())

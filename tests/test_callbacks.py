@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import callbacks, data, losses
+from ganutils import callbacks, data, losses, training
+from tests.strategies_worker import plain_networks
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -136,8 +137,10 @@ def test_a_changed_learning_rate_is_refused(make_gan, digits, tmp_path):
 
 def test_a_backup_of_another_model_is_refused(make_gan, digits, tmp_path):
     interrupted(make_gan, digits, tmp_path / "run")
+    other = training.GAN(*plain_networks(), seed=7)
+    other.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
     with pytest.raises(ValueError, match="another shape"):
-        train(make_gan(average=0.5), digits, tmp_path / "run")
+        train(other, digits, tmp_path / "run")
 
 
 class Autoencoder(keras.Model):
