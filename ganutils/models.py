@@ -262,9 +262,10 @@ class PixelNoise(layers.Layer):
 
     def call(self, inputs):
         latents, images = inputs
-        # The digits of a large sine behind the decimal point look random, a habit of computer graphics.
-        waves = 1e4 * ops.sin(ops.matmul(latents, 100.0 * self.directions))
-        noise = ops.reshape(waves - ops.floor(waves) - 0.5, ops.shape(images))
+        # The digits of a large sine behind the decimal point look random, a habit of computer graphics. They need
+        # float64: in float32 they would hang on how a matrix product of this batch's size is rounded.
+        waves = 1e4 * ops.sin(ops.matmul(ops.cast(latents, "float64"), 100.0 * ops.cast(self.directions, "float64")))
+        noise = ops.reshape(ops.cast(waves - ops.floor(waves) - 0.5, images.dtype), ops.shape(images))
         return ops.clip(images + self.scale * noise, -1.0, 1.0)
 
 
