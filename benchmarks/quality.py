@@ -192,7 +192,7 @@ def digest():
     """
     from ganutils import costs
 
-    sources = [*common.FOLDER.glob("*.py"), *sorted((common.FOLDER.parent / "ganutils").glob("*.py"))]
+    sources = [*common.FOLDER.glob("*.py"), *(common.FOLDER.parent / "ganutils").rglob("*.py")]
     found = hashlib.sha256(json.dumps([costs.machine(), common.cpu_model()], sort_keys=True).encode())
     for path in sorted(sources):
         if path.name != "report.py":

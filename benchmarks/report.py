@@ -36,11 +36,6 @@ def number(value, digits=3):
     return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
-def speed_ratio(ours, theirs):
-    """Return how many times as fast we are: the median of the ratios of turns that followed each other."""
-    return statistics.median(a / b for a, b in zip(ours["images/s"], theirs["images/s"], strict=True))
-
-
 def throughput():
     """Each contestant's speed, the ratio of ganutils' to it, and its share of the machine's limit."""
     parts = []
@@ -48,7 +43,7 @@ def throughput():
         contestants = found["contestants"]
         rows = []
         for name, row in contestants.items():
-            ratio = speed_ratio(contestants["ganutils"], row)
+            ratio = common.speed_ratio(contestants["ganutils"], row)
             speed = f"{number(row['median'])} ({number(min(row['images/s']))} to {number(max(row['images/s']))})"
             rows.append([name, f"{ratio:.2f}", speed, f"{row['share']:.0%}", number(row["peak MB"])])
         kinds = [key for key in RATES if found["rates"][0][key]]
@@ -151,7 +146,7 @@ def targets():
 
     for architecture, results in found.items():
         contestants = results["contestants"]
-        ratios = {name: speed_ratio(contestants["ganutils"], row) for name, row in contestants.items()}
+        ratios = {name: common.speed_ratio(contestants["ganutils"], row) for name, row in contestants.items()}
         # A comma marks a loop with a setting that its users do not have by default.
         others = [name for name in ratios if name not in ("ganutils", "predict_train_on_batch") and "," not in name]
         best = min(others, key=ratios.get)

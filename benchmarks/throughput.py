@@ -171,8 +171,7 @@ def report(architecture, results):
     reference = next(iter(contestants))
     rows = []
     for name, row in contestants.items():
-        pairs = zip(contestants[reference]["images/s"], row["images/s"], strict=True)
-        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+        ratio = common.speed_ratio(contestants[reference], row)
         shares = f"{row['share']:.1%}", f"{row['share with memory']:.1%}"
         spread = f"{min(row['images/s']):,.0f} to {max(row['images/s']):,.0f}"
         rows.append([name, f"{ratio:.2f} ×", row["median"], spread, row["peak MB"], *shares, row["note"]])

@@ -157,7 +157,6 @@ class GAN(AdversarialModel):
         """
         if generator_optimizer is discriminator_optimizer:
             raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
-        gc.collect()  # a GAN that is gone keeps its graph, tens of megabytes, until the collector finds the cycle
         super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
         self.generator_optimizer = prepare_optimizer(generator_optimizer, self.generator)

@@ -180,6 +180,7 @@ def discriminator_accuracy(
         with tf.GradientTape() as tape:
             logits = tf.cast(discriminator(images, training=True), "float32")
             loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
+            loss = optimizer.scale_loss(loss)
         variables = discriminator.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
 
