@@ -24,7 +24,7 @@ record: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile smoke --record
 	$(VENV)/python tools/run_notebooks.py --profile laptop --record
 
-# Two hours, on a machine that does nothing else. TORCH_PYTHON names an interpreter that has PyTorch.
+# Two and a half hours, on a machine that does nothing else. TORCH_PYTHON names an interpreter that has PyTorch.
 bench: .venv/ready
 	mkdir -p benchmarks/results
 	$(VENV)/python benchmarks/throughput.py $(TORCH) --json benchmarks/results/throughput.json

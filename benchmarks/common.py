@@ -6,7 +6,6 @@ Nothing here imports TensorFlow, Keras or ganutils at the top, since PyTorch's i
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -104,16 +103,8 @@ class Worker:
         return answer["result"]
 
     def peak_memory_mb(self):
-        """Return the most memory that the process has held so far, in 10⁶ bytes (outside Linux: what it holds)."""
-        status = Path(f"/proc/{self.process.pid}/status")
-        if status.is_file():
-            _, found, peak = status.read_text(encoding="utf-8").partition("VmHWM:")
-            if found:
-                return int(peak.split()[0]) * 1024 / 1e6
-        import psutil
-
-        memory = psutil.Process(self.process.pid).memory_info()
-        return getattr(memory, "peak_wset", memory.rss) / 1e6
+        """Return the most memory that the process has held so far, in 10⁶ bytes."""
+        return peak_memory_mb(self.process.pid)
 
     def cpu_seconds(self):
         """Return the processor time that the process has used so far."""
@@ -138,6 +129,19 @@ class Worker:
 
     def __exit__(self, *_):
         self.close()
+
+
+def peak_memory_mb(process_id):
+    """Return the most memory that another process has held so far, in 10⁶ bytes (on a Mac: what it holds)."""
+    status = Path(f"/proc/{process_id}/status")
+    if status.is_file():
+        _, found, peak = status.read_text(encoding="utf-8").partition("VmHWM:")
+        if found:
+            return int(peak.split()[0]) * 1024 / 1e6
+    import psutil
+
+    memory = psutil.Process(process_id).memory_info()
+    return getattr(memory, "peak_wset", memory.rss) / 1e6
 
 
 def serve(functions):
@@ -179,37 +183,22 @@ def torch_python(path=None):
     return None
 
 
+def torch_version(python):
+    """Return the version of PyTorch that an interpreter has."""
+    command = [str(python), "-c", "import torch; print(torch.__version__)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def machine():
     """Return a dict that describes this machine and the versions in use."""
     from ganutils import costs
 
-    return {**costs.machine(), "CPU": cpu_model(), "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
+    return {**costs.machine(), "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None}
 
 
 def cores():
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def cpu_model():
-    """Return the processor's name."""
-    return _cpu_field("model name") or platform.processor() or platform.machine()
-
-
-def cpu_flags():
-    """Return the set of the processor's features, such as "amx_bf16"; empty where the system does not say."""
-    return set((_cpu_field("flags") or "").split())
-
-
-def _cpu_field(name):
-    information = Path("/proc/cpuinfo")
-    if not information.is_file():
-        return None
-    for line in information.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
 
 
 def power_law(x, y):

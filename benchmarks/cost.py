@@ -3,10 +3,14 @@
     python benchmarks/cost.py                              all four
     python benchmarks/cost.py --only images batch --seconds 2 --json cost.json
 
-Each point is measured in a process of its own. Training is that of lesson 02's fast DCGAN through `fit`, in float32;
-`growth` is the peak of the process' memory over what it held just before the images were made or the networks built.
-The exponents are fits of y = factor · x^exponent by least squares of the logarithms: 1 means that twice as much
-costs twice as much. How time falls with devices is measured by scaling.py.
+Each point is measured in a process of its own, in several passes over all points of a sweep; what is shown are
+medians over the passes. Training is that of lesson 02's fast DCGAN through `fit`, in float32; `growth` is the peak of
+the process' memory over what it held just before the images were made or the networks built.
+
+The exponents are fits of y = factor · x^exponent by least squares of the logarithms: 1 means that twice as much costs
+twice as much. They belong to the larger half of the points, since a fixed part hides the growth among the smaller ones.
+The memory of training has a large fixed part, and so gets a straight line instead. How time falls with devices is
+measured by scaling.py.
 """
 
 import argparse
@@ -112,27 +116,34 @@ def evaluate(metric, samples, repetitions):
     return {"seconds": statistics.median(seconds[1:]), "growth MB": costs.peak_memory_mb() - before}
 
 
-def sweep(name, values, **arguments):
-    """Return the results of a worker's function for each value, as {value: dict}."""
+def sweep(name, values, passes, **arguments):
+    """Return the medians over some passes of a worker's function for each value, as {value: dict}."""
     function, parameter = {"images": ("train", "n"), "samples": ("evaluate", "samples")}.get(name, ("train", name))
-    results = {}
-    for value in values:
-        results[value], _ = common.once(Path(__file__), function, **{**arguments, parameter: value})
-        print(f"  {name} {value:,}: done", flush=True)
-    return results
+    found = {value: [] for value in values}
+    for _ in range(passes):
+        for value in values:
+            found[value].append(common.once(Path(__file__), function, **{**arguments, parameter: value})[0])
+        print(f"  {name} {', '.join(f'{value:,}' for value in values)}: done", flush=True)
+    return {
+        value: {quantity: statistics.median(row[quantity] for row in rows) for quantity in rows[0]}
+        for value, rows in found.items()
+    }
 
 
-def exponent(results, quantity, x=None):
-    """Return the exponent with which a quantity of `sweep` grows, or None where it does not grow at all."""
-    values = [row[quantity] for row in results.values()]
-    return (
-        common.power_law([(x or (lambda value: value))(key) for key in results], values)[0] if min(values) > 0 else None
-    )
+def exponent(results, quantity, x=lambda value: value):
+    """Return the exponent with which a quantity of `sweep` grows over the larger half of the points.
+
+    None where a value is not above 0: nothing grew.
+    """
+    larger = sorted(results)[-max(2, len(results) // 2) :]
+    values = [results[key][quantity] for key in larger]
+    return common.power_law([x(key) for key in larger], values)[0] if min(values) > 0 else None
 
 
-def bytes_an_image(results):
-    """Return the memory that each further image takes, by least squares of growth against images."""
-    return statistics.linear_regression(list(results), [row["growth MB"] * 1e6 for row in results.values()]).slope
+def memory_line(results, quantity="training MB", x=lambda value: value):
+    """Return the straight line of a memory over x, by least squares: (megabytes at 0, megabytes for each x more)."""
+    slope, fixed = statistics.linear_regression([x(key) for key in results], [r[quantity] for r in results.values()])
+    return fixed, slope
 
 
 def show(title, results, quantities, exponents):
@@ -142,47 +153,54 @@ def show(title, results, quantities, exponents):
         common.table([[f"{key:,}", *(row[q] for q in quantities)] for key, row in results.items()], ["", *quantities])
     )
     texts = (f"{name}: {'–' if value is None else f'{value:.2f}'}" for name, value in exponents.items())
-    print("exponents: " + ", ".join(texts))
+    print("exponents over the larger half: " + ", ".join(texts))
 
 
 def images(arguments):
     """Measure against the number of images."""
-    results = sweep("images", arguments.images, size=28, batch_size=64, seconds=arguments.seconds)
+    results = sweep("images", arguments.images, arguments.passes, size=28, batch_size=64, seconds=arguments.seconds)
     exponents = {name: exponent(results, name) for name in ("seconds a step", "seconds an epoch")}
     quantities = ("seconds a step", "seconds an epoch", "array MB", "growth MB", "training MB", "peak MB")
     show("Images of 28 x 28 in batches of 64", results, quantities, exponents)
-    slope = bytes_an_image(results)
+    slope = 1e6 * memory_line(results, "growth MB")[1]
     print(f"each further image takes {slope:,.0f} bytes of memory; as uint8 it has {28 * 28}: ratio {slope / 784:.2f}")
     return {"points": results, "exponents": exponents, "bytes an image": slope}
 
 
 def size(arguments):
     """Measure against height and width."""
-    results = sweep("size", arguments.sizes, n=1000, batch_size=64, seconds=arguments.seconds)
-    exponents = {
-        f"{name} by pixels": exponent(results, name, x=lambda side: side**2)
-        for name in ("seconds a step", "training MB")
-    }
+    results = sweep("size", arguments.sizes, arguments.passes, n=1000, batch_size=64, seconds=arguments.seconds)
+    exponents = {"seconds a step by pixels": exponent(results, "seconds a step", x=lambda side: side**2)}
     quantities = ("seconds a step", "images/s", "training MB", "peak MB")
     show("1,000 images of other sizes, in batches of 64", results, quantities, exponents)
-    return {"points": results, "exponents": exponents}
+    fixed, slope = memory_line(results, x=lambda side: side**2)
+    print(f"memory of training: {fixed:.0f} MB, and {1000 * slope:.1f} MB for each 1,000 pixels of an image")
+    return {
+        "points": results,
+        "exponents": exponents,
+        "memory": {"fixed MB": fixed, "MB a thousand pixels": 1000 * slope},
+    }
 
 
 def batch(arguments):
     """Measure against the batch."""
     n = max(2048, *arguments.batches)
-    results = sweep("batch_size", arguments.batches, n=n, size=28, seconds=arguments.seconds)
-    exponents = {name: exponent(results, name) for name in ("seconds a step", "training MB")}
+    results = sweep("batch_size", arguments.batches, arguments.passes, n=n, size=28, seconds=arguments.seconds)
+    exponents = {"seconds a step": exponent(results, "seconds a step")}
     quantities = ("seconds a step", "images/s", "training MB", "peak MB")
     show(f"Batches from {n:,} images of 28 x 28", results, quantities, exponents)
-    return {"points": results, "exponents": exponents}
+    fixed, slope = memory_line(results)
+    print(f"memory of training: {fixed:.0f} MB, and {slope:.2f} MB for each image of the batch")
+    return {"points": results, "exponents": exponents, "memory": {"fixed MB": fixed, "MB an image": slope}}
 
 
 def samples(arguments):
     """Measure the metrics against the number of samples in each of both sets."""
     found = {}
     for metric in METRICS:
-        results = sweep("samples", arguments.samples, metric=metric, repetitions=arguments.repetitions)
+        results = sweep(
+            "samples", arguments.samples, arguments.passes, metric=metric, repetitions=arguments.repetitions
+        )
         exponents = {name: exponent(results, name) for name in ("seconds", "growth MB")}
         show(
             f"{metric}, as many real as generated samples of {FEATURES} features",
@@ -199,8 +217,9 @@ PARTS = {"images": images, "size": size, "batch": batch, "metrics": samples}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--seconds", type=float, default=5.0, help="of training for each point")
-    parser.add_argument("--repetitions", type=int, default=3, help="of each metric")
+    parser.add_argument("--passes", type=int, default=3, help="over all points of a sweep")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of training for each point and pass")
+    parser.add_argument("--repetitions", type=int, default=1, help="of each metric in a pass")
     for name, values in (("images", IMAGES), ("sizes", SIZES), ("batches", BATCHES)):
         parser.add_argument(f"--{name}", nargs="+", type=int, default=list(values), metavar="N")
     samples_help = "for the metrics; at least 1,000, the size of the kernel distance's subsets"

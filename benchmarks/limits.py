@@ -22,6 +22,8 @@ import common
 import keras
 import tensorflow as tf
 
+from ganutils import costs
+
 FLOAT_BYTES = 4
 
 # How often a training step goes through each network, per image of a batch. "image" is the gradient that leaves the
@@ -170,7 +172,7 @@ def matmul_rate(dtype="float32", seconds=0.3):
 
 def has_bfloat16():
     """Return whether the processor says that it multiplies bfloat16 numbers."""
-    return bool(common.cpu_flags() & {"amx_bf16", "avx512_bf16"})
+    return bool({"amx_bf16", "avx512_bf16"} & set((costs.processor_field("flags") or "").split()))
 
 
 def bandwidth(megabytes=(0.5, 2, 8, 32, 256), seconds=0.2):

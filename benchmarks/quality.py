@@ -1,12 +1,13 @@
 """How good the images are after some seconds of training: this course's recipes and the published ones of its peers.
 
     python benchmarks/quality.py --recipe dcgan --seconds 300 --seed 0 --samples samples.npy
-    python benchmarks/quality.py --all --seeds 2 --torch-python torch-env/bin/python
+    python benchmarks/quality.py --all --torch-python torch-env/bin/python
 
 The first form trains one recipe for so many seconds, and writes 10,000 of its samples as uint8 (10000, 28, 28, 1),
-for anybody to judge with features of their own. The second trains all recipes with several seeds, each run in a
-process of its own, and writes results/quality.json and quality.png beside this file after each run. It can be
-interrupted: a finished run is kept in build/quality and not repeated.
+for anybody to judge with features of their own. The second trains all recipes, this course's with three seeds and its
+peers' with two unless told otherwise, each run in a process of its own, and writes results/quality.json and
+quality.png beside this file after each run. It can be interrupted: a finished run is kept in build/quality and not
+repeated.
 
 At 15, 30, 60, 120 and 300 seconds the Fréchet distance is measured in the features of the digit classifier,
 "FID (digits)": 10,000 samples against the 10,000 test images. The clock runs while steps are taken, from the end
@@ -27,7 +28,9 @@ MARKS = (15, 30, 60, 120, 300)
 SAMPLES = 10_000
 RESULTS = common.FOLDER / "results"
 RUNS = common.FOLDER.parent / "build" / "quality"
-OURS = ("dcgan", "conditional", "vanilla")
+# Parts of ganutils that no run here goes through.
+NOT_TRAINING = ("checks", "plotting", "references", "costs.py", "profiles.py", "widgets.py")
+OURS = ("dcgan", "conditional_gan", "vanilla_gan")
 PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "keras_gan_vanilla_repaired")
 
 
@@ -53,9 +56,9 @@ def course_recipes():
         return gan
 
     return {
-        "vanilla": recipes.vanilla_gan,
+        "vanilla_gan": recipes.vanilla_gan,
         "dcgan": recipes.dcgan,
-        "conditional": recipes.conditional_gan,
+        "conditional_gan": recipes.conditional_gan,
         "dcgan_without_penalty": without_penalty,
         "dcgan_without_hidden_layers": without_hidden_layers,
     }
@@ -102,6 +105,13 @@ class CourseRecipe:
         """Nothing to end."""
 
 
+def names(torch_python=None):
+    """Return the names of all recipes; those in PyTorch only where there is an interpreter for them."""
+    import published
+
+    return [*course_recipes(), *published.names(torch_python)]
+
+
 def make(name, torch_python=None):
     """Return a recipe by its name, not built yet.
 
@@ -112,13 +122,11 @@ def make(name, torch_python=None):
 
     from ganutils import data
 
+    if name not in names(torch_python):
+        raise ValueError(f"unknown recipe {name!r}; choose one of {', '.join(names(torch_python))}")
     images, labels = data.load_dataset()
     ours = course_recipes()
-    if name in ours:
-        return CourseRecipe(ours[name], images, labels)
-    if name not in published.names(torch_python):
-        raise ValueError(f"unknown recipe {name!r}; choose one of {', '.join([*ours, *published.names(torch_python)])}")
-    return published.make(name, images, torch_python)
+    return CourseRecipe(ours[name], images, labels) if name in ours else published.make(name, images, torch_python)
 
 
 def run(name, seconds, seed, marks, torch_python=None, samples=None):
@@ -162,20 +170,19 @@ def run(name, seconds, seed, marks, torch_python=None, samples=None):
     return found
 
 
-def run_all(names, seeds, seconds, torch_python):
+def run_all(seeds, seconds, torch_python):
     """Take all runs that are not there yet, one after another, and write down what there is after each.
 
     Args:
-        names: of the recipes.
-        seeds: number of seeds, from 0 on.
+        seeds: dict from the names of recipes to the number of their seeds, from 0 on.
         seconds: of training of each run.
         torch_python: as in `run`.
     """
     RUNS.mkdir(parents=True, exist_ok=True)
-    state, found = digest(), []
+    state, found = digest(torch_python), []
     # All recipes with the first seed, then with the next: a slow hour of the machine hits them alike.
-    for seed in range(seeds):
-        for name in names:
+    for seed in range(max(seeds.values())):
+        for name in (name for name in seeds if seed < seeds[name]):
             path = RUNS / f"{name}_{seed}_{seconds:g}_{state}.json"
             if not path.is_file():
                 command = [sys.executable, Path(__file__), "--recipe", name, "--seed", seed, "--seconds", seconds]
@@ -185,18 +192,20 @@ def run_all(names, seeds, seconds, torch_python):
             write(found)
 
 
-def digest():
-    """Return a word for what a finished run depends on: the recipes' and the package's code, versions, processor.
+def digest(torch_python=None):
+    """Return a word for what a finished run depends on: code, versions, processor, and the classifier that judges.
 
     A run of other code or of another machine is then trained anew, and not taken for one of these.
     """
-    from ganutils import costs
+    from ganutils import checkpoints, costs
 
-    sources = [*common.FOLDER.glob("*.py"), *(common.FOLDER.parent / "ganutils").rglob("*.py")]
-    found = hashlib.sha256(json.dumps([costs.machine(), common.cpu_model()], sort_keys=True).encode())
-    for path in sorted(sources):
-        if path.name != "report.py":
-            found.update(path.read_bytes())
+    versions = [costs.machine(), torch_python and common.torch_version(torch_python)]
+    found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
+    package = common.FOLDER.parent / "ganutils"
+    sources = [common.FOLDER / name for name in ("common.py", "published.py", "quality.py", "torch_peers.py")]
+    sources += [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in NOT_TRAINING]
+    for path in [*sorted(sources), checkpoints.FOLDER / "digit_classifier.weights.h5"]:
+        found.update(path.read_bytes())
     return found.hexdigest()[:12]
 
 
@@ -238,9 +247,12 @@ def draw(summary, path):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for name, marks in summary.items():
+    # Okabe and Ito's colours, safe for colour-blind readers; the markers tell recipes apart without them.
+    colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#777777")
+    for (name, marks), colour, marker in zip(summary.items(), colours * 2, "osD^vP*X" * 2, strict=False):
         seconds = sorted(marks)
-        (line,) = axes.plot(seconds, [marks[s][0] for s in seconds], "-" if name in OURS else "--", marker="o")
+        style = "-" if name in OURS else "--"
+        (line,) = axes.plot(seconds, [marks[s][0] for s in seconds], style, marker=marker, color=colour)
         line.set_label(name.replace("_", " "))
         axes.fill_between(
             seconds, [marks[s][1] for s in seconds], [marks[s][2] for s in seconds], alpha=0.2, color=line.get_color()
@@ -253,32 +265,44 @@ def draw(summary, path):
     plt.close(figure)
 
 
-def main():
+def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", help="train this one")
-    parser.add_argument("--all", action="store_true", help="train all that the comparison needs")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--recipe", help="train this one")
+    what.add_argument("--all", action="store_true", help="train all that the comparison needs")
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=2, help="number of seeds, with --all")
-    parser.add_argument("--samples", help="where to write the samples, as .npy")
-    parser.add_argument("--json", help="where to write the results of one run")
+    parser.add_argument("--seed", type=int, help="with --recipe (default: 0)")
+    parser.add_argument("--seeds", type=int, help="number of seeds, with --all (default: 3, and 2 for the peers)")
+    parser.add_argument("--samples", type=Path, help="where to write the samples, as .npy, with --recipe")
+    parser.add_argument("--json", type=Path, help="where to write the results of one run")
     parser.add_argument("--torch-python", help="interpreter that has PyTorch")
-    arguments = parser.parse_args()
-    if bool(arguments.recipe) == arguments.all or not arguments.seconds > 0:
-        parser.error("give either --recipe NAME or --all, and seconds above 0")
-    if arguments.recipe:
-        try:
-            found = run(
-                arguments.recipe, arguments.seconds, arguments.seed, MARKS, arguments.torch_python, arguments.samples
-            )
-        except ValueError as error:
-            parser.error(str(error))
-        if arguments.json:
-            Path(arguments.json).write_text(json.dumps(found) + "\n", encoding="utf-8")
+    arguments = parser.parse_args(arguments)
+    if not arguments.seconds > 0 or (arguments.seeds is not None and arguments.seeds < 1):
+        parser.error("seconds and seeds must be above 0")
+    misplaced = ("seed", "samples", "json") if arguments.all else ("seeds",)
+    if given := [f"--{name}" for name in misplaced if getattr(arguments, name) is not None]:
+        parser.error(f"{', '.join(given)} cannot go with {'--all' if arguments.all else '--recipe'}")
+    # Before the training, which would be lost.
+    for path in (arguments.samples, arguments.json):
+        if path and not path.resolve().parent.is_dir():
+            parser.error(f"{path}: there is no such folder")
+    if arguments.recipe and arguments.recipe not in (known := names(arguments.torch_python)):
+        parser.error(f"unknown recipe {arguments.recipe!r}; choose one of {', '.join(known)}")
+    return arguments
+
+
+def main():
+    arguments = parse()
+    if arguments.all:
+        torch_python = common.torch_python(arguments.torch_python)
+        peers = [*(["pytorch_gan_dcgan"] if torch_python else []), *PEERS]
+        seeds = {name: arguments.seeds or (3 if name in OURS else 2) for name in [*OURS, *peers]}
+        run_all(seeds, arguments.seconds, torch_python)
         return
-    torch_python = common.torch_python(arguments.torch_python)
-    names = [*OURS, *(["pytorch_gan_dcgan"] if torch_python else []), *PEERS]
-    run_all(names, arguments.seeds, arguments.seconds, torch_python)
+    seed, torch_python = arguments.seed or 0, arguments.torch_python
+    found = run(arguments.recipe, arguments.seconds, seed, MARKS, torch_python, arguments.samples)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -45,37 +45,56 @@ def throughput():
         for name, row in contestants.items():
             ratio = common.speed_ratio(contestants["ganutils"], row)
             speed = f"{number(row['median'])} ({number(min(row['images/s']))} to {number(max(row['images/s']))})"
-            rows.append([name, f"{ratio:.2f}", speed, f"{row['share']:.0%}", number(row["peak MB"])])
+            shares = f"{row['share']:.0%}", f"{row['share with memory']:.0%}"
+            rows.append([name, f"{ratio:.2f}", speed, *shares, number(row["peak MB"])])
         kinds = [key for key in RATES if found["rates"][0][key]]
         rates = {key: statistics.median(rate[key] for rate in found["rates"]) for key in kinds}
         measured = ", ".join(f"{number(rates[key] / 1e9)} · 10⁹ {key}" for key in kinds)
-        headings = ["loop", "ganutils over it", "images/s: median (range)", "share of the limit", "peak MB"]
+        arithmetic = found["work"]["needed"] / rates["float32 operations/s"]
+        memory = found["work"]["bytes"] / rates["bytes/s"]
+        rows.append(["*the limit*", "", number(found["batch"] / arithmetic), "100%", "", ""])
+        rows.append(["*the limit with memory*", "", number(found["batch"] / (arithmetic + memory)), "", "100%", ""])
+        headings = [
+            "loop",
+            "ganutils over it",
+            "images/s: median (range)",
+            "share of the limit",
+            "with memory",
+            "peak MB",
+        ]
         parts.append(
             f"**{architecture.capitalize()} networks**, batches of {found['batch']}, float32\n\n"
             + table(headings, rows)
             + f"\n\nThe machine at that time, medians: {measured}. A step needs at least "
-            f"{found['work']['needed'] / 1e9:.1f} · 10⁹ operations and {found['work']['bytes'] / 1e6:.0f} MB."
+            f"{found['work']['needed'] / 1e9:.1f} · 10⁹ operations, {1e3 * arithmetic:.0f} ms at that rate, and moves "
+            f"{found['work']['bytes'] / 1e6:.0f} MB in layers without products, {1e3 * memory:.0f} ms at that "
+            "bandwidth."
         )
+        if found["not idle"]:
+            parts[-1] += f" These took processor time while others were measured: {', '.join(found['not idle'])}."
     return "\n\n".join(parts)
 
 
 def quality_over_time():
-    """Median and range of each recipe's Fréchet distance at each mark, and the best peer's over ours at the end."""
-    summary = quality.summarise(load("quality")["runs"])
+    """Median and range of each recipe's Fréchet distance at each mark, the picture, and the best peer over ours."""
+    runs = load("quality")["runs"]
+    summary = quality.summarise(runs)
     rows, last = [], {}
     for name, marks in summary.items():
         cells = [f"{number(m)} ({number(low)} to {number(high)})" for m, low, high, _ in marks.values()]
         last[name], _, _, steps = list(marks.values())[-1]
-        rows.append([name.replace("_", " "), *cells, number(steps)])
+        seeds = sum(run["recipe"] == name for run in runs)
+        rows.append([name.replace("_", " "), seeds, *cells, number(steps)])
     marks = [f"{mark:g} s" for mark in next(iter(summary.values()))]
+    reached = ", ".join(f"{name.replace('_', ' ')} {number(distance)}" for name, distance in last.items())
+    alt = f"FID (digits) over seconds of training, on logarithmic axes. After {marks[-1]}: {reached}"
+    text = table(["recipe", "seeds", *marks, "steps at the end"], rows)
     peers = [name for name in last if name not in quality.OURS]
-    text = table(["recipe", *marks, "steps at the end"], rows)
-    if not peers:
-        return text
-    best = min(peers, key=last.get)
-    ratio = last[best] / last["dcgan"]
-    peer = best.replace("_", " ")
-    return f"{text}\n\nAfter {marks[-1]}, the best peer, {peer}, stands at {ratio:.1f} times the FID of our DCGAN."
+    if peers:
+        best = min(peers, key=last.get)
+        ratio, peer = last[best] / last["dcgan"], best.replace("_", " ")
+        text += f"\n\nAfter {marks[-1]}, the best peer, {peer}, stands at {ratio:.1f} times the FID of our DCGAN."
+    return f"{text}\n\n![{alt}](results/quality.png)"
 
 
 def cost():
@@ -91,7 +110,11 @@ def cost():
             continue
         rows = [[f"{int(key):,}", *[number(row[c]) for c in columns]] for key, row in results[part]["points"].items()]
         exponents = ", ".join(f"{key} {number(value, 2)}" for key, value in results[part]["exponents"].items())
-        parts.append(f"{table([part, *columns], rows)}\n\nExponents: {exponents}.")
+        text = f"{table([part, *columns], rows)}\n\nExponent over the larger half: {exponents}."
+        if line := results[part].get("memory"):
+            (_, fixed), (unit, slope) = line.items()
+            text += f" The memory of training is about {number(fixed)} MB and {number(slope, 2)} {unit}."
+        parts.append(text)
     if "images" in results:
         slope = results["images"]["bytes an image"]
         parts.append(f"Each further image takes {slope:,.0f} bytes of memory, of which the uint8 array is 784.")
@@ -105,7 +128,7 @@ def cost():
     ]
     if rows:
         samples = [f"{int(key):,}" for key in next(iter(results["metrics"].values()))["points"]]
-        parts.append(table(["metric", *samples, "exponent of time", "of memory"], rows))
+        parts.append(table(["metric, by samples", *samples, "exponent of time", "of memory"], rows))
     return "\n\n".join(parts)
 
 
@@ -116,21 +139,23 @@ def scaling():
             row["case"],
             f"{number(row['images_per_second'])} ({number(row['lowest'])} to {number(row['highest'])})",
             f"{row['overhead']:+.0%}",
+            number(row["peak_mb"]),
             f"{row['bytes_sent_per_step_and_replica'] / 1e6:.1f}",
         ]
         for row in load("scaling")["rows"]
     ]
-    return table(["case", "images/s", "time of a step", "MB sent a step and replica"], rows)
+    return table(["case", "images/s", "time of a step", "peak MB, all processes", "MB sent a step and replica"], rows)
 
 
 def startup():
     """Where the seconds before the first training step go."""
     runs = load("startup")["runs"]
-    stages = next(iter(runs.values()))[0]
-    medians = {
-        kind: [statistics.median(run[stage] for run in found) for stage in stages] for kind, found in runs.items()
-    }
-    rows = [[stage, *[f"{medians[kind][i]:.2f}" for kind in runs]] for i, stage in enumerate(stages)]
+    stages = max((found[0] for found in runs.values()), key=len)
+
+    def median(found, stage):
+        return f"{statistics.median(run[stage] for run in found):.2f}" if stage in found[0] else "–"
+
+    rows = [[stage, *[median(found, stage) for found in runs.values()]] for stage in stages]
     return table(["seconds, median", *runs], rows)
 
 
@@ -171,16 +196,21 @@ def targets():
     add("all lessons in `laptop`", 12, sum(row["seconds"] for row in laptop.values()) / 60, " min", False)
     largest = max(laptop, key=lambda name: laptop[name]["peak_mb"])
     add(f"most memory of a lesson ({largest.split()[0]})", 1.2, laptop[largest]["peak_mb"] / 1000, " GB", False)
-    kernels = [run["until the first step is done"] for run in load("startup")["runs"].get("Jupyter kernel", [])]
-    if kernels:
-        add("kernel start to first training step, DCGAN", 12, statistics.median(kernels), " s", False)
+    for kind, text in (
+        ("Jupyter kernel", "the training alone"),
+        ("as the lesson", "with the lesson's estimate of costs"),
+    ):
+        if found := load("startup")["runs"].get(kind):
+            seconds = statistics.median(run["until the first step is done"] for run in found)
+            add(f"kernel start to first training step of the DCGAN, {text}", 12, seconds, " s", False)
     return table(["what", "aim", "reached", "met"], rows)
 
 
 def machine():
     """The machine and the versions of the last throughput run."""
     found = load("throughput")
-    return table(["", found["date"]], [[key, value] for key, value in found["machine"].items() if value is not None])
+    facts = {**found["machine"], "PyTorch": found.get("PyTorch")}
+    return table(["", found["date"]], [[key, value] for key, value in facts.items() if value is not None])
 
 
 TABLES = {

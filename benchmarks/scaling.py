@@ -122,6 +122,7 @@ def measure(arguments):
         for _ in range(arguments.turns):
             for name, own in processes.items():
                 rates[name].append(turn(own))
+        memory = {name: sum(common.peak_memory_mb(p.pid) for p in own) for name, own in processes.items()}
     first = statistics.median(rates["1 device"])
     rows = []
     for name, values in rates.items():
@@ -134,6 +135,7 @@ def measure(arguments):
                 "lowest": min(values),
                 "highest": max(values),
                 "overhead": first / median - 1,
+                "peak_mb": memory[name],
                 "bytes_sent_per_step_and_replica": round(2 * (replicas - 1) / replicas * facts[name]["bytes"]),
             }
         )
@@ -160,11 +162,16 @@ def main():
             row["images_per_second"],
             f"{row['lowest']:,.0f} to {row['highest']:,.0f}",
             f"{row['overhead']:+.0%}",
+            row["peak_mb"],
             row["bytes_sent_per_step_and_replica"] / 1e6,
         ]
         for row in rows
     ]
-    print(common.table(cells, ["", "images/s", "lowest to highest", "time of a step", "MB sent a step and replica"]))
+    print(
+        common.table(
+            cells, ["", "images/s", "lowest to highest", "time of a step", "peak MB", "MB sent a step and replica"]
+        )
+    )
     settings = {name: getattr(arguments, name) for name in ("networks", "batch_size", "steps", "turns")}
     common.write_json(arguments.json, {"settings": settings, "rows": rows})
 

@@ -3,10 +3,10 @@
     python benchmarks/startup.py
     python benchmarks/startup.py --repetitions 9 --json startup.json
 
-The same cells run in a plain Python process and, where ipykernel is installed, in a Jupyter kernel. One run that is
+The same cells run in a plain Python process and, where ipykernel is installed, in a Jupyter kernel; there once more
+with the measurement of the machine with which each lesson opens, for its estimate of the costs. One run that is
 not counted goes first, so that all files are in the system's cache: a machine that has just been switched on, or a
-fresh Binder session, waits longer, for its disk. What lesson 02 does besides (measuring the machine for its estimate
-of the costs, about six seconds) is left out unless --estimate is given. All numbers are medians.
+fresh Binder session, waits longer, for its disk. All numbers are medians.
 """
 
 import argparse
@@ -109,7 +109,8 @@ def repeat(run, repetitions, estimate=False):
 def report(kinds):
     """Print the medians of all runs of each kind, with the range of the whole."""
     medians = {kind: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for kind, runs in kinds}
-    rows = [[stage, *(medians[kind][stage] for kind in medians)] for stage in next(iter(medians.values()))]
+    stages = max(medians.values(), key=len)
+    rows = [[stage, *(medians[kind].get(stage) for kind in medians)] for stage in stages]
     print(common.table(rows, ["seconds (median)", *medians]))
     for kind, runs in kinds:
         totals = [run["until the first step is done"] for run in runs]
@@ -119,14 +120,13 @@ def report(kinds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--estimate", action="store_true", help="with the measurement that opens each lesson")
     parser.add_argument("--no-kernel", action="store_true", help="plain processes only")
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
-    runners = {"process": run_process}
+    runners = {"process": (run_process, False)}
     if not arguments.no_kernel and all(map(importlib.util.find_spec, ("jupyter_client", "ipykernel"))):
-        runners["Jupyter kernel"] = run_kernel
-    kinds = [(kind, repeat(run, arguments.repetitions, arguments.estimate)) for kind, run in runners.items()]
+        runners |= {"Jupyter kernel": (run_kernel, False), "as the lesson": (run_kernel, True)}
+    kinds = [(kind, repeat(run, arguments.repetitions, estimate)) for kind, (run, estimate) in runners.items()]
     report(kinds)
     common.write_json(arguments.json, {"settings": common.settings(arguments), "runs": dict(kinds)})
 

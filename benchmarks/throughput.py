@@ -99,10 +99,20 @@ def launch(name, arguments):
     return common.Worker(Path(__file__), "--serve")
 
 
-def prepare(name, worker, architecture, images, arguments):
+def quicker_format(architecture, images, arguments):
+    """Return PyTorch's option for the quicker memory format.
+
+    The trial has a process of its own: a contestant's memory must not hold what a trial needed.
+    """
+    with launch(TORCH_CONTESTANTS[0], arguments) as worker:
+        options = {"architecture": architecture, "images": str(images), "threads": arguments.threads}
+        return {"channels_last": worker.call("channels_last_is_quicker", **options)}
+
+
+def prepare(name, worker, architecture, images, arguments, torch_options):
     """Let a worker build its networks and take its first steps; returns what it says of them."""
     if name in TORCH_CONTESTANTS:
-        options = {"contestant": name, "threads": arguments.threads}
+        options = {"contestant": name, "threads": arguments.threads, **torch_options}
     else:
         options = {**CONTESTANTS[name], "steps_per_execution": arguments.steps_per_execution}
     said = worker.call("build", architecture=architecture, images=str(images), **options)
@@ -131,9 +141,11 @@ def compete(architecture, names, images, arguments):
     machine = common.Worker(Path(__file__), "--serve")
     try:
         work = machine.call("limit_counts", architecture=architecture)["least"]
+        with_torch = set(names) & set(TORCH_CONTESTANTS)
+        torch_options = quicker_format(architecture, images, arguments) if with_torch else {}
         for name in names:
             workers[name] = launch(name, arguments)
-            said[name] = prepare(name, workers[name], architecture, images, arguments)
+            said[name] = prepare(name, workers[name], architecture, images, arguments, torch_options)
         if len({tuple(row["weights"]) for row in said.values()}) > 1:
             raise RuntimeError(f"the contestants' networks differ in size: {said}")
         speeds, rates, restless = repeat(workers, machine, arguments, batch_size)
@@ -226,7 +238,10 @@ def main():
             results[architecture] = compete(architecture, names, images, arguments)
     for architecture in results:
         report(architecture, results[architecture])
-    common.write_json(arguments.json, {"settings": common.settings(arguments), "results": results})
+    found = {"settings": common.settings(arguments), "results": results}
+    if set(names) & set(TORCH_CONTESTANTS):
+        found["PyTorch"] = common.torch_version(arguments.torch_python)
+    common.write_json(arguments.json, found)
 
 
 if __name__ == "__main__":

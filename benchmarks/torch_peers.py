@@ -183,21 +183,24 @@ class Batches:
 _state = {}
 
 
-def build(contestant, architecture, images, threads):
-    """Make the loop of "pytorch_eager" or "pytorch_compile" in the quicker of two memory formats.
+def build(contestant, architecture, images, threads, channels_last):
+    """Make the loop of "pytorch_eager" or "pytorch_compile".
 
     Returns:
-        dict with the numbers of weights and the format that was chosen.
+        dict with the numbers of weights and a note on the memory format.
     """
     torch.set_num_threads(threads)
-    channels_last = _channels_last_is_quicker(architecture, images)
     _state["loop"] = loop = TwoPassLoop(architecture, contestant == "pytorch_compile", channels_last)
     _state["batches"] = Batches(images, common.BATCH_SIZES[architecture], loop.format)
     return {"weights": loop.weights, "note": "channels last" if channels_last else "channels first"}
 
 
-def _channels_last_is_quicker(architecture, images, steps=5):
-    # Without compilation, which takes a minute. In turn, and by the best step: the machine may be busy for a while.
+def channels_last_is_quicker(architecture, images, threads, steps=5):
+    """Try both memory formats, and return whether the second is the quicker one.
+
+    Without compilation, which takes a minute. In turn, and by the best step: the machine may be busy for a while.
+    """
+    torch.set_num_threads(threads)
     loops = {channels_last: TwoPassLoop(architecture, channels_last=channels_last) for channels_last in (False, True)}
     batches = {key: Batches(images, common.BATCH_SIZES[architecture], loop.format) for key, loop in loops.items()}
     best = dict.fromkeys(loops, float("inf"))
@@ -239,7 +242,9 @@ def generate(n, path):
     np.save(path, _state["recipe"].generate(n))
 
 
+FUNCTIONS = (build, channels_last_is_quicker, measure, build_recipe, train_recipe, generate)
+
 if __name__ == "__main__":
     if sys.argv[1:] != ["--serve"]:
         sys.exit(__doc__)
-    common.serve({f.__name__: f for f in (build, measure, build_recipe, train_recipe, generate)})
+    common.serve({f.__name__: f for f in FUNCTIONS})

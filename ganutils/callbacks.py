@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, strategies
+from ganutils import data, strategies, training
 
 
 def _in_notebook():
@@ -278,7 +278,7 @@ class Backup(keras.callbacks.Callback):
         path: where the file goes; ".npz" is added.
         keep: callbacks with `get_state()` and `set_state(state)` whose state belongs to the run.
         settings: dict of what must not change between two parts of a run, such as the batch size. The
-            optimizers' learning rates and what the model itself names (`training.GAN.settings`) are added.
+            optimizers' settings and what the model itself names (`training.GAN.settings`) are added.
 
     Attributes:
         epoch: number of epochs that the backup holds; 0 where there is none.
@@ -303,9 +303,9 @@ class Backup(keras.callbacks.Callback):
         if strategies.number_of_workers(self.model.distribute_strategy) != strategies.number_of_workers(self.strategy):
             raise ValueError("make the backup inside `with strategy.scope():`, as the model")
         optimizers = strategies.optimizers(list(vars(self.model).values()))
-        rates = [[type(optimizer).__name__, optimizer.get_config().get("learning_rate")] for optimizer in optimizers]
         # As they are before anything is restored or a schedule changes them.
-        settings = {**self.settings, **getattr(self.model, "settings", dict)(), "optimizers": rates}
+        described = [training.describe_optimizer(optimizer) for optimizer in optimizers]
+        settings = {**self.settings, **getattr(self.model, "settings", dict)(), "optimizers": described}
         self._settings_text = json.dumps(settings, sort_keys=True, default=str)
         saved = self._read()
         if saved is not None:

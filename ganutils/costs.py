@@ -32,11 +32,23 @@ def machine():
         "Keras": keras.__version__,
         "NumPy": np.__version__,
         "system": f"{platform.system()} on {platform.machine()}",
+        "processor": processor_field("model name") or platform.processor() or platform.machine(),
         "CPU cores": _usable_cores(),
         "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
         "GPU": ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
         or "none",
     }
+
+
+def processor_field(name):
+    """Return what Linux says of the processor, such as its "model name" or "flags"; None elsewhere."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == name:
+                return value.strip()
+    return None
 
 
 def _usable_cores():

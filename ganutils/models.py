@@ -16,7 +16,7 @@ from ganutils import checkpoints, data
 IMAGE_SHAPE = (28, 28, 1)
 
 
-def vanilla_generator(latent_dim=100, units=(128, 256, 512, 1024), image_shape=IMAGE_SHAPE):
+def vanilla_generator(latent_dim=100, units=(256, 512), image_shape=IMAGE_SHAPE):
     """Fully connected generator of lesson 01: dense layers of growing width, then tanh.
 
     Args:
@@ -36,8 +36,8 @@ def vanilla_generator(latent_dim=100, units=(128, 256, 512, 1024), image_shape=I
     return keras.Model(latents, layers.Reshape(image_shape, dtype="float32")(x), name="vanilla_generator")
 
 
-def vanilla_discriminator(units=(1024, 512, 256, 128), dropout=0.3, image_shape=IMAGE_SHAPE):
-    """Fully connected discriminator of lesson 01: dense layers of shrinking width, with dropout.
+def vanilla_discriminator(units=(512, 256), dropout=0.0, image_shape=IMAGE_SHAPE):
+    """Fully connected discriminator of lesson 01: dense layers of shrinking width.
 
     Args:
         units: widths of the hidden layers.
@@ -52,7 +52,8 @@ def vanilla_discriminator(units=(1024, 512, 256, 128), dropout=0.3, image_shape=
     for width in units:
         x = layers.Dense(width)(x)
         x = layers.LeakyReLU(0.2)(x)
-        x = layers.Dropout(dropout)(x)
+        if dropout:
+            x = layers.Dropout(dropout)(x)
     return keras.Model(images, layers.Dense(1, dtype="float32")(x), name="vanilla_discriminator")
 
 

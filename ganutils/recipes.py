@@ -13,11 +13,11 @@ def vanilla_gan(seed=0):
     """Return the compiled, untrained GAN of lesson 01.
 
     Args:
-        seed: seed of the weights, of dropout and of the latents.
+        seed: seed of the weights and of the latents.
     """
     keras.utils.set_random_seed(seed)
     gan = training.GAN(models.vanilla_generator(), models.vanilla_discriminator(), seed=seed)
-    gan.compile(_adam(2e-4, 0.5, 0.999), _adam(2e-4, 0.5, 0.999))
+    gan.compile(_adam(1e-3, 0.0, 0.99), _adam(1e-3, 0.0, 0.99))
     return gan
 
 
@@ -65,8 +65,8 @@ def _adam(rate, beta_1, beta_2):
 def describe(gan):
     """Return what makes up a compiled `training.GAN`, as numbers and words that JSON can hold.
 
-    It holds what a lesson chooses: layers and their settings, optimizers' rates and momenta, loss, penalty,
-    average. It does not hold what Keras chooses where nobody asks otherwise, such as initializers.
+    It holds what a lesson chooses: layers and how they are joined, their settings and initializers, optimizers,
+    loss, penalty, average.
 
     Raises:
         ValueError: a GAN that is not compiled.
@@ -74,43 +74,49 @@ def describe(gan):
     if not gan.compiled:
         raise ValueError("the GAN is not compiled, so it has no optimizers yet")
     return {
-        "generator": [_describe_layer(layer) for layer in _layers(gan.generator)],
-        "discriminator": [_describe_layer(layer) for layer in _layers(gan.discriminator)],
-        "generator_optimizer": _describe_optimizer(gan.generator_optimizer),
-        "discriminator_optimizer": _describe_optimizer(gan.discriminator_optimizer),
+        "generator": _describe_network(gan.generator),
+        "discriminator": _describe_network(gan.discriminator),
+        "generator_optimizer": training.describe_optimizer(gan.generator_optimizer),
+        "discriminator_optimizer": training.describe_optimizer(gan.discriminator_optimizer),
         **gan.settings(),
     }
 
 
 _LAYER_SETTINGS = (
     *("units", "filters", "kernel_size", "strides", "padding", "use_bias", "activation", "negative_slope"),
-    *("momentum", "epsilon", "rate", "target_shape", "input_dim", "output_dim"),
+    *("momentum", "epsilon", "rate", "target_shape", "input_dim", "output_dim", "axes", "num_classes"),
 )
 
 
-def _layers(network):
-    for layer in network.layers:
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            yield layer
+def _describe_network(network):
+    """Return a row for each layer or operation; "from" has the numbers of the rows whose outputs it takes."""
+    if isinstance(network, keras.Sequential):
+        operations = network.layers
+        inputs = [[i - 1] if i else [] for i in range(len(operations))]
+    else:
+        nodes = [node for _, level in sorted(network._nodes_by_depth.items(), reverse=True) for node in level]
+        operations = [node.operation for node in nodes]
+        numbers = {id(operation): i for i, operation in enumerate(operations)}
+        inputs = [[numbers[id(tensor._keras_history.operation)] for tensor in node.input_tensors] for node in nodes]
+    rows = []
+    for operation, sources in zip(operations, inputs, strict=True):
+        inner = (
+            {"network": _describe_network(operation)} if hasattr(operation, "layers") else _describe_layer(operation)
+        )
+        rows.append({**inner, "from": sources})
+    return rows
 
 
 def _describe_layer(layer):
     config = layer.get_config()
     settings = {name: _plain(config[name]) for name in _LAYER_SETTINGS if name in config}
-    return {"layer": type(layer).__name__, "weights": layer.count_params(), **settings}
+    for name, value in config.items():
+        if name.endswith("initializer") and value:
+            chosen = {key: part for key, part in value["config"].items() if key != "seed" and part is not None}
+            settings[name] = [value["class_name"], *(f"{key}={part}" for key, part in chosen.items())]
+    weights = {"weights": layer.count_params()} if isinstance(layer, keras.layers.Layer) else {}
+    return {"layer": type(layer).__name__, **weights, **settings}
 
 
 def _plain(value):
     return list(value) if isinstance(value, (tuple, list)) else value if isinstance(value, (int, float)) else str(value)
-
-
-def _describe_optimizer(optimizer):
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss for float16
-    config = optimizer.get_config()
-    names = ("learning_rate", "beta_1", "beta_2", "epsilon", "momentum")
-    # A rate is stored in float32; what was given has fewer digits.
-    found = {name: config[name] for name in names if name in config}
-    found = {name: round(value, 9) if isinstance(value, float) else _plain(value) for name, value in found.items()}
-    return {"optimizer": type(optimizer).__name__, **found}

@@ -196,8 +196,8 @@ def _receive_all(addresses, host, port, deadline, seconds):
                 number = message.removeprefix(_GREETING)
                 if message != number and number.isdigit() and 0 < int(number) < len(addresses):
                     present[int(number)] = connection
-                continue
-            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+            # One that died or gave up while it waited would otherwise count, and TensorFlow wait for it in silence.
+            present = {number: connection for number, connection in present.items() if _is_open(connection)}
         if listener is None:
             raise TimeoutError(f"for {seconds:g} s port {port} could not be opened: {trouble}. {_ADVICE}")
         missing = [address for i, address in enumerate(addresses) if i and i not in present]
@@ -210,6 +210,19 @@ def _receive_all(addresses, host, port, deadline, seconds):
             # The others hang up first, so that the address is free at once for TensorFlow.
             with contextlib.suppress(OSError):
                 connection.recv(1)
+
+
+def _is_open(connection):
+    """Return whether the other side, which has nothing to say now, has not hung up."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.settimeout(1)
 
 
 def _cluster(strategy):

@@ -1,6 +1,7 @@
 """The adversarial training loop as a Keras model."""
 
 import gc
+import json
 
 import keras
 import tensorflow as tf
@@ -357,6 +358,21 @@ def prepare_optimizer(optimizer, network):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
     return optimizer
+
+
+def describe_optimizer(optimizer):
+    """Return an optimizer as a dict of numbers and words that JSON can hold: its rate, and what is not a default.
+
+    Of one that scales the loss for float16 it is the optimizer inside. What has Keras' own default is left out,
+    so that a release with one setting more describes the same optimizer in the same way.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    config, usual = optimizer.get_config(), type(optimizer)().get_config()
+    chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
+    chosen.pop("name")
+    # A rate is stored in float32; what was given has fewer digits.
+    chosen = {name: round(value, 9) if isinstance(value, float) else value for name, value in chosen.items()}
+    return {"optimizer": type(optimizer).__name__, **json.loads(json.dumps(chosen, default=str))}
 
 
 def _untouched(network):

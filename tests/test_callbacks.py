@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import time
@@ -129,10 +130,25 @@ def test_a_backup_of_another_training_is_refused(make_gan, digits, tmp_path, cha
         train(make_gan(**changes), digits, tmp_path / "run")
 
 
-def test_a_changed_learning_rate_is_refused(make_gan, digits, tmp_path):
-    interrupted(make_gan, digits, tmp_path / "run")
-    with pytest.raises(ValueError, match=r"learning|settings"):
-        train(make_gan(rate=5e-3), digits, tmp_path / "run")
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_changed_optimizer_is_refused(make_gan, digits, tmp_path, precision):
+    with precision_of(precision):
+        interrupted(make_gan, digits, tmp_path / "run")
+        for changes in ({"learning_rate": 5e-3}, {"beta_1": 0.5}, {"clipnorm": 1.0}):
+            gan = make_gan()
+            gan.compile(keras.optimizers.Adam(**{"learning_rate": 1e-3, **changes}), keras.optimizers.Adam(1e-3))
+            with pytest.raises(ValueError, match=next(iter(changes))):
+                train(gan, digits, tmp_path / "run")
+
+
+@contextlib.contextmanager
+def precision_of(policy):
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
 
 
 def test_a_backup_of_another_model_is_refused(make_gan, digits, tmp_path):

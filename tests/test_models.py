@@ -31,8 +31,8 @@ def test_layer_sizes_of_the_vanilla_networks():
     def widths(network):
         return [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)]
 
-    assert widths(models.vanilla_generator()) == [128, 256, 512, 1024, 784]
-    assert widths(models.vanilla_discriminator()) == [1024, 512, 256, 128, 1]
+    assert widths(models.vanilla_generator()) == [256, 512, 784]
+    assert widths(models.vanilla_discriminator()) == [512, 256, 1]
 
 
 def test_the_familiar_networks_have_their_published_shapes():

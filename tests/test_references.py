@@ -1,12 +1,14 @@
 import ast
 import json
+import re
 import types
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
-from ganutils import callbacks, data, plotting, profiles, recipes, references
+from ganutils import callbacks, data, models, plotting, profiles, recipes, references, training
 from ganutils.references import _record
 from tests.test_tools import ROOT, load_tool
 
@@ -333,6 +335,15 @@ def test_the_figure_has_the_band_the_median_and_the_run(runs, rng):
     assert drawn["your run"].get_linestyle() != drawn["their median"].get_linestyle()
 
 
+def test_the_figure_says_where_the_run_leaves_the_limits(runs, rng):
+    history = synthetic_run(rng)
+    history["generator_loss"] = (USUAL["generator_loss"] + np.where(TIME > 0.6, 2.0, 0.0)).tolist()
+    sentence = plotting.against_reference(history, LESSON).get_supxlabel()
+    assert " ".join(sentence.split()) == references.verdict(history, LESSON)
+    assert re.search(r"generator loss leaves what is normal .* at step 3,\d+ and is above it", sentence, re.DOTALL)
+    assert max(map(len, sentence.splitlines())) < 125
+
+
 def test_the_figure_shows_the_distance_beside_those_of_the_references(runs, rng):
     figure = plotting.against_reference(synthetic_run(rng), LESSON, frechet_distance=33.0)
     (axes,) = (axes for axes in figure.axes if axes.get_title() == "FID (digits), 2,000 samples")
@@ -365,7 +376,7 @@ def check_recorded(lesson):
     tool = load_tool("record_reference_runs")
     profile = profiles.Profile(name="laptop", **profiles.LESSONS[lesson]["laptop"])
     described = json.loads(json.dumps(tool.describe_run(lesson, profile)))
-    for name in ("profile", "every", "samples", "recipe"):
+    for name in ("profile", "every", "samples", "classifier", "recipe"):
         if reference[name] != described[name]:
             pytest.fail(f"{message} ({name}: recorded {reference[name]}, now {described[name]})")
     assert [run["seed"] for run in reference["runs"]] == [1, 2, 3, 4, 5], message
@@ -460,9 +471,9 @@ def write_notebook(path, *cells):
 def test_the_guard_of_the_lessons_sees_another_rate_and_a_missing_tag(tmp_path):
     path = tmp_path / "lesson.ipynb"
     before = (
-        "import keras\nfrom ganutils import callbacks, models, training\nRATE = 2e-4\n"
+        "import keras\nfrom ganutils import callbacks, models, training\nRATE = 1e-3\n"
         "raise RuntimeError('this must not be executed')\n"
-        "def adam(rate=RATE):\n    return keras.optimizers.Adam(rate, beta_1=0.5)"
+        "def adam(rate=RATE):\n    return keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99)"
     )
     recipe = (
         "gan = training.GAN(models.vanilla_generator(), models.vanilla_discriminator())\n"
@@ -478,6 +489,42 @@ def test_the_guard_of_the_lessons_sees_another_rate_and_a_missing_tag(tmp_path):
         pytest.fail.Exception, match=r"no code cell of lesson\.ipynb is tagged `recipe` and makes `gan`"
     ):
         run_recipe_cell(path, "01_vanilla_gan", tmp_path)
+
+
+def changed(build, change):
+    """Return what a recipe's description is when one thing of its discriminator is another."""
+    keras.utils.set_random_seed(0)
+    networks = models.conditional_generator(), build(**change)
+    gan = training.ConditionalGAN(*networks)
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    return recipes.describe(gan)
+
+
+def projection(initializer="zeros", activation=None, both_from_features=True):
+    """A discriminator whose parts can be joined and initialised in other ways."""
+    image, label = keras.Input((28, 28, 1)), keras.Input((), dtype="int32")
+    flat = keras.layers.Flatten()(image)
+    features = keras.layers.Dense(8, activation)(flat)
+    vector = keras.layers.Embedding(10, 8, embeddings_initializer=initializer)(label)
+    other = features if both_from_features else keras.layers.Dense(8, activation)(flat)
+    return keras.Model([image, label], keras.layers.Dense(1)(features) + keras.layers.Dot(axes=1)([other, vector]))
+
+
+@pytest.mark.parametrize(
+    "change", [{"initializer": "ones"}, {"activation": "relu"}, {"both_from_features": False}], ids=str
+)
+def test_the_description_of_a_recipe_sees_initializers_and_joints(change):
+    assert changed(projection, {}) == changed(projection, {})
+    assert changed(projection, {}) != changed(projection, change)
+
+
+@pytest.mark.parametrize(
+    "change", [{"clipnorm": 1.0}, {"weight_decay": 1e-4}, {"beta_2": 0.9}, {"amsgrad": True}], ids=str
+)
+def test_the_description_of_a_recipe_sees_every_setting_of_an_optimizer(change):
+    described = [training.describe_optimizer(keras.optimizers.Adam(1e-3, **changes)) for changes in ({}, {}, change)]
+    assert described[0] == described[1] == {"optimizer": "Adam", "learning_rate": 1e-3}
+    assert described[2] == {**described[0], **change}
 
 
 @pytest.mark.parametrize("lesson", recipes.RECIPES)

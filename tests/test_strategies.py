@@ -355,6 +355,36 @@ def test_a_port_that_is_taken_is_named():
             strategies.wait_for_workers(addresses, 0, 0.5)
 
 
+def test_a_worker_that_left_while_it_waited_does_not_count():
+    """TensorFlow would then wait for it, an hour and without a word."""
+    addresses = free_addresses(3)
+    host, port = addresses[0].split(":")
+    found = []
+
+    def first():
+        with pytest.raises(TimeoutError) as raised:
+            strategies.wait_for_workers(addresses, 0, 4)
+        found.append(str(raised.value))
+
+    def last():
+        with pytest.raises(TimeoutError):
+            strategies.wait_for_workers(addresses, 2, 4)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    time.sleep(0.5)
+    with socket.create_connection((host, int(port))) as leaves:
+        leaves.sendall(strategies._GREETING + b"000001")
+        time.sleep(0.5)
+    other = threading.Thread(target=last)
+    other.start()
+    for one in (thread, other):
+        one.join(20)
+    assert found
+    assert addresses[1] in found[0]
+    assert addresses[2] not in found[0]
+
+
 def test_workers_wait_for_the_last_one():
     """It comes late, and strangers knock before it: one silent, one that says something else."""
     addresses = free_addresses(3)

@@ -23,7 +23,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ganutils import callbacks, costs, data, features, profiles, recipes, references, training
+from ganutils import callbacks, checkpoints, costs, data, features, profiles, recipes, references, training
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "reference_runs"
@@ -89,6 +89,10 @@ def describe_run(lesson, profile):
         "every": EVERY[lesson],
         "samples": references.SAMPLES,
         "recipe": recipes.describe(recipes.RECIPES[lesson]()),
+        # Every distance goes through it.
+        "classifier": hashlib.sha256((checkpoints.FOLDER / "digit_classifier.weights.h5").read_bytes()).hexdigest()[
+            :12
+        ],
         "machine": costs.machine(),
     }
 

@@ -1,5 +1,7 @@
 """A student's run over the recorded reference runs."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -29,7 +31,7 @@ def against_reference(history, lesson, frechet_distance=None):
             it beside those of the reference runs and their floor. None leaves the panel out.
 
     Returns:
-        A figure. `references.verdict` says in words what it shows.
+        A figure. Below it stands `references.verdict`: where the run leaves the limits, in a sentence.
 
     Raises:
         ValueError, FileNotFoundError: as in `references.compare`.
@@ -48,7 +50,9 @@ def against_reference(history, lesson, frechet_distance=None):
     if frechet_distance is not None:
         _draw_distances(axes["frechet_distance"], frechet_distance, steps[-1], reference)
     handles, labels = axes["discriminator_loss"].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
+    sentence = references.verdict(history, lesson, frechet_distance)
+    figure.supxlabel("\n".join(textwrap.wrap(sentence, width=13 * int(figure.get_figwidth()))), fontsize=10)
     return figure
 
 

@@ -39,9 +39,10 @@ def load(lesson):
 
     Returns:
         A dict: "command", "recipe" (`recipes.describe`), "profile" (name, images, epochs, batch_size), "every"
-        (steps in a window of the curves), "machine" (versions and machine), "samples" (that FID and coverage
-        look at), "floor" (both of real images), and "runs": a list of dicts of lists. A run's "step", "seconds"
-        and `CURVES` belong together, and so do its "measured_step", "measured_seconds" and `MEASURES`.
+        (steps in a window of the curves), "classifier" (start of its weights' sha256), "machine" (versions and
+        machine), "samples" (that FID and coverage look at), "floor" (both of real images), and "runs": a list of
+        dicts of lists. A run's "step", "seconds" and `CURVES` belong together, and so do its "measured_step",
+        "measured_seconds" and `MEASURES`.
         Seconds are those of training since the end of the first step.
 
     Raises:
