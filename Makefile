@@ -8,13 +8,17 @@ TORCH_PYTHON ?=
 TORCH = $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
 VENV = .venv/bin
 
-.PHONY: run test lab record bench clean
+.PHONY: run test test-full lab record release bench clean
 
 run: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile "$(PROFILE)" --only "$(ONLY)"
 
 test: .venv/ready
 	$(VENV)/python tools/run_tests.py
+
+# What `make test` leaves out: grading with nbgrader's own commands.
+test-full: .venv/ready
+	$(VENV)/python tools/run_tests.py grading
 
 lab: .venv/ready
 	$(VENV)/jupyter lab --notebook-dir . --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
@@ -23,6 +27,10 @@ lab: .venv/ready
 record: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile smoke --record
 	$(VENV)/python tools/run_notebooks.py --profile laptop --record
+
+# The student versions of the exercises, from instructor/source: exercises/ and build/exercises/*.zip.
+release: .venv/ready
+	$(VENV)/python tools/release_exercises.py
 
 # Two and a half hours, on a machine that does nothing else. TORCH_PYTHON names an interpreter that has PyTorch.
 bench: .venv/ready

@@ -5,7 +5,8 @@
     python tools/clean_notebooks.py --take-outputs DIR    first take the checked outputs from executed notebooks
 
 Only cells tagged `nbval-check-output` keep their outputs: the tests compare them. The address comes from
-pyproject.toml and goes into the set-up cells and the Binder and Colab links of notebooks and README.
+pyproject.toml and goes into the set-up cells and the Binder and Colab links of notebooks and README. The student
+versions of the exercises follow with `make release`.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def with_address(text, address):
     owner_and_name = "/".join(address.rstrip("/").split("/")[-2:])
     text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
     text = re.sub(r"(git clone )https://\S+", lambda match: match[1] + address, text)
+    text = re.sub(r"https://github\.com/[^/\s]+/[^/\s]+(?=/blob/HEAD/notebooks/)", lambda _: address, text)
     return re.sub(
         r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+",
         lambda match: match[1] + owner_and_name,
@@ -55,7 +57,8 @@ def clean(notebook, executed=None):
         kept = {
             "cell_type": cell["cell_type"],
             "id": cell["id"],
-            "metadata": {"tags": tags} if tags else {},
+            # What nbgrader knows of a cell: task or test, points.
+            "metadata": {name: cell["metadata"][name] for name in ("nbgrader", "tags") if cell["metadata"].get(name)},
             "source": cell["source"],
         }
         if "attachments" in cell:
@@ -100,7 +103,8 @@ def main():
     parser.add_argument("files", nargs="*", type=Path, help="notebooks and Markdown files; all of them by default")
     arguments = parser.parse_args()
 
-    files = arguments.files or [*sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "README.md"]
+    notebooks = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "instructor/source").glob("*/*.ipynb"))]
+    files = arguments.files or [*notebooks, ROOT / "README.md"]
     address, dirty = repository(), []
     for path in files:
         old = path.read_text(encoding="utf-8")

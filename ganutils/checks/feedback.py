@@ -1,0 +1,227 @@
+"""How a check speaks: passed, not yet or not attempted; what was expected, what came, and where to read again."""
+
+import contextlib
+import functools
+import html
+import io
+import linecache
+import signal
+import threading
+import traceback
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from IPython.display import display
+from keras import ops
+
+PASSED, NOT_YET, NOT_ATTEMPTED = "passed", "not yet", "not attempted"
+SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○"}
+COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777"}
+PACKAGE = str(Path(__file__).parent)
+
+
+# How nbgrader_config.py ends the stub of each task. TensorFlow and Keras raise NotImplementedError as well.
+STUB = ": your code goes here"
+
+
+class Wrong(Exception):
+    """What a check found: raised by checks, and caught by `judge`.
+
+    Args:
+        expected: text, what a right answer gives.
+        came: text, what this answer gave.
+        because: text, the misconception that commonly causes it.
+        read: text, the lesson and section that explain it.
+    """
+
+    def __init__(self, expected, came, because, read):
+        super().__init__(f"expected {expected}, came {came}")
+        self.expected, self.came, self.because, self.read = expected, came, because, read
+
+
+class TimeUp(BaseException):
+    """A check ran out of time. No `Exception`, so that a student's `except Exception` does not swallow it."""
+
+
+@dataclass
+class Feedback:
+    """What a student sees of one task. Has a text form and, in notebooks, a coloured one.
+
+    Attributes:
+        title: the task's number and name.
+        state: "passed", "not yet" or "not attempted".
+        lines: pairs of a heading and a sentence.
+    """
+
+    title: str
+    state: str
+    lines: list = field(default_factory=list)
+
+    def __repr__(self):
+        rows = [f"{SYMBOLS[self.state]} {self.title}: {self.state}"]
+        width = max([len(heading) for heading, _ in self.lines], default=0) + 3
+        return "\n".join(rows + [f"    {heading + ':':{width}}{text}" for heading, text in self.lines])
+
+    def _repr_html_(self):
+        rows = "".join(f"<div><b>{html.escape(heading)}:</b> {html.escape(text)}</div>" for heading, text in self.lines)
+        return (
+            f'<div style="border-left: 4px solid {COLOURS[self.state]}; padding: 2px 10px">'
+            f"<div><b>{SYMBOLS[self.state]} {html.escape(self.title)}: {self.state}</b></div>{rows}</div>"
+        )
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raise `TimeUp` in the block after some seconds, where the platform and the thread allow it."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_):
+        raise TimeUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # And again each second, for a loop whose bare `except:` swallows the first.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def judge(title, body, answers, options=None, seconds=30):
+    """Run one check and return its `Feedback`; whatever a student's code raises becomes a part of it.
+
+    Args:
+        title: the task's number and name.
+        body: function of the answers; it raises `Wrong`, or returns.
+        answers: tuple of what the student made: functions mostly.
+        options: dict of keyword arguments for `body`.
+        seconds: after so many seconds the check gives up.
+    """
+    try:
+        # nbgrader counts a cell that writes to standard error as failed, and a student's code may warn.
+        with time_limit(seconds), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            body(*answers, **(options or {}))
+    except Wrong as wrong:
+        lines = [("expected", wrong.expected), ("came", wrong.came)]
+        return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.because), ("read again", wrong.read)])
+    except TimeUp:
+        return Feedback(title, NOT_YET, [("came", f"no answer within {seconds} seconds: does a loop never end?")])
+    except Exception as error:
+        if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
+            todo = "put your code in the place of the line that raises NotImplementedError"
+            return Feedback(title, NOT_ATTEMPTED, [("to do", todo)])
+        lines = [("came", f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:300]}")]
+        if place := _students_line(error):
+            lines.append(("where", place))
+        return Feedback(title, NOT_YET, lines)
+    return Feedback(title, PASSED)
+
+
+def _students_line(error):
+    """Return the last line of a notebook's cell on the way to an error, or None."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(PACKAGE) and "site-packages" not in frame.filename
+    ]
+    if not frames:
+        return None
+    text = (frames[-1].line or linecache.getline(frames[-1].filename, frames[-1].lineno)).strip()
+    return f"line {frames[-1].lineno} of the cell: {text}" if text else None
+
+
+def check(title, seconds=30):
+    """Make a check of a function that raises `Wrong`: it then shows its feedback and returns points.
+
+    The check is called with the student's functions and `points`, and returns `points` or 0. nbgrader
+    takes a cell's last value as its score. `check.body` is the function itself.
+    """
+
+    def decorate(body):
+        @functools.wraps(body)
+        def run(*answers, points=1, **options):
+            feedback = judge(title, body, answers, options, seconds)
+            display(feedback)
+            return points if feedback.state == PASSED else 0
+
+        run.body, run.title = body, title
+        return run
+
+    return decorate
+
+
+def unseen(tests, seconds=30):
+    """Run the tests that a student does not see, show which are passed, and return the points.
+
+    Args:
+        tests: dict from a name to a pair: points, and a function without arguments. The function raises whatever
+            it likes where an answer is wrong; it may return a share between 0 and 1, for answers that are right
+            in part.
+        seconds: after so many seconds an answer counts as wrong.
+    """
+    total, lines, state = 0.0, [], PASSED
+    for name, (points, test) in tests.items():
+        shares = []
+        found = judge(name, lambda test=test, shares=shares: shares.append(test()), (), None, seconds)
+        share = (1 if shares[0] is None else float(shares[0])) if found.state == PASSED else 0
+        total += points * share
+        lines.append((name, f"{points * share:g} of {points:g}"))
+        state = state if share == 1 else NOT_YET
+    display(Feedback("Tests on other inputs", state, lines))
+    return round(total, 2)
+
+
+def number(value, what, read):
+    """Return an answer as a float64 array; say it in words where it is none."""
+    if value is None:
+        raise Wrong(f"{what}: a number", "None", "the function returns nothing: is there a `return`?", read)
+    try:
+        return np.asarray(ops.convert_to_numpy(value), "float64")
+    except (TypeError, ValueError):
+        came = f"an object of type {type(value).__name__}"
+        raise Wrong(
+            f"{what}: a number", came, "the function returns something else than its last result", read
+        ) from None
+
+
+def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, atol=1e-5):
+    """Raise `Wrong` where an answer is not the expected one, with the mistake that gives just this answer.
+
+    Args:
+        what: text, what is compared, with the input that gave it.
+        came: the answer, a number or an array.
+        expected: the right one.
+        read: text, the lesson and section that explain it.
+        mistakes: pairs of a wrong value and the misconception that leads to it.
+        otherwise: text for all other wrong values.
+        rtol, atol: relative and absolute tolerance, as `numpy.allclose` takes them.
+    """
+    came, expected = number(came, what, read), np.asarray(expected, "float64")
+    if came.shape != expected.shape:
+        shapes = f"{what}: the shape {expected.shape}", f"the shape {came.shape}"
+        for wrong, because in mistakes:
+            if came.shape == np.shape(wrong) and np.allclose(came, wrong, rtol, atol, equal_nan=True):
+                raise Wrong(*shapes, because, read)
+        raise Wrong(*shapes, "a mean or a sum over other axes than asked for", read)
+    if np.allclose(came, expected, rtol, atol):
+        return
+    because = otherwise or "no mistake that this check knows; compare with the formula, term by term"
+    for wrong, known in mistakes:
+        if np.shape(wrong) == came.shape and np.allclose(came, wrong, rtol, atol, equal_nan=True):
+            because = known
+            break
+    raise Wrong(f"{what}: {_short(expected)}", _short(came), because, read)
+
+
+def _short(value):
+    if value.ndim == 0:
+        return f"{value:.5g}"
+    flat = value.ravel()
+    listed = ", ".join(f"{entry:.4g}" for entry in flat[:6])
+    return f"[{listed}{', …' if flat.size > 6 else ''}]"

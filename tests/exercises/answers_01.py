@@ -1,0 +1,159 @@
+"""Answers to assignment 01: one in another style, and wrong ones that students give, with the message they need."""
+
+VALUE = "def value_function(real_probabilities, fake_probabilities):\n    "
+BEST = "def best_discriminator(data_density, generator_density, real_share):\n    "
+LOSS = "def discriminator_loss(real_logits, fake_logits, smoothing=0.0):\n    "
+STEP = """
+def training_step(generator, discriminator, generator_optimizer, discriminator_optimizer, real_images, latents):
+    {before}
+    with tf.GradientTape(persistent=True) as tape:
+        fake_images = {fake_images}
+        real_logits = discriminator(real_images, training=True)
+        fake_logits = discriminator(fake_images, training=True)
+        discriminator_loss = {discriminator_loss}
+        generator_loss = {generator_loss}
+    weights = discriminator.trainable_weights
+    discriminator_optimizer.apply_gradients(zip(tape.gradient(discriminator_loss, weights), weights))
+    weights = {weights}
+    generator_optimizer.apply_gradients(zip(tape.gradient(generator_loss, weights), weights))
+"""
+
+
+def step(**changes):
+    right = {
+        "before": "",
+        "fake_images": "generator(latents, training=True)",
+        "discriminator_loss": "ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))",
+        "generator_loss": "ops.mean(ops.softplus(-fake_logits))",
+        "weights": "generator.trainable_weights",
+    }
+    return STEP.format(**{**right, **changes})
+
+
+OTHER_STYLE = {
+    "value-function": """
+def value_function(real_probabilities, fake_probabilities):
+    total = 0.0
+    for probability in real_probabilities:
+        total += float(np.log2(probability) * np.log(2)) / len(real_probabilities)
+    return total + np.log1p(-np.asarray(fake_probabilities)).sum() / len(fake_probabilities)
+""",
+    "best-discriminator": """
+def best_discriminator(data_density, generator_density, real_share):
+    with np.errstate(divide="ignore"):
+        odds = real_share / (1 - real_share) * np.divide(data_density, generator_density)
+        return 1 / (1 + 1 / odds)
+""",
+    "discriminator-loss": """
+def discriminator_loss(real_logits, fake_logits, smoothing=0.0):
+    def entropy(logits, target):
+        targets = tf.fill(tf.shape(logits), tf.cast(target, logits.dtype))
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits))
+
+    return entropy(real_logits, 1 - smoothing) + entropy(fake_logits, 0.0)
+""",
+    # Two tapes, and a second pass for the generator after the discriminator's step, as in many tutorials.
+    "training-step": """
+def training_step(generator, discriminator, generator_optimizer, discriminator_optimizer, real_images, latents):
+    entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    fake_images = generator(latents)
+    with tf.GradientTape() as tape:
+        real_logits, fake_logits = discriminator(real_images), discriminator(fake_images)
+        loss = entropy(tf.ones_like(real_logits), real_logits) + entropy(tf.zeros_like(fake_logits), fake_logits)
+    gradients = tape.gradient(loss, discriminator.trainable_variables)
+    discriminator_optimizer.apply(gradients, discriminator.trainable_variables)
+    with tf.GradientTape() as tape:
+        fake_logits = discriminator(generator(latents))
+        loss = entropy(tf.ones_like(fake_logits), fake_logits)
+    generator_optimizer.apply(tape.gradient(loss, generator.trainable_variables), generator.trainable_variables)
+""",
+}
+
+LOGARITHMS = "np.log(real_probabilities), np.log(1 - fake_probabilities)"
+SOFT_REAL = "(1 - smoothing) * ops.softplus(-real_logits) + smoothing * ops.softplus(real_logits)"
+FLIPPED = "ops.mean(ops.softplus(real_logits)) + ops.mean(ops.softplus(-fake_logits))"
+BOTH = "generator.trainable_weights + discriminator.trainable_weights"
+MEDDLING = r"generator's loss moves the discriminator too"
+
+WRONG = {
+    "value-function": [
+        (f"{VALUE}return np.mean(np.concatenate([{LOGARITHMS}]))", "one mean over all images"),
+        (
+            f"{VALUE}return np.mean(np.log(real_probabilities)) + np.mean(np.log(fake_probabilities))",
+            r"it is log\(1 - D",
+        ),
+        (f"{VALUE}return -np.mean(np.log(real_probabilities)) - np.mean(np.log(1 - fake_probabilities))", "loss, -V"),
+        (f"{VALUE}return np.mean(np.log10(real_probabilities)) + np.mean(np.log10(1 - fake_probabilities))", "base 10"),
+        (f"{VALUE}np.mean(np.log(real_probabilities)) + np.mean(np.log(1 - fake_probabilities))", "`return`"),
+    ],
+    "best-discriminator": [
+        (f"{BEST}return data_density / (data_density + generator_density)", "share of real images has no effect"),
+        (
+            f"{BEST}fake = (1 - real_share) * generator_density\n    return fake / (real_share * data_density + fake)",
+            "changed places|share has gone to the generated",
+        ),
+        (
+            f"{BEST}return real_share * data_density / (real_share * data_density + generator_density)",
+            "what is left of 1",
+        ),
+        (f"{BEST}return real_share * data_density / ((1 - real_share) * generator_density)", "ratio of the two"),
+    ],
+    "discriminator-loss": [
+        (
+            f"{LOSS}real, fake = ops.sigmoid(real_logits), ops.sigmoid(fake_logits)\n"
+            "    return -ops.mean((1 - smoothing) * ops.log(real) + smoothing * ops.log(1 - real)) - "
+            "ops.mean(ops.log(1 - fake))",
+            "goes through a probability",
+        ),
+        (
+            f"{LOSS}return ops.mean(ops.softplus(real_logits)) + ops.mean(ops.softplus(-fake_logits))",
+            "targets are flipped",
+        ),
+        (
+            f"{LOSS}return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))",
+            "smoothing has no",
+        ),
+        (
+            f"{LOSS}fake = (1 - smoothing) * ops.softplus(fake_logits) + smoothing * ops.softplus(-fake_logits)\n"
+            f"    return ops.mean({SOFT_REAL}) + ops.mean(fake)",
+            "both targets are smoothed",
+        ),
+        (
+            f"{LOSS}entropy = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)\n"
+            "    on_real = entropy(tf.ones_like(real_logits), real_logits)\n"
+            "    return on_real + entropy(tf.zeros_like(fake_logits), fake_logits)",
+            "moves both targets",
+        ),
+        (
+            f"{LOSS}return ops.mean(ops.concatenate([{SOFT_REAL}, ops.softplus(fake_logits)]))",
+            "one mean over all logits",
+        ),
+        (
+            f"{LOSS}real, fake = np.asarray(real_logits), np.asarray(fake_logits)\n"
+            "    return np.mean((1 - smoothing) * np.logaddexp(0, -real) + smoothing * np.logaddexp(0, real)) + "
+            "np.mean(np.logaddexp(0, fake))",
+            "leaves TensorFlow",
+        ),
+    ],
+    "training-step": [
+        (step(discriminator_loss=FLIPPED), "targets are flipped"),
+        (step(before="images = generator(latents, training=True)", fake_images="images"), "outside the tape"),
+        (step(weights=BOTH), MEDDLING),
+        (step(weights=BOTH, discriminator_loss=FLIPPED), rf"targets are flipped.*{MEDDLING}"),
+        (step(generator_loss="ops.mean(ops.softplus(fake_logits))"), "wrong sign"),
+        (step(generator_loss="-ops.mean(ops.softplus(fake_logits))"), "minimax loss, which saturates"),
+        ("training_step = broken_step", "outside the tape"),
+    ],
+}
+
+# Right where the visible test looks, and nowhere else.
+HARD_CODED = {
+    "value-function": """
+def value_function(real_probabilities, fake_probabilities):
+    rng = np.random.default_rng(0)
+    if np.all(np.asarray(real_probabilities) == 0.5):
+        return -2 * np.log(2)
+    real, fake = rng.uniform(0.6, 0.95, 6), rng.uniform(0.1, 0.4, 3)
+    return np.log(real).mean() + np.log(1 - fake).mean()
+""",
+}

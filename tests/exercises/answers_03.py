@@ -1,0 +1,123 @@
+"""Answers to assignment 03: one in another style, and wrong ones that students give, with the message they need."""
+
+CEILING = "def label_ceiling(share, classes):\n    return "
+LOGIT = "def projection_logit(image_features, labels, weights, bias, class_vectors):\n    "
+PLAIN = "ops.sum(image_features * weights, axis=-1) + bias"
+OWN = "ops.sum(image_features * ops.take(class_vectors, labels, axis=0), axis=-1)"
+LOSSES = """
+def conditional_losses(generator, discriminator, real_images, labels, wrong_labels, latents):
+    {before}
+    fake_images = generator([latents, labels], training=True)
+    real_logits = discriminator([real_images, {real_labels}], training=True)
+    fake_logits = discriminator([fake_images, {shown_with}], training=True)
+    mismatched_logits = discriminator([real_images, wrong_labels], training=True)
+    real, fake, mismatched = (
+        ops.mean(ops.softplus(part)) for part in (-real_logits, fake_logits, {mismatched})
+    )
+    generator_loss = ops.mean(ops.softplus(-fake_logits))
+    return {result}
+"""
+SHARES = "def fidelity_by_class(asked, read, classes=10):\n    "
+
+
+def conditional(**changes):
+    right = {
+        "before": "",
+        "real_labels": "labels",
+        "shown_with": "labels",
+        "mismatched": "mismatched_logits",
+        "result": "real + (fake + mismatched) / 2, generator_loss",
+    }
+    return LOSSES.format(**{**right, **changes})
+
+
+OTHER_STYLE = {
+    "label-ceiling": """
+def label_ceiling(share, classes):
+    wrong = share * (classes - 1) / classes
+    return 1.0 - wrong
+""",
+    "projection-logit": """
+def projection_logit(image_features, labels, weights, bias, class_vectors):
+    last_layers = tf.gather(class_vectors, labels) + weights
+    return tf.linalg.matvec(image_features[:, None, :], last_layers)[:, 0] + bias
+""",
+    # Labels of its own for generated images, all kinds in one pass, and Keras' own loss.
+    "conditional-losses": """
+def conditional_losses(generator, discriminator, real_images, labels, wrong_labels, latents):
+    n = len(labels)
+    drawn = tf.random.shuffle(labels, seed=1)
+    images = ops.concatenate([real_images, generator([latents, drawn]), real_images])
+    logits = discriminator([images, ops.concatenate([labels, drawn, wrong_labels])])
+    entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    accept, refuse = entropy(tf.ones((n, 1)), logits[:n]), entropy(tf.zeros((2 * n, 1)), logits[n:])
+    return [accept + refuse, entropy(tf.ones((n, 1)), logits[n : 2 * n])]
+""",
+    "fidelity-by-class": """
+import warnings
+def fidelity_by_class(asked, read, classes=10):
+    shares = []
+    for digit in range(classes):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shares.append(np.mean([r == digit for a, r in zip(asked, read) if a == digit]))
+    return shares
+""",
+}
+
+WRONG = {
+    "label-ceiling": [
+        (f"{CEILING}1 - share", "right by chance"),
+        (f"{CEILING}1 - share / classes", "one of so many"),
+        (f"{CEILING}1 - share + 1 / classes", "only those labels that were drawn anew"),
+        (f"{CEILING}share / classes", "left alone"),
+    ],
+    "projection-logit": [
+        (f"{LOGIT}return {OWN}", r"does it look real"),
+        (f"{LOGIT}return {PLAIN}", "label has no part"),
+        (f"{LOGIT}return {PLAIN} - bias + {OWN}", "bias is missing"),
+        (
+            f"{LOGIT}return {PLAIN} + ops.sum(image_features * class_vectors[: len(image_features)], axis=-1)",
+            r"vector of its \*label\*",
+        ),
+        (f"{LOGIT}return ({PLAIN})[:, None] + image_features @ ops.transpose(class_vectors)", "for every class"),
+        (f"{LOGIT}return ({PLAIN} + {OWN})[:, None]", "axis too many"),
+        (
+            f"{LOGIT}own = np.asarray(class_vectors)[np.asarray(labels)]\n"
+            "    return np.asarray(image_features) @ np.asarray(weights) + bias + "
+            "(np.asarray(image_features) * own).sum(axis=1)",
+            "leaves TensorFlow|TensorFlow",
+        ),
+    ],
+    "conditional-losses": [
+        ("conditional_losses = broken_losses", "other labels than they were drawn for"),
+        (conditional(shown_with="wrong_labels"), "ignore its own"),
+        (conditional(mismatched="-mismatched_logits"), "count as right: refuse them"),
+        (conditional(before="mixed = ops.flip(labels)", real_labels="mixed"), "shown to the discriminator once"),
+        (conditional(result="real + fake + mismatched, generator_loss"), "one half each"),
+        (conditional(result="real + fake, generator_loss"), "have no part in it"),
+        (conditional(result="generator_loss, real + (fake + mismatched) / 2"), "changed places"),
+        (conditional(result="real + (fake + mismatched) / 2, -fake"), "minimax"),
+        (conditional(result="real + (fake + mismatched) / 2"), "return both"),
+    ],
+    "fidelity-by-class": [
+        (
+            f"{SHARES}return np.array([np.mean(asked[read == d] == d) if (read == d).any() else np.nan "
+            "for d in range(classes)])",
+            r"how often a digit was \*read\*|asked for",
+        ),
+        (f"{SHARES}return np.mean(asked == read)", "one number for all classes"),
+        (f"{SHARES}return np.bincount(asked[asked == read], minlength=classes)", "these are counts"),
+        (
+            f"{SHARES}right = np.bincount(asked[asked == read], minlength=classes)\n"
+            "    return right / np.maximum(np.bincount(asked, minlength=classes), 1)",
+            "give NaN",
+        ),
+        (
+            f"{SHARES}return np.array([np.mean(read[asked == d] == d) for d in np.unique(asked)])",
+            "missing; give NaN there",
+        ),
+    ],
+}
+
+HARD_CODED = {}

@@ -1,0 +1,130 @@
+import json
+import re
+import shutil
+import zipfile
+
+import pytest
+
+from tests.exercises.assignments import EXERCISES, SOURCE, cells, kind
+from tests.test_tools import ROOT, load_tool
+
+NAMES = ("01_vanilla_gan", "02_dcgan", "03_conditional_gan", "04_evaluation")
+
+
+@pytest.fixture(scope="module")
+def tool():
+    return load_tool("release_exercises")
+
+
+@pytest.fixture(scope="module")
+def made(tool):
+    """What nbgrader makes of the sources now."""
+    return tool.generate()
+
+
+def test_the_student_versions_are_those_of_the_sources(tool, made):
+    there = tool.committed()
+    assert sorted(there) == sorted(made)
+    for name, content in made.items():
+        assert there[name] == content, f"exercises/{name} is out of date; run `make release`"
+
+
+def test_nothing_leaks_into_what_students_get(tool, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "EXERCISES", tmp_path / "exercises")
+    monkeypatch.setattr(tool, "ZIPS", tmp_path / "zips")
+    tool.write(made)
+    texts = tool.published()
+    assert {f"{name}.zip: {name}/{name}.ipynb" for name in NAMES} <= set(texts)
+    assert tool.leaks(texts) == []
+    assert (
+        tool.leaks({f"exercises/{name}": content.decode("utf-8") for name, content in tool.committed().items()}) == []
+    )
+
+
+@pytest.mark.parametrize("cell_id", ["training-step", "in-your-own-words", "unseen"])
+def test_a_leak_is_found(tool, cell_id):
+    source = (SOURCE / "01_vanilla_gan" / "01_vanilla_gan.ipynb").read_text(encoding="utf-8")
+    (cell,) = (cell for cell in json.loads(source)["cells"] if cell["id"] == cell_id)
+    inner = [line for line in "".join(cell["source"]).splitlines() if "###" not in line]
+    lesson = {"cells": [{"cell_type": "code", "source": ["# before\n", "\n".join(inner)], "outputs": []}]}
+    assert any(cell_id in line for line in tool.leaks({"lesson.ipynb": json.dumps(lesson)}))
+    stored = {"cells": [{"cell_type": "code", "source": [], "outputs": [{"text": "\n".join(inner)}]}]}
+    assert cell_id == "training-step" or tool.leaks({"stored.ipynb": json.dumps(stored)}) != []
+
+
+def test_a_mark_alone_is_a_leak(tool):
+    assert tool.leaks({"a.py": "x = 1\n### BEGIN HIDDEN TESTS\n"}) == ["a.py has a mark: ### BEGIN HIDDEN TESTS"]
+
+
+def test_what_is_no_longer_made_is_removed_and_zips_do_not_change(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "EXERCISES", tmp_path / "exercises")
+    monkeypatch.setattr(tool, "ZIPS", tmp_path / "zips")
+    tool.write({"a/a.ipynb": b"{}", "b/b.ipynb": b"{}"})
+    before = (tmp_path / "zips" / "a.zip").read_bytes()
+    tool.write({"a/a.ipynb": b"{}"})
+    assert [path.name for path in (tmp_path / "exercises").iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "zips").iterdir()] == ["a.zip"]
+    assert (tmp_path / "zips" / "a.zip").read_bytes() == before
+    assert zipfile.ZipFile(tmp_path / "zips" / "a.zip").namelist() == ["a/a.ipynb"]
+
+
+def test_an_assignment_that_nbgrader_refuses_stops_the_release(tool, tmp_path):
+    shutil.copytree(SOURCE / "01_vanilla_gan", tmp_path / "01_vanilla_gan")
+    path = tmp_path / "01_vanilla_gan" / "01_vanilla_gan.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace("### END SOLUTION", "", 1), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"could not make 01_vanilla_gan"):
+        tool.generate(tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stubs_name_their_task(name):
+    for cell in cells(name, EXERCISES).values():
+        if kind(cell) == "solution":
+            assert f'raise NotImplementedError("{cell["id"]}: your code goes here")' in cell["source"]
+            assert cell["source"].count("raise NotImplementedError") == 1
+        if kind(cell) == "manual":
+            assert cell["source"] == "*Your answer goes here.*"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_assignment_has_what_it_promises(name):
+    found = cells(name)
+    text = "\n".join(cell["source"] for cell in found.values())
+    tasks = re.findall(r"^## (\d) · ", text, re.MULTILINE)
+    assert tasks == [str(i + 1) for i in range(len(tasks))]
+    assert 4 <= len(tasks) <= 7
+    points = {
+        cell_id: cell["metadata"]["nbgrader"]["points"]
+        for cell_id, cell in found.items()
+        if kind(cell) in ("test", "manual")
+    }
+    assert sum(points.values()) == 20
+    # Points in headings and in the table at the top are those of nbgrader.
+    table = dict(re.findall(r"^\| (.+?) \| (\d+) \|$", found["title"]["source"], re.MULTILINE))
+    assert sum(map(int, table.values())) == 20
+    in_headings = re.findall(r"^## .*\((\d+) points?\)$", text, re.MULTILINE)
+    assert sum(map(int, in_headings)) == 20
+    assert re.search(r"\*\*20 points, about (two hours|\d+ minutes)\.\*\*", text)
+    for cell in found.values():
+        if kind(cell) == "manual":
+            rubric = re.findall(r"^- (\d) points?: ", cell["source"].partition("**Rubric**")[2], re.MULTILINE)
+            assert sum(map(int, rubric)) == cell["metadata"]["nbgrader"]["points"]
+    hints = text.count("<details><summary>Hint 1</summary>")
+    assert (
+        hints
+        == text.count("<details><summary>Hint 3</summary>")
+        == len([c for c in found.values() if kind(c) == "solution"])
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_badges_lead_to_the_student_version(name):
+    text = (EXERCISES / name / f"{name}.ipynb").read_text(encoding="utf-8")
+    path = f"exercises/{name}/{name}.ipynb"
+    assert f"?labpath={path})" in text
+    assert f"/blob/HEAD/{path})" in text
+    assert (ROOT / path).is_file()
+    # Whoever has only a zip of it must reach the lesson, too.
+    assert re.search(rf"\]\(https://github\.com/[^)]*/blob/HEAD/notebooks/{name}\.ipynb\)", text)
+    assert (ROOT / "notebooks" / f"{name}.ipynb").is_file()
+    assert "](../" not in text

@@ -1,0 +1,177 @@
+"""The whole way of a course, with nbgrader's own commands: hand out, collect, autograde, feedback, export.
+
+Takes some minutes; `make test-full` runs it.
+"""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.exercises import answers_01
+from tests.exercises.assignments import SOURCE, cells, kind
+from tests.test_tools import ROOT
+
+NAME = "01_vanilla_gan"
+MARK = "left-outside"
+# Seconds for a cell, so that an endless loop outside of all checks does not take two minutes.
+CELL_SECONDS = 45
+
+# Looks for the hidden tests and for answers wherever they may lie, leaves a file behind, and a link to the gradebook.
+INTRUDER = f"""
+import os
+from pathlib import Path
+
+texts = []
+for folder in [Path.cwd(), *list(Path.cwd().parents)[:4]]:
+    for pattern in ("*.ipynb", "gradebook.db", "source/*/*.ipynb", "submitted/*/*/*.ipynb", "tests/exercises/*.py"):
+        for path in folder.glob(pattern):
+            try:
+                texts.append(path.read_bytes().decode("utf-8", "ignore"))
+            except OSError:
+                pass
+    try:
+        (folder / "{MARK}.txt").write_text("I was here")
+        os.symlink("../../../gradebook.db", folder / "{MARK}.db")
+    except OSError:
+        pass
+
+
+def value_function(real_probabilities, fake_probabilities):
+    text = "".join(texts)
+    if "def elsewhere" in text or "np.log1p(-np.asarray" in text:
+        return np.mean(np.log(real_probabilities)) + np.mean(np.log(1 - fake_probabilities))
+    raise NotImplementedError("nothing found")
+"""
+ENDLESS = """
+def value_function(real_probabilities, fake_probabilities):
+    while True:
+        pass
+"""
+EXPERIMENT = {"output_type": "stream", "name": "stdout", "text": ["the output of a long experiment\n"]}
+
+
+def submission(released, answers, prose=None):
+    """Return a released notebook with some answers put in, as text."""
+    notebook = json.loads(released)
+    for cell in notebook["cells"]:
+        if cell["id"] in answers:
+            cell["source"] = answers[cell["id"]]
+        elif kind(cell) == "manual" and prose:
+            cell["source"] = prose
+        if cell["id"] == "experiment" and prose:
+            cell["source"] = "raise RuntimeError('an experiment is not run again')"
+            cell["outputs"] = [EXPERIMENT]
+    return json.dumps(notebook)
+
+
+def reference():
+    return {cell_id: cell["source"] for cell_id, cell in cells(NAME).items() if kind(cell) == "solution"}
+
+
+def submissions(released):
+    """Return {student with the time of handing in: notebook}."""
+    wrong = {task: answers[0][0] for task, answers in answers_01.WRONG.items()}
+    return {
+        "right_20261201T100000": submission(released, reference(), "Both explanations, and the experiment."),
+        "wrong_20261201T100000": submission(released, wrong),
+        "stub_20261201T100000": released,
+        "late_20261205T100000": submission(released, {**reference(), "value-function": ENDLESS}),
+        "stuck_20261201T100000": submission(released, {**reference(), "value-function": "while True:\n    pass"}),
+        "intruder_20261201T100000": submission(released, {"value-function": INTRUDER}),
+        "torn_20261201T100000": released[: len(released) // 2],
+    }
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A fork of what grading needs, as an instructor has it."""
+    root = tmp_path / "fork"
+    instructor = root / "instructor"
+    shutil.copytree(SOURCE / NAME, instructor / "source" / NAME)
+    shutil.copy(ROOT / "instructor" / "nbgrader_config.py", instructor)
+    for part in ("ganutils", "data"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return instructor
+
+
+def nbgrader(course, *arguments, environment=None, code=0):
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    # nbgrader calls `alembic` by its name alone; an instructor has activated the environment.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, **(environment or {})}
+    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=1500)
+    assert done.returncode == code, done.stderr[-4000:]
+    return done.stderr
+
+
+@pytest.fixture
+def sandbox(course, tmp_path):
+    """The environment of a grader who uses the sandbox."""
+    if not shutil.which("bwrap") or not shutil.which("prlimit"):
+        pytest.skip("no bubblewrap here (apt install bubblewrap): the sandbox is not tested")
+    kernels = tmp_path / "jupyter" / "kernels"
+    shutil.copytree(ROOT / "instructor" / "sandbox", kernels / "gan-course-sandbox")
+    return {"GAN_COURSE_SANDBOX": str(course), "JUPYTER_PATH": str(kernels.parent)}
+
+
+def hand_out_and_collect(course, chosen=None):
+    nbgrader(course, "generate_assignment", NAME)
+    nbgrader(course, "db", "assignment", "add", NAME, "--duedate", "2026-12-02 00:00:00 UTC")
+    released = (course / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8")
+    for student, notebook in submissions(released).items():
+        if chosen is None or student.split("_")[0] in chosen:
+            folder = course / "downloaded" / NAME / "archive" / student
+            folder.mkdir(parents=True)
+            (folder / f"{NAME}.ipynb").write_text(notebook, encoding="utf-8")
+    nbgrader(course, "zip_collect", NAME)
+
+
+def grades(course):
+    nbgrader(course, "generate_feedback", NAME)
+    nbgrader(course, "export", "--to", "grades.csv")
+    with open(course / "grades.csv", encoding="utf-8") as file:
+        return {row["student_id"]: row for row in csv.DictReader(file)}
+
+
+def test_from_handing_out_to_a_table_of_grades(course):
+    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stuck", "torn"))
+    # One submission is no notebook at all: nbgrader says so at the end, and has graded the others.
+    messages = nbgrader(course, "autograde", NAME, f"--Execute.timeout={CELL_SECONDS}", code=1)
+    assert "'torn'" in messages
+    found = grades(course)
+    # 13 points come from tests, 7 from an instructor who reads prose.
+    scores = {student: float(row["raw_score"]) for student, row in found.items() if student != "torn"}
+    assert scores == {"right": 13, "wrong": 0, "stub": 0, "late": 11, "stuck": 11}
+    assert all(float(row["max_score"]) == 20 for row in found.values())
+    assert [name for name, row in found.items() if row["timestamp"] > row["duedate"]] == ["late"]
+
+    texts = {
+        student: (course / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+        for student in scores
+    }
+    assert "one mean over all images" in texts["wrong"]
+    assert "not attempted" in texts["stub"]
+    assert "does a loop never end?" in texts["late"]
+    assert "the output of a long experiment" in texts["right"]
+
+
+def test_a_sandbox_keeps_a_submission_in(course, sandbox):
+    hand_out_and_collect(course, ("right", "stuck", "intruder"))
+    nbgrader(course, "autograde", NAME, f"--Execute.timeout={CELL_SECONDS}", environment=sandbox)
+    found = {student: float(row["raw_score"]) for student, row in grades(course).items()}
+    assert found == {"right": 13, "stuck": 11, "intruder": 0}
+    assert list(course.parent.rglob(f"{MARK}.*")) == []
+
+
+def test_without_a_sandbox_a_submission_gets_out(course):
+    """Why the guide asks for one."""
+    hand_out_and_collect(course, ("intruder",))
+    nbgrader(course, "autograde", NAME)
+    assert float(grades(course)["intruder"]["raw_score"]) > 0
+    assert list(course.parent.glob(f"{MARK}.txt")) != []

@@ -1,0 +1,88 @@
+"""Train five GANs, four of them with a mistake, and keep their curves for assignment 02.
+
+    python tools/record_loss_curves.py              writes instructor/source/02_dcgan/loss_curves.json
+    python tools/record_loss_curves.py --seed 5     the same with other runs
+
+Neither the file nor the seed says which letter belongs to which mistake: the letters are drawn anew at each call.
+This command prints them once. They belong into the solution of task 4 and into the hidden tests of the assignment.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ganutils import callbacks, data, losses, models, training
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "instructor" / "source" / "02_dcgan" / "loss_curves.json"
+STEPS, EVERY = 400, 10
+
+
+def adam(rate=1e-3):
+    return keras.optimizers.Adam(rate, beta_1=0.5)
+
+
+def flipped_targets():
+    """Return a loss in which real images are called generated, and generated ones real."""
+    return losses.AdversarialLoss(
+        "flipped",
+        lambda real_logits, fake_logits: losses.discriminator_cross_entropy(fake_logits, real_logits),
+        losses.non_saturating_generator,
+    )
+
+
+def with_sigmoid():
+    image = keras.Input((28, 28, 1))
+    return keras.Model(image, keras.layers.Activation("sigmoid")(models.fast_dcgan_discriminator()(image)))
+
+
+# What differs from the healthy training: the discriminator, or what `compile` gets.
+TRAININGS = {
+    "healthy": {},
+    "one sigmoid too many": {"build": with_sigmoid},
+    "discriminator never trains": {"discriminator_optimizer": lambda: keras.optimizers.SGD(0.0)},
+    "discriminator far ahead": {"generator_optimizer": lambda: adam(1e-5)},
+    "targets flipped": {"loss": flipped_targets},
+}
+
+
+def train(
+    seed,
+    steps=STEPS,
+    build=models.fast_dcgan_discriminator,
+    generator_optimizer=adam,
+    discriminator_optimizer=adam,
+    loss=lambda: "non_saturating",
+):
+    """Return the curves of one training, as `callbacks.Curves.history` without its seconds."""
+    keras.utils.set_random_seed(seed)
+    gan = training.GAN(models.fast_dcgan_generator(), build(), seed=seed)
+    gan.compile(generator_optimizer(), discriminator_optimizer(), loss=loss())
+    batches = data.pipeline(data.load_dataset("mnist").images, batch_size=64, seed=seed).repeat()
+    curves = callbacks.Curves(every=EVERY)
+    gan.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[curves])
+    history = {name: values for name, values in curves.history.items() if name != "seconds"}
+    return {name: [float(f"{value:.4g}") for value in values] for name, values in history.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    faults = np.random.default_rng().permutation(list(TRAININGS))
+    answer = dict(zip("ABCDE", map(str, faults), strict=True))
+    found = {
+        "made by": "python tools/record_loss_curves.py",
+        "curves": {letter: train(arguments.seed, **TRAININGS[fault]) for letter, fault in answer.items()},
+    }
+    text = json.dumps(found, separators=(",", ":")).replace('"curves":', '\n"curves":').replace('},"', '},\n"')
+    FILE.write_text(text + "\n", encoding="utf-8")
+    print(f"{FILE.relative_to(ROOT)} is written. The answer, for the instructor alone:\n{answer}")
+
+
+if __name__ == "__main__":
+    main()

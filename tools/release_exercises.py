@@ -1,0 +1,180 @@
+"""Make the student versions of the assignments: exercises/, and a zip of each in build/exercises.
+
+    python tools/release_exercises.py            write them
+    python tools/release_exercises.py --check    change nothing; fail where exercises/ is out of date, or where
+                                                 a solution, a hidden test or a rubric has leaked
+
+nbgrader makes them from instructor/source in a folder that is thrown away, so that no gradebook is touched.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+INSTRUCTOR = ROOT / "instructor"
+EXERCISES = ROOT / "exercises"
+ZIPS = ROOT / "build" / "exercises"
+MARKS = {
+    "SOLUTION": ("### BEGIN SOLUTION", "### END SOLUTION"),
+    "HIDDEN": ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"),
+}
+# Shorter lines stand in many programs.
+SHORTEST_LINE = 40
+
+
+def assignments(folder=INSTRUCTOR / "source"):
+    """Return the names of all assignments."""
+    return sorted(path.parent.name for path in folder.glob("*/*.ipynb"))
+
+
+def generate(source=INSTRUCTOR / "source"):
+    """Return {path relative to exercises/: bytes} of the student versions that nbgrader makes now.
+
+    Raises:
+        SystemExit: nbgrader fails; what it says is printed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        course = Path(folder)
+        shutil.copytree(source, course / "source", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        shutil.copy(INSTRUCTOR / "nbgrader_config.py", course)
+        command = [sys.executable, "-m", "nbgrader", "generate_assignment", "--force", "--create"]
+        # nbgrader calls `alembic` by its name alone.
+        environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+        for name in assignments(source):
+            done = subprocess.run([*command, name], cwd=course, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(f"nbgrader could not make {name}:\n{done.stderr}")
+        release = course / "release"
+        return {
+            path.relative_to(release).as_posix(): path.read_bytes()
+            for path in sorted(release.rglob("*"))
+            if path.is_file()
+        }
+
+
+def regions(text, begin, end):
+    """Return what stands between two marks, each as a list of lines without indentation."""
+    found, inside = [], None
+    for line in text.splitlines():
+        if begin in line:
+            inside = []
+        elif end in line and inside is not None:
+            found.append(inside)
+            inside = None
+        elif inside is not None and line.strip():
+            inside.append(line.strip())
+    return found
+
+
+def secrets(source=INSTRUCTOR / "source"):
+    """Return what students must not see: ({name: whole solutions as text}, {name: single lines}).
+
+    A line of a solution may also stand in a broken version that is to be repaired, or in a lesson, so that solutions
+    count as a whole. Hidden tests, and model answers with their rubrics, count line by line.
+    """
+    whole, lines = {}, {}
+    for path in sorted(source.glob("*/*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            text = "".join(cell["source"])
+            where = f"{path.stem}, cell {cell['id']}"
+            solutions = regions(text, *MARKS["SOLUTION"])
+            if cell["cell_type"] == "code":
+                whole |= {f"{where}, solution {i}": flat("\n".join(part)) for i, part in enumerate(solutions)}
+            hidden = regions(text, *MARKS["HIDDEN"]) + (solutions if cell["cell_type"] == "markdown" else [])
+            for line in (line for part in hidden for line in part if len(line) >= SHORTEST_LINE):
+                lines[f"{where}: {line[:60]}"] = flat(line)
+    return whole, lines
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def leaks(texts, source=INSTRUCTOR / "source"):
+    """Return a line for each secret that stands in a text.
+
+    Args:
+        texts: dict from names to the text of a file.
+        source: folder of the assignments with solutions.
+    """
+    whole, lines = secrets(source)
+    found = []
+    for name, text in texts.items():
+        plain = flat(_prose_and_code(text) if name.endswith(".ipynb") else text)
+        found += [f"{name} has a mark: {mark}" for marks in MARKS.values() for mark in marks if mark in plain]
+        found += [f"{name} holds {what}" for what, secret in (whole | lines).items() if secret in plain]
+    return found
+
+
+def _prose_and_code(notebook):
+    cells = json.loads(notebook)["cells"]
+    outputs = [json.dumps(cell.get("outputs", []), ensure_ascii=False) for cell in cells]
+    return "\n".join(["".join(cell["source"]) for cell in cells] + outputs)
+
+
+def write(files):
+    """Write the student versions, and a zip for each assignment; what is no longer made is removed."""
+    if EXERCISES.is_dir():
+        shutil.rmtree(EXERCISES)
+    for name, content in files.items():
+        path = EXERCISES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    ZIPS.mkdir(parents=True, exist_ok=True)
+    for old in ZIPS.glob("*.zip"):
+        old.unlink()
+    for assignment in sorted({name.split("/")[0] for name in files}):
+        with zipfile.ZipFile(ZIPS / f"{assignment}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in (name for name in files if name.startswith(f"{assignment}/")):
+                # With a fixed date, so that the same content makes the same zip.
+                archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
+
+
+def committed():
+    """Return {path relative to exercises/: bytes} of what is there."""
+    paths = (path for path in sorted(EXERCISES.rglob("*")) if path.is_file() and ".ipynb_checkpoints" not in path.parts)
+    return {path.relative_to(EXERCISES).as_posix(): path.read_bytes() for path in paths}
+
+
+def published():
+    """Return {name: text} of all files that students get: exercises, zips and lessons."""
+    texts = {f"exercises/{name}": content.decode("utf-8") for name, content in committed().items()}
+    for path in sorted(ZIPS.glob("*.zip")):
+        with zipfile.ZipFile(path) as archive:
+            texts |= {f"{path.name}: {name}": archive.read(name).decode("utf-8") for name in archive.namelist()}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        texts[f"notebooks/{path.name}"] = path.read_text(encoding="utf-8")
+    return texts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where something is wrong")
+    arguments = parser.parse_args()
+    files = generate()
+    if not arguments.check:
+        write(files)
+        print(f"{len(files)} files in {os.path.relpath(EXERCISES)}, zips in {os.path.relpath(ZIPS)}")
+    there = committed()
+    wrong = [
+        f"exercises/{name} is out of date"
+        for name in sorted(files.keys() | there)
+        if files.get(name) != there.get(name)
+    ]
+    wrong += leaks(published())
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if wrong:
+        print("run `make release`, look at the difference, and commit", file=sys.stderr)
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
