@@ -25,8 +25,8 @@ MARKS = {
     "SOLUTION": ("### BEGIN SOLUTION", "### END SOLUTION"),
     "HIDDEN": ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"),
 }
-# Shorter lines stand in many programs.
-SHORTEST_LINE = 40
+# Shorter lines, such as a bracket or a return, stand in any program; lessons are long, and hold longer ones by chance.
+SHORTEST_LINE, SHORTEST_LINE_IN_LESSONS = 25, 40
 
 
 def assignments(folder=INSTRUCTOR / "source"):
@@ -109,7 +109,9 @@ def leaks(texts, source=INSTRUCTOR / "source"):
     for name, text in texts.items():
         plain = flat(_prose_and_code(text) if name.endswith(".ipynb") else text)
         found += [f"{name} has a mark: {mark}" for marks in MARKS.values() for mark in marks if mark in plain]
-        found += [f"{name} holds {what}" for what, secret in (whole | lines).items() if secret in plain]
+        least = SHORTEST_LINE_IN_LESSONS if name.startswith("notebooks/") else SHORTEST_LINE
+        sought = whole | {what: line for what, line in lines.items() if len(line) >= least}
+        found += [f"{name} holds {what}" for what, secret in sought.items() if secret in plain]
     return found
 
 
