@@ -1,7 +1,8 @@
 """What a lesson costs in time and memory: an estimate for this machine before it, the measurement after it.
 
 The estimate scales a recorded run by the speed of one fixed training step, measured there and here:
-`tools/run_notebooks.py --record` writes `data/reference_runs/costs.json`.
+`tools/run_notebooks.py --record` writes `data/reference_runs/costs.json`. The speed measured here is remembered for
+half a day in `build/speed.json`, since measuring it takes five seconds of each lesson's start.
 """
 
 import json
@@ -21,6 +22,7 @@ from ganutils import models, profiles, training
 _ROOT = Path(__file__).resolve().parents[1]
 RECORD = _ROOT / "data" / "reference_runs" / "costs.json"
 MIME_TYPE = "application/vnd.ganutils.lesson+json"
+_REMEMBERED_SECONDS = 12 * 3600
 
 
 def machine():
@@ -98,6 +100,41 @@ def measure_steps_per_second(seconds=2.0, batch_size=64):
     return float(np.quantile(rates, 0.75))
 
 
+def steps_per_second(seconds=2.0, anew=False):
+    """Return the speed of this machine, as `measure_steps_per_second` does, measured or remembered.
+
+    A figure that was measured on this machine with these versions, for at least as long and within the last
+    twelve hours, is taken again.
+
+    Args:
+        seconds: how long to measure, above 0.
+        anew: whether to measure in any case. The result is remembered either way.
+
+    Raises:
+        ValueError: `seconds` not above 0.
+    """
+    path, here, now = _ROOT / "build" / "speed.json", machine(), time.time()
+    found = {} if anew else _read(path)
+    if found.get("machine") == here and found["seconds"] >= seconds and 0 <= now - found["time"] < _REMEMBERED_SECONDS:
+        return found["steps_per_second"]
+    rate = measure_steps_per_second(seconds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}")  # another kernel may be reading
+    temporary.write_text(
+        json.dumps({"machine": here, "time": now, "seconds": seconds, "steps_per_second": rate}), encoding="utf-8"
+    )
+    temporary.replace(path)
+    return rate
+
+
+def _read(path):
+    """Return the dict in a JSON file; an empty one where there is none, or it is torn."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
 def estimate(lesson, profile, steps_per_second):
     """Return the expected (seconds, megabytes) of a lesson at this speed, or None where none is recorded.
 
@@ -106,7 +143,7 @@ def estimate(lesson, profile, steps_per_second):
     Args:
         lesson: name of a notebook, such as "02_dcgan".
         profile: a `profiles.Profile` of that lesson.
-        steps_per_second: what `measure_steps_per_second` returned here.
+        steps_per_second: the speed of this machine, from the function of that name.
     """
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))["lessons"] if RECORD.is_file() else {}
     row = recorded.get(f"{lesson} {profile.name}")
@@ -132,7 +169,7 @@ def in_words(seconds):
 class Lesson:
     """The cost of one lesson, from its first cell to its last.
 
-    Making the object measures this machine for two seconds and prints what to expect.
+    Making the object prints what to expect, from the speed of this machine: see `steps_per_second`.
 
     Args:
         name: name of the notebook without its ending.
@@ -152,7 +189,7 @@ class Lesson:
         self.profile = profiles.load(profile, name)
         self.folder = _ROOT / "build" / "lessons" / f"{name}-{self.profile.name}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.steps_per_second = measure_steps_per_second(0.2 if self.profile.name == "smoke" else 2.0)
+        self.steps_per_second = steps_per_second(0.2 if self.profile.name == "smoke" else 2.0)
         expected = estimate(name, self.profile, self.steps_per_second)
         text = f"Profile {self.profile.name}: {self.profile.images:,} images, epochs: {self.profile.epochs}."
         if expected:

@@ -77,7 +77,7 @@ _GPU = {"images": 60_000, "precision": "mixed_float16", "samples": 10_000}
 LESSONS = {
     "00_start_here": {
         "smoke": {**_SMOKE, "demo_seconds": 1.0},
-        "laptop": {"images": 10_000, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0, "clocked_seconds": 12.0},
+        "laptop": {"images": 10_000, "epochs": 1, "batch_size": 64, "demo_seconds": 6.0, "clocked_seconds": 6.0},
         "gpu": {**_GPU, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0},
     },
     "01_vanilla_gan": {
@@ -87,7 +87,14 @@ LESSONS = {
     },
     "02_dcgan": {
         "smoke": _SMOKE,
-        "laptop": {"images": 60_000, "epochs": 3, "batch_size": 64, "demo_seconds": 15.0, "clocked_seconds": 30.0},
+        "laptop": {
+            "images": 60_000,
+            "epochs": 2,
+            "batch_size": 64,
+            "demo_steps": 200,
+            "demo_seconds": 10.0,
+            "clocked_seconds": 20.0,
+        },
         "gpu": {**_GPU, "epochs": 60, "batch_size": 64, "demo_steps": 600, "clocked_seconds": 40.0},
     },
     "03_conditional_gan": {

@@ -19,9 +19,9 @@ def recorded(tmp_path, monkeypatch):
 def test_a_machine_of_half_the_speed_takes_twice_as_long(recorded):
     profile = profiles.load("laptop", "02_dcgan")
     assert costs.estimate("02_dcgan", profile, 40.0) == (100.0, 900.0)
-    # The thirty seconds of the race against the clock stay what they are.
-    assert profile.clocked_seconds == 30
-    assert costs.estimate("02_dcgan", profile, 20.0) == (170.0, 900.0)
+    # The twenty seconds of the race against the clock stay what they are.
+    assert profile.clocked_seconds == 20
+    assert costs.estimate("02_dcgan", profile, 20.0) == (180.0, 900.0)
 
 
 def test_an_unrecorded_profile_is_scaled_by_its_images(recorded):
@@ -52,6 +52,45 @@ def test_the_measurement_counts_steps(monkeypatch):
         costs.measure_steps_per_second(seconds=0)
 
 
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    """Measurements that take no time; returns the list of their seconds."""
+    monkeypatch.setattr(costs, "_ROOT", tmp_path)
+    measured = []
+
+    def measure(seconds):
+        measured.append(seconds)
+        return 10.0 * len(measured)
+
+    monkeypatch.setattr(costs, "measure_steps_per_second", measure)
+    return measured
+
+
+def test_a_speed_is_remembered(counted):
+    assert [costs.steps_per_second(2.0) for _ in range(3)] == [10, 10, 10]
+    assert costs.steps_per_second(0.2) == 10, "measured for longer than asked"
+    assert costs.steps_per_second(5.0) == 20, "measured for less than asked"
+    assert costs.steps_per_second(2.0) == 20
+    assert costs.steps_per_second(2.0, anew=True) == 30
+    assert counted == [2.0, 5.0, 2.0]
+
+
+def test_a_speed_is_forgotten(counted, monkeypatch, tmp_path):
+    now = 1e9
+    monkeypatch.setattr(costs.time, "time", lambda: now)
+    costs.steps_per_second()
+    now += 12 * 3600 - 1
+    assert costs.steps_per_second() == 10
+    now += 1
+    assert costs.steps_per_second() == 20, "twelve hours old"
+    now -= 3600
+    assert costs.steps_per_second() == 30, "from the future: a clock was set back"
+    monkeypatch.setattr(costs, "machine", lambda: {"processor": "another"})
+    assert costs.steps_per_second() == 40, "another machine shares this folder"
+    (tmp_path / "build" / "speed.json").write_text('{"machine": ')
+    assert costs.steps_per_second() == 50, "the file was torn"
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (150, "2 min"), (300, "5 min"), (9000, "2.5 h")])
 def test_durations_in_words(seconds, words):
     assert costs.in_words(seconds) == words
@@ -59,7 +98,7 @@ def test_durations_in_words(seconds, words):
 
 def test_a_lesson_leaves_its_result_for_the_summary(recorded, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(costs, "_ROOT", tmp_path)
-    monkeypatch.setattr(costs, "measure_steps_per_second", lambda seconds: 20.0)
+    monkeypatch.setattr(costs, "steps_per_second", lambda seconds: 20.0)
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content))
     lesson = costs.Lesson("02_dcgan", "laptop")

@@ -223,6 +223,8 @@ def main():
     logging.getLogger("papermill").setLevel(logging.ERROR)
 
     notebooks = find_notebooks(arguments.notebooks, arguments.only)
+    if arguments.record:  # a figure that is kept must be of this hour: forget what `costs.steps_per_second` remembers
+        (ROOT / "build" / "speed.json").unlink(missing_ok=True)
     try:
         rows, failure = run(notebooks, arguments.profile, arguments.build)
     except KeyboardInterrupt:
