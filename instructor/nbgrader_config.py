@@ -20,8 +20,12 @@ class ClearWhatIsRunAgain(ClearOutput):
     """Leave the output of experiments: they take minutes, and are graded by people. They are not run again."""
 
     def preprocess_cell(self, cell, resources, cell_index):
-        if "skip-execution" in cell.metadata.get("tags", []):
-            return cell, resources
+        tags = cell.metadata.get("tags", [])
+        if "skip-execution" in tags:
+            if "nbgrader" not in cell.metadata:
+                return cell, resources
+            # Jupyter executes no cell with this tag, and nbgrader gives all points for a test without output.
+            cell.metadata["tags"] = [tag for tag in tags if tag != "skip-execution"]
         return super().preprocess_cell(cell, resources, cell_index)
 
 
@@ -41,10 +45,12 @@ c.Autograde.sanitize_preprocessors = replaced(Autograde, "sanitize_preprocessors
 c.Execute.timeout = 120
 c.LimitOutput.max_lines = 1000
 c.LimitOutput.max_traceback = 100
-# Submissions that a learning platform hands out as one folder for each student: ada/01_vanilla_gan.ipynb, or
-# ada_20261201T120000/01_vanilla_gan.ipynb with the time at which it was handed in (UTC).
+# Submissions that a learning platform hands out as one folder or zip for each student: ada/01_vanilla_gan.ipynb, or
+# ada_20261201T120000/01_vanilla_gan.ipynb with the time at which it was handed in (UTC). The notebook may lie in
+# folders further down, but in none whose name begins with a dot, such as .ipynb_checkpoints.
 c.FileNameCollectorPlugin.named_regexp = (
-    r".*[/\\](?P<student_id>[^/\\]+?)(_(?P<timestamp>\d{8}T\d{6}))?[/\\](?P<file_id>[^/\\]+)\.ipynb$"
+    r".*[/\\]extracted[/\\](?P<student_id>[^/\\]+?)(_(?P<timestamp>\d{8}T\d{6}))?[/\\]"
+    r"(?:(?!\.)[^/\\]+[/\\])*(?P<file_id>[^/\\]+)\.ipynb$"
 )
 # Kernels in a sandbox, see README.md. They have no network: nbgrader talks to them through files in a folder that
 # holds nothing else.

@@ -92,6 +92,9 @@ def test_the_address_is_written_everywhere(cleaner):
     new = cleaner.with_address(text, "https://github.com/group/course")
     assert 'REPOSITORY = "https://github.com/group/course"' in new
     assert cleaner.with_address("git clone https://x/y", "https://z/w") == "git clone https://z/w"
+    assert cleaner.with_address("`git clone --bare https://x/y`, then", "https://z/w") == (
+        "`git clone --bare https://z/w`, then"
+    )
     assert "mybinder.org/v2/gh/group/course/HEAD?labpath=x" in new
     assert "colab.research.google.com/github/group/course/blob/HEAD/x" in new
 

@@ -5,7 +5,7 @@
     python tools/clean_notebooks.py --take-outputs DIR    first take the checked outputs from executed notebooks
 
 Only cells tagged `nbval-check-output` keep their outputs: the tests compare them. The address comes from
-pyproject.toml and goes into the set-up cells and the Binder and Colab links of notebooks and README. The student
+pyproject.toml and goes into the set-up cells and the Binder and Colab links of notebooks and READMEs. The student
 versions of the exercises follow with `make release`.
 """
 
@@ -34,7 +34,7 @@ def with_address(text, address):
     """Return text with the address in set-up cells and in links to Binder and Colab."""
     owner_and_name = "/".join(address.rstrip("/").split("/")[-2:])
     text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
-    text = re.sub(r"(git clone )https://\S+", lambda match: match[1] + address, text)
+    text = re.sub(r"(git clone (?:--bare )?)https://[^\s`]+", lambda match: match[1] + address, text)
     text = re.sub(r"https://github\.com/[^/\s]+/[^/\s]+(?=/blob/HEAD/notebooks/)", lambda _: address, text)
     return re.sub(
         r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+",
@@ -104,7 +104,7 @@ def main():
     arguments = parser.parse_args()
 
     notebooks = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "instructor/source").glob("*/*.ipynb"))]
-    files = arguments.files or [*notebooks, ROOT / "README.md"]
+    files = arguments.files or [*notebooks, ROOT / "README.md", ROOT / "instructor" / "README.md"]
     address, dirty = repository(), []
     for path in files:
         old = path.read_text(encoding="utf-8")

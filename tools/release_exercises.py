@@ -8,8 +8,10 @@ nbgrader makes them from instructor/source in a folder that is thrown away, so t
 """
 
 import argparse
+import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +29,9 @@ MARKS = {
 }
 # Shorter lines, such as a bracket or a return, stand in any program; lessons are long, and hold longer ones by chance.
 SHORTEST_LINE, SHORTEST_LINE_IN_LESSONS = 25, 40
+# Short lines that are secrets all the same: seeds of hidden tests, and answers by letter.
+SHORT_SECRET = re.compile(r'^SEEDS = |^"[A-Z]": "')
+SENTENCE = re.compile(r"(?<=[.:;?!]) +")
 
 
 def assignments(folder=INSTRUCTOR / "source"):
@@ -74,23 +79,33 @@ def regions(text, begin, end):
 
 
 def secrets(source=INSTRUCTOR / "source"):
-    """Return what students must not see: ({name: whole solutions as text}, {name: single lines}).
+    """Return what students must not see: dicts from names to texts, ({whole solutions}, {pairs of lines}, {lines}).
 
-    A line of a solution may also stand in a broken version that is to be repaired, or in a lesson, so that solutions
-    count as a whole. Hidden tests, and model answers with their rubrics, count line by line.
+    A line of a solution may also stand in a broken version that is to be repaired, so that solutions count by pairs of
+    lines, where the pair stands nowhere else in the assignment; and as a whole, since a lesson may have such a pair.
+    Hidden tests count line by line, and model answers with their rubrics sentence by sentence.
     """
-    whole, lines = {}, {}
+    whole, pairs, lines = {}, {}, {}
     for path in sorted(source.glob("*/*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        shown = flat("\n".join("".join(cell["source"]) for cell in cells if MARKS["SOLUTION"][0] not in str(cell)))
+        for cell in cells:
             text = "".join(cell["source"])
             where = f"{path.stem}, cell {cell['id']}"
             solutions = regions(text, *MARKS["SOLUTION"])
+            hidden = regions(text, *MARKS["HIDDEN"])
             if cell["cell_type"] == "code":
-                whole |= {f"{where}, solution {i}": flat("\n".join(part)) for i, part in enumerate(solutions)}
-            hidden = regions(text, *MARKS["HIDDEN"]) + (solutions if cell["cell_type"] == "markdown" else [])
-            for line in (line for part in hidden for line in part if len(line) >= SHORTEST_LINE):
-                lines[f"{where}: {line[:60]}"] = flat(line)
-    return whole, lines
+                for i, part in enumerate(solutions):
+                    whole[f"{where}, solution {i}"] = flat("\n".join(part))
+                    for two in map(" ".join, itertools.pairwise(part)):
+                        if len(two) >= 2 * SHORTEST_LINE and flat(two) not in shown:
+                            pairs[f"{where}: {two[:60]}"] = flat(two)
+            else:
+                hidden += [SENTENCE.split(line) for part in solutions for line in part]
+            for line in itertools.chain.from_iterable(hidden):
+                if len(line) >= SHORTEST_LINE or SHORT_SECRET.match(line):
+                    lines[f"{where}: {line[:60]}"] = flat(line)
+    return whole, pairs, lines
 
 
 def flat(text):
@@ -104,13 +119,15 @@ def leaks(texts, source=INSTRUCTOR / "source"):
         texts: dict from names to the text of a file.
         source: folder of the assignments with solutions.
     """
-    whole, lines = secrets(source)
+    whole, pairs, lines = secrets(source)
     found = []
     for name, text in texts.items():
         plain = flat(_prose_and_code(text) if name.endswith(".ipynb") else text)
         found += [f"{name} has a mark: {mark}" for marks in MARKS.values() for mark in marks if mark in plain]
-        least = SHORTEST_LINE_IN_LESSONS if name.startswith("notebooks/") else SHORTEST_LINE
-        sought = whole | {what: line for what, line in lines.items() if len(line) >= least}
+        if name.startswith("notebooks/"):
+            sought = whole | {what: line for what, line in lines.items() if len(line) >= SHORTEST_LINE_IN_LESSONS}
+        else:
+            sought = whole | pairs | lines
         found += [f"{name} holds {what}" for what, secret in sought.items() if secret in plain]
     return found
 

@@ -21,7 +21,13 @@ PARTS = {
         [PYTHON, "-m", "ruff", "format", "--check", "."],
         [PYTHON, "tools/clean_notebooks.py", "--check"],
     ],
-    "unit": [[PYTHON, "-m", "pytest", "tests", "--ignore=tests/end_to_end", "--ignore=tests/grading"]],
+    "unit": [
+        [
+            *(PYTHON, "-m", "pytest", "tests"),
+            *(f"--ignore=tests/{folder}" for folder in ("end_to_end", "exercises", "grading")),
+        ]
+    ],
+    "exercises": [[PYTHON, "-m", "pytest", "tests/exercises"]],
     # Compares the outputs of the cells tagged nbval-check-output with those in git.
     "notebooks": [
         [

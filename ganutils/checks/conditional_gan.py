@@ -12,7 +12,7 @@ STEP = "lesson 03, *The training step*"
 FIDELITY = "lesson 03, *Does it draw what it was asked for?*"
 
 
-@check("1 · A ceiling")
+@check("1 · A ceiling", WRONG_LABELS)
 def label_ceiling(answer):
     """`answer(share, classes)`: the share of labels made anew at random, and the number of classes, to a share."""
     for share, classes in ((0.4, 10), (0.5, 2), (1.0, 4)):
@@ -31,7 +31,7 @@ def label_ceiling(answer):
         )
 
 
-@check("2 · Projection")
+@check("2 · Projection", PROJECTION)
 def projection_logit(answer, seed=0):
     """`answer(features, labels, weights, bias, class_vectors)`: (n, d), (n,), (d,), scalar, (c, d), to logits (n,)."""
     rng = np.random.default_rng(seed)
@@ -68,6 +68,8 @@ def projection_logit(answer, seed=0):
             (plain + bias + everything.sum(axis=1), "a sum over all classes: only the label's own vector counts"),
             (plain + bias + own.sum(), "a sum over the batch: one image's logit depends on the others"),
             (plain[:, None] + bias + everything, "a logit for every class; look up the label's own vector"),
+            (plain[:, None] + bias + own, "an array (n, 1) and one (n,) were added, which makes a table (n, n)"),
+            (plain + bias + own[:, None], "an array (n, 1) and one (n,) were added, which makes a table (n, n)"),
             ((plain + bias + own)[:, None], "an axis too many: the logits are asked for in the shape (n,)"),
             (
                 plain + bias + features @ vectors[labels].T,
@@ -93,25 +95,33 @@ def projection_logit(answer, seed=0):
 
 
 class _Spies:
-    """A generator and a discriminator that note which label each image was drawn for and shown with."""
+    """A generator and a discriminator that note which label each image was drawn for and shown with.
+
+    An image (2 + d,) is the label it was drawn for, whether it is generated, and d pixels. Each network has one weight.
+    """
 
     def __init__(self):
-        self.shown = []
+        self.shown, self.modes = [], []
+        self.weights = {name: tf.Variable(1.0) for name in ("generator", "discriminator")}
 
     def generator(self, inputs, training=None):
         latents, labels = inputs
+        self.modes.append(training)
         labels = ops.cast(ops.reshape(labels, (-1, 1)), "float32")
-        return ops.concatenate([labels, ops.ones_like(labels), ops.cast(latents, "float32")], axis=1)
+        pixels = self.weights["generator"] * ops.cast(latents, "float32")
+        return ops.concatenate([labels, ops.ones_like(labels), pixels], axis=1)
 
     def discriminator(self, inputs, training=None):
         images, labels = inputs
+        self.modes.append(training)
         labels = ops.cast(ops.reshape(labels, (-1, 1)), "float32")
         logits = ops.sum(images[:, 2:], axis=1, keepdims=True) - ops.square(images[:, :1] - labels) / 10
+        logits = self.weights["discriminator"] * logits
         self.shown.append([ops.convert_to_numpy(part) for part in (images, labels, logits)])
         return logits
 
 
-@check("3 · A condition that gets lost")
+@check("3 · A condition that gets lost", STEP)
 def conditional_losses(answer, seed=0):
     """`answer(generator, discriminator, real_images, labels, wrong_labels, latents)`, to both losses.
 
@@ -124,7 +134,8 @@ def conditional_losses(answer, seed=0):
     real = np.hstack([labels[:, None], np.zeros((10, 1)), rng.standard_normal((10, 3))]).astype("float32")
     spies = _Spies()
     tensors = [ops.convert_to_tensor(value) for value in (real, labels, wrong, latents)]
-    came = answer(spies.generator, spies.discriminator, *tensors)
+    with tf.GradientTape(persistent=True) as tape:
+        came = answer(spies.generator, spies.discriminator, *tensors)
     if not isinstance(came, (tuple, list)) or len(came) != 2:
         raise Wrong(
             "two losses", f"an object of type {type(came).__name__}", "return both, the discriminator's first", STEP
@@ -133,10 +144,14 @@ def conditional_losses(answer, seed=0):
         raise Wrong("logits of the discriminator", "it was never called", "the networks are not used", STEP)
     images, shown_with, logits = (np.concatenate(parts) for parts in zip(*spies.shown, strict=True))
     generated, own = images[:, 1] == 1, np.abs(images[:, 0] - shown_with[:, 0]) < 0.5
+    drawn_for = set(images[generated, 0].astype(int).tolist())
+    if generated.any() and drawn_for != set(range(10)):
+        because = "the generator is not told which digit is wanted: then it cannot learn to draw what it is asked for"
+        raise Wrong("images drawn for each of the ten labels", f"images drawn for {sorted(drawn_for)}", because, STEP)
     if generated.any() and not own[generated].all():
         because = (
-            "generated images are shown with other labels than they were drawn for. The generator is then judged by a "
-            "label that it never saw, and learns to ignore its own"
+            "generated images are shown with other labels than they were drawn for: the generator is then judged by a "
+            "label that it never saw"
         )
         count = (~own[generated]).sum()
         raise Wrong("each generated image beside the label it was drawn for", f"{count} are not", because, STEP)
@@ -146,9 +161,12 @@ def conditional_losses(answer, seed=0):
         "generated images": generated,
     }
     for kind, rows in kinds.items():
-        if rows.sum() != 10:
-            because = "each of the three kinds is shown to the discriminator once"
+        if rows.sum() == 0 or rows.sum() % 10:  # generated images may be shown twice, once for each player
+            because = "the discriminator is shown three kinds of pairs, and all ten of each"
             raise Wrong(f"10 {kind}", f"{rows.sum()}", because, "the text of this task")
+    if not all(mode is True for mode in spies.modes):
+        because = "`training=True` is missing at a call: batch normalisation would not use the batch"
+        raise Wrong("networks in training mode", "at least one call without it", because, STEP)
     of_real, of_mismatched, of_fake = (logits[rows] for rows in kinds.values())
     accepting = {name: np.logaddexp(0, -part).mean() for name, part in (("m", of_mismatched), ("f", of_fake))}
     on_real, refused_m, refused_f = (np.logaddexp(0, part).mean() for part in (-of_real, of_mismatched, of_fake))
@@ -171,9 +189,13 @@ def conditional_losses(answer, seed=0):
         (-refused_f, "this is the minimax loss, which saturates"),
     ]
     expect("the generator's loss", came[1], accepting["f"], STEP, mistakes)
+    for loss, player in zip(came, ("discriminator", "generator"), strict=True):
+        if not tf.is_tensor(loss) or tape.gradient(loss, spies.weights[player]) is None:
+            because = "the way is cut: through NumPy, or by `stop_gradient` in the wrong place"
+            raise Wrong(f"a gradient of the {player}'s loss by the {player}'s weights", "None", because, STEP)
 
 
-@check("4 · Which digit is ignored?")
+@check("4 · Which digit is ignored?", FIDELITY)
 def fidelity_by_class(answer, seed=0):
     """`answer(asked, read, classes)`: two integer arrays (n,) and a number, to shares (classes,) or NaN."""
     rng = np.random.default_rng(seed)

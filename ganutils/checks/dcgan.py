@@ -1,4 +1,4 @@
-"""Checks of assignment 02: multiplications, R1 penalty, drawing, diagnosis of curves, a race against a baseline."""
+"""Checks of assignment 02: multiplications, R2 penalty, drawing, diagnosis of curves, a race against a baseline."""
 
 import functools
 import json
@@ -7,17 +7,19 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from IPython.display import display
 from keras import ops
 
 from ganutils import callbacks, data, losses, models, references, training
 
-from .feedback import Wrong, check, expect, number
+from .feedback import NOT_YET, Feedback, Wrong, check, expect, number
 
 COUNT = "lesson 02, *The familiar network, and where it spends its time*"
 PENALTY = "lesson 02, *A leash for the discriminator*"
 TRAPS = "lesson 02, *Batch normalisation and its three traps*"
 RANGE = "lesson 01, *The two networks*"
-TRAINING = "lesson 02, *Training*"
+RACE = "lesson 02, *Which is better, after the same time?*"
+READING = "lesson 01, *Reading the losses*"
 
 CURVES_FILE = "loss_curves.json"
 FAULTS = (
@@ -30,7 +32,7 @@ FAULTS = (
 )
 
 
-@check("1 · Count before you wait")
+@check("1 · Count before you wait", COUNT)
 def multiplications(answer):
     """`answer(height, width, channels_in, channels_out, kernel_size, stride, transposed)`, to a whole number."""
     for height, width, channels_in, channels_out, kernel, stride in ((28, 28, 1, 32, 4, 2), (7, 5, 64, 16, 3, 2)):
@@ -63,7 +65,7 @@ def multiplications(answer):
             )
 
 
-@check("2 · The R2 penalty")
+@check("2 · The R2 penalty", PENALTY)
 def r2_penalty(answer, seed=0):
     """`answer(discriminator, generator, latents, gamma)`: models, latents (n, d) and a number, to a scalar."""
     keras.utils.set_random_seed(seed)
@@ -118,7 +120,7 @@ def r2_penalty(answer, seed=0):
     expect("the penalty of a network with a hidden layer, γ = 2", penalty, expected, PENALTY)
     reached = tape.gradient(penalty, generator.trainable_weights)
     if any(gradient is not None and np.abs(ops.convert_to_numpy(gradient)).max() > 0 for gradient in reached):
-        because = "the images are still tied to the generator; cut them loose with `tf.stop_gradient` before the slopes"
+        because = "the images are still tied to the generator: cut them loose before you take the slopes"
         raise Wrong(
             "no gradient by the generator's weights: the penalty is the discriminator's", "one", because, PENALTY
         )
@@ -147,7 +149,7 @@ def _small_generator(seed):
     return network
 
 
-@check("3 · Repair the drawing")
+@check("3 · Repair the drawing", RANGE)
 def draw(answer, seed=0):
     """`answer(generator, latents)`: a model to [-1, 1] and latents (n, d), to uint8 images (n, h, w, 1)."""
     generator = _small_generator(seed)
@@ -192,18 +194,24 @@ def loss_curves():
     """Return five recorded trainings, "A" to "E": dicts of lists as in `callbacks.Curves.history`.
 
     `tools/record_loss_curves.py` made them. They lie beside the notebook, or else in the course's folder.
+
+    Raises:
+        FileNotFoundError: they are in neither place.
     """
     course = Path(__file__).resolve().parents[2] / "exercises" / "02_dcgan"
     path = next((folder / CURVES_FILE for folder in (Path(), course) if (folder / CURVES_FILE).is_file()), None)
     if path is None:
-        raise FileNotFoundError(f"{CURVES_FILE} is missing: it belongs beside this notebook")
+        raise FileNotFoundError(
+            f"{CURVES_FILE} is missing: it came with this notebook, and must lie in the same folder; unpack both again"
+        )
     return json.loads(path.read_text(encoding="utf-8"))["curves"]
 
 
-@check("4 · Five trainings")
+@check("4 · Five trainings", READING)
 def diagnosis(answer):
     """`answer()`: a dict from each letter to one of `FAULTS`. Only the form is checked here, not the answers."""
     given = answer()
+    form = "the form is right; whether the answers are, the tests on other inputs say"
     read = "the text of this task"
     letters = list(loss_curves())
     if not isinstance(given, dict):
@@ -213,7 +221,7 @@ def diagnosis(answer):
         raise Wrong(
             f"the letters {', '.join(letters)}",
             ", ".join(map(str, given)) or "none",
-            "one is missing, or too many",
+            "one is missing, or too many, or is no capital letter",
             read,
         )
     for letter, fault in given.items():
@@ -221,15 +229,23 @@ def diagnosis(answer):
             raise Wrong(
                 f"one of {', '.join(FAULTS)}", f"{letter}: {fault!r}", "a fault must be written as in the list", read
             )
+    return form
 
 
-def share_of_right_diagnoses(given, right):
+def share_of_right_diagnoses(given, right, signs):
     """Return the share of points for a diagnosis: all for five right letters, none for one.
+
+    For each wrong letter it shows what the fault that was named looks like, and not which one is right.
 
     Args:
         given, right: dicts from letters to `FAULTS`.
+        signs: dict from `FAULTS` to what the curves show.
     """
-    return max(0, sum(given.get(letter) == fault for letter, fault in right.items()) - 1) / (len(right) - 1)
+    wrong = [letter for letter, fault in right.items() if given.get(letter) != fault]
+    if wrong:
+        signs = [(f"{letter}, {given.get(letter)}", signs.get(given.get(letter), "no such fault")) for letter in wrong]
+        display(Feedback("What the faults that you have named would look like", NOT_YET, signs))
+    return max(0, len(right) - len(wrong) - 1) / (len(right) - 1)
 
 
 def baseline():
@@ -240,7 +256,13 @@ def baseline():
 
 
 def frechet_distance_after(build, seconds, seed=0):
-    """Return FID (digits) of a GAN after some seconds of training with a batch of 64; 2,000 samples."""
+    """Return FID (digits) of a GAN after some seconds of training with a batch of 64; 2,000 samples.
+
+    Args:
+        build: function without arguments that returns a compiled `training.GAN` of digits.
+        seconds: of training, above 0; they begin after the first step.
+        seed: of the weights that `build` draws, and of the order of the images.
+    """
     keras.utils.set_random_seed(seed)
     gan = build()
     images, _ = data.load_dataset("mnist")
@@ -260,29 +282,29 @@ def _baseline_distance(seconds):
     return frechet_distance_after(baseline, seconds)
 
 
-@check("6 · Beat the baseline", seconds=110)
+@check("6 · Beat the baseline", RACE, seconds=110)
 def recipe(answer):
     """`answer()`: a compiled `training.GAN` of digits, which must reach half the baseline's FID in the same time."""
     gan, seconds = answer(), RACE_SECONDS
     if not isinstance(gan, training.GAN):
         raise Wrong(
-            "a training.GAN", f"an object of type {type(gan).__name__}", "the function returns something else", TRAINING
+            "a training.GAN", f"an object of type {type(gan).__name__}", "the function returns something else", RACE
         )
     if not gan.compiled:
-        raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", TRAINING)
+        raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", RACE)
     if gan.generator.output_shape[1:] != (28, 28, 1):
         came = str(gan.generator.output_shape[1:])
-        raise Wrong("images of the shape (28, 28, 1)", came, "the generator does not make digits", TRAINING)
+        raise Wrong("images of the shape (28, 28, 1)", came, "the generator does not make digits", RACE)
     untrained = references.measure(gan).frechet_distance
     if untrained < UNTRAINED:
         because = "it has been trained before, or starts from shipped weights: the race is about training"
-        raise Wrong("a GAN that is not trained yet", f"one with an FID (digits) of {untrained:.0f}", because, TRAINING)
+        raise Wrong("a GAN that is not trained yet", f"one with an FID (digits) of {untrained:.0f}", because, RACE)
     before = [np.copy(weight) for weight in gan.generator.trainable_weights]  # moving averages move in any case
     reached = frechet_distance_after(lambda: gan, seconds)
     if all((old == np.asarray(new)).all() for old, new in zip(before, gan.generator.trainable_weights, strict=True)):
-        raise Wrong("a generator that trains", "its weights have not moved", "is its learning rate 0?", TRAINING)
+        raise Wrong("a generator that trains", "its weights have not moved", "is its learning rate 0?", RACE)
     goal = _baseline_distance(seconds) / 2
     if not reached <= goal:
         because = "compare networks after the same time: how many steps does yours take, and at which learning rates?"
-        raise Wrong(f"FID (digits) of at most {goal:.0f} after {seconds:g} s", f"{reached:.0f}", because, TRAINING)
-    print(f"FID (digits) after {seconds:g} s: yours {reached:.0f}, the baseline's {2 * goal:.0f}")
+        raise Wrong(f"FID (digits) of at most {goal:.0f} after {seconds:g} s", f"{reached:.0f}", because, RACE)
+    return f"FID (digits) after {seconds:g} s: yours {reached:.0f}, the baseline's {2 * goal:.0f}"

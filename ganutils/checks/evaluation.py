@@ -1,11 +1,11 @@
-"""Checks of assignment 04: distance of two Gaussians, a broken Fréchet distance, a collapse detector, a limit."""
+"""Checks of assignment 04: two Gaussians, a broken weighted Fréchet distance, a collapse detector, a limit."""
 
 import functools
 
 import numpy as np
 from scipy import linalg
 
-from ganutils import data, features, metrics
+from ganutils import data, features
 
 from .feedback import Wrong, check, expect, number
 
@@ -14,7 +14,7 @@ SAMPLES = "lesson 04, *A number of samples belongs to every distance*"
 QUESTIONS = "lesson 04, *Five generators*"
 
 
-@check("1 · Two Gaussians")
+@check("1 · Two Gaussians", FRECHET)
 def distance_of_gaussians(answer, seed=0):
     """`answer(first_mean, first_variances, second_mean, second_variances)`: four arrays (d,), to a scalar."""
     rng = np.random.default_rng(seed)
@@ -39,7 +39,10 @@ def distance_of_gaussians(answer, seed=0):
                 (shift + (v1 + v2 - 2 * v1 * v2).sum(), "the root of the product of the covariances is missing"),
                 (value - shift, "the means are left out"),
                 (shift, "the variances are left out: a cloud may lie in the right place and be too wide"),
-                (shift + np.abs(v1 - v2).sum(), "variances subtract only after their roots are taken"),
+                (
+                    shift + np.abs(v1 - v2).sum(),
+                    "a difference of variances; take roots first, then the difference, then squares",
+                ),
                 (
                     (m1 - m2) ** 2 + (np.sqrt(v1) - np.sqrt(v2)) ** 2,
                     "one number for each feature; the distance is their sum",
@@ -50,63 +53,88 @@ def distance_of_gaussians(answer, seed=0):
         )
 
 
-@check("2 · Repair the Fréchet distance")
+@check("2 · Repair a weighted Fréchet distance", FRECHET)
 def frechet_distance(answer, seed=0):
-    """`answer(real, fake)`: two arrays of features (n, d), to a scalar."""
+    """`answer(real, fake, weights)`: arrays (n, d), (m, d) and (m,), weights above 0 of any sum, to a scalar."""
     rng = np.random.default_rng(seed)
     mixing = rng.normal(0, 1, (2, 5, 5))
     real, fake = (rng.normal(mean, 1, (400, 5)) @ mix for mean, mix in zip((0.0, 0.6), mixing, strict=True))
-    value = metrics.frechet_distance(real, fake)
-    first, second = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
-    difference = real.mean(axis=0) - fake.mean(axis=0)
-    squared, one_number = difference @ difference, (real.mean() - fake.mean()) ** 2
-    covariances = value - squared
-    wrong_axis = "np.cov takes each *row* for a variable; here the columns are the features (rowvar=False)"
-    entries = (
+    # Samples far out on one side count most, so that mean and covariance differ from those without weights.
+    weights = rng.uniform(2, 3, 400) * np.where(fake[:, 0] > np.quantile(fake[:, 0], 0.8), 5.0, 1.0)
+    (m1, s1), (m2, s2), (plain_mean, plain) = _moments(real), _moments(fake, weights), _moments(fake)
+    shift, one_number = (m1 - m2) @ (m1 - m2), (m1.mean() - m2.mean()) ** 2
+    covariances, entries = _by_matrix(s1, s2), _by_entry(s1, s2)
+    around_plain = s2 + np.outer(m2 - plain_mean, m2 - plain_mean)
+    first, second = _over_samples(real, fake, weights)
+    axis = "rows were taken for features: a covariance of features has the shape (d, d)"
+    entrywise = (
         "`*` and np.sqrt work entry by entry; (S₁S₂)^½ is the matrix whose *square* is the matrix product of S₁ and S₂"
     )
+    root = "np.sqrt takes the root of each entry; the root of a matrix is another matrix"
     mean = "one mean over all features: the means are vectors, and their difference has a squared length"
     expect(
-        "the distance of two sets of 400 samples with 5 features",
-        answer(real, fake),
-        value,
+        "the distance of 400 samples and 400 weighted ones, with 5 features",
+        answer(real, fake, weights),
+        shift + covariances,
         FRECHET,
         [
-            (squared + _by_entry(first, second), entries),
-            (one_number + _by_entry(first, second), f"{entries}. And {mean}"),
+            ((m1 - plain_mean) @ (m1 - plain_mean) + _by_matrix(s1, plain), "the weights have no effect"),
+            (shift + _by_matrix(s1, plain), "the covariance of the generated features ignores the weights"),
+            ((m1 - plain_mean) @ (m1 - plain_mean) + covariances, "the mean of the generated features has no weights"),
+            (shift + _by_matrix(s1, around_plain), "deviations are those from the *weighted* mean"),
+            (shift + entries, entrywise),
+            (one_number + entries, f"{entrywise}. And {mean}"),
             (one_number + covariances, mean),
-            (one_number + _over_samples(real, fake), f"{wrong_axis}. And {mean}"),
-            (squared + _over_samples(real, fake), wrong_axis),
-            (one_number + _by_entry(np.cov(real), np.cov(fake)), f"{wrong_axis}. Also: {entries}. And {mean}"),
-            (squared + _by_entry(np.cov(real), np.cov(fake)), f"{wrong_axis}. Also: {entries}"),
+            (one_number + _by_matrix(first, second), f"{axis}. And {mean}"),
+            (shift + _by_matrix(first, second), axis),
+            (one_number + _by_entry(first, second), f"{axis}. Also: {entrywise}. And {mean}"),
+            (shift + _by_entry(first, second), f"{axis}. Also: {entrywise}"),
+            (shift + _by_entry(s1, s2, np.matmul), root),
+            (one_number + _by_entry(s1, s2, np.matmul), f"{root}. And {mean}"),
+            (np.sqrt(shift) + covariances, "the distance of the means is not squared"),
         ],
         otherwise="take the three terms apart, and compare each with the formula",
-        # A covariance may be divided by n or by n - 1.
-        rtol=5e-3,
+        # A covariance may be divided by n or by n - 1, and that of weighted samples in more ways.
+        rtol=1e-2,
     )
     try:
-        came = answer(real, fake[:300])
+        came = answer(real, fake[:300], weights[:300])
     except ValueError as error:
-        raise Wrong("a distance between 400 and 300 samples", f"ValueError: {error}", wrong_axis, FRECHET) from None
-    expect("the distance of 400 and 300 samples", came, metrics.frechet_distance(real, fake[:300]), FRECHET, rtol=5e-3)
-    same = number(answer(real, real), "the distance of a set to itself", FRECHET)
-    if not abs(same) < 1e-3 * np.trace(first):
-        raise Wrong(
-            "0 between a set and itself", f"{same:.4g}", "the shared term does not cancel the two others", FRECHET
-        )
+        raise Wrong("a distance between 400 and 300 samples", f"ValueError: {error}", axis, FRECHET) from None
+    (m2, s2), shared = _moments(fake[:300], weights[:300]), "the distance of 400 and 300 samples"
+    expect(shared, came, (m1 - m2) @ (m1 - m2) + _by_matrix(s1, s2), FRECHET, rtol=1e-2)
+    came = answer(real, fake, 7 * weights)
+    because = "only the ratios of weights count: divide them by their sum"
+    expect("the same with all weights seven times as large", came, shift + covariances, FRECHET, (), because, rtol=1e-2)
+    same = number(answer(real, real, np.ones(400)), "the distance of a set to itself", FRECHET)
+    if not abs(same) < 1e-2 * np.trace(s1):
+        because = "the shared term does not cancel the two others"
+        raise Wrong("0 between a set and itself, with equal weights", f"{same:.4g}", because, FRECHET)
 
 
-def _by_entry(first, second):
-    """Return the term of the covariances for whoever multiplies matrices, and takes roots, entry by entry."""
+def _moments(x, weights=None):
+    """Return the weighted mean (d,) and covariance (d, d) of rows (n, d); equal weights where there are none."""
+    weights = np.ones(len(x)) if weights is None else weights
+    return np.average(x, axis=0, weights=weights), np.cov(x, rowvar=False, aweights=weights, ddof=0)
+
+
+def _by_matrix(first, second):
+    """Return the term of the covariances."""
+    shared = np.sqrt(linalg.eigvals(first @ second).real.clip(0)).sum()
+    return np.trace(first) + np.trace(second) - 2 * shared
+
+
+def _by_entry(first, second, product=np.multiply):
+    """Return the term of the covariances for whoever takes roots entry by entry."""
     with np.errstate(invalid="ignore"):
-        return np.trace(first + second - 2 * np.sqrt(first * second))
+        return np.trace(first + second - 2 * np.sqrt(product(first, second)))
 
 
-def _over_samples(real, fake):
-    """Return the term of the covariances for whoever takes samples for features."""
-    first, second = np.cov(real), np.cov(fake)
-    roots = np.sqrt(linalg.eigvals(first @ second).real.clip(0))
-    return np.trace(first) + np.trace(second) - 2 * roots.sum()
+def _over_samples(real, fake, weights):
+    """Return both "covariances" (n, n) of whoever takes samples for features, as `broken_frechet_distance` does."""
+    weights = weights / weights.sum()
+    deviations = np.sqrt(weights)[:, None] * (fake - weights @ fake)
+    return np.cov(real), deviations @ deviations.T
 
 
 def example(kind, n=1000, seed=0):
@@ -142,7 +170,7 @@ def _example(kind, n, seed):
     return features.digit_classifier()(drawn.clip(0, 255).round().astype("uint8"))
 
 
-@check("3 · A collapse detector", seconds=60)
+@check("3 · A collapse detector", QUESTIONS, seconds=60)
 def collapse_detector(answer, seed=0):
     """`answer(real_features, fake_features, fake_probabilities)`: (n, 128), (m, 128), (m, 10), to True or False."""
     reference = example("real", seed=seed + 1000).features
@@ -154,7 +182,7 @@ def collapse_detector(answer, seed=0):
     for kind in ("real", "one image", "two classes"):
         found = example(kind, seed=seed)
         came = answer(reference, found.features, found.probabilities)
-        if np.shape(came) != () or not isinstance(came, (bool, np.bool_)):
+        if np.shape(came) != () or np.asarray(came).dtype != bool:
             because = "the function returns something else than one truth value: is a comparison missing?"
             raise Wrong("True or False", f"an object of type {type(came).__name__}", because, QUESTIONS)
         expected = kind != "real"
@@ -162,7 +190,7 @@ def collapse_detector(answer, seed=0):
             raise Wrong(f"{expected} for samples of the kind '{kind}'", f"{bool(came)}", reasons[kind], QUESTIONS)
 
 
-@check("4 · The limit")
+@check("4 · The limit", SAMPLES)
 def distance_limit(answer, seed=0):
     """`answer(sizes, distances)`: two arrays, to the distance that a straight line over 1/size has at 0."""
     rng = np.random.default_rng(seed)
@@ -184,5 +212,5 @@ def distance_limit(answer, seed=0):
                 (np.polyfit(np.log(sizes), distances, 1)[1], "a line over log n; it is straight over 1/n"),
                 (np.polyfit(1 / np.sqrt(sizes), distances, 1)[1], "a line over 1/√n; the bias falls like 1/n"),
             ],
-            otherwise="fit a straight line to the distances over 1/n, with np.polyfit say, and read it off at 0",
+            otherwise="fit the line of least squares to the distances over 1/n, and read it off at 0",
         )

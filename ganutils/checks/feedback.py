@@ -4,7 +4,10 @@ import contextlib
 import functools
 import html
 import io
+import itertools
 import linecache
+import os
+import re
 import signal
 import threading
 import traceback
@@ -19,7 +22,8 @@ from keras import ops
 PASSED, NOT_YET, NOT_ATTEMPTED = "passed", "not yet", "not attempted"
 SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○"}
 COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777"}
-PACKAGE = str(Path(__file__).parent)
+# A loop that swallows so many alarms, one each second, will swallow nbgrader's interrupt as well.
+PATIENCE = 10
 
 
 # How nbgrader_config.py ends the stub of each task. TensorFlow and Keras raise NotImplementedError as well.
@@ -27,7 +31,7 @@ STUB = ": your code goes here"
 
 
 class Wrong(Exception):
-    """What a check found: raised by checks, and caught by `judge`.
+    """What a check found: raised by the body of each check, and caught by `judge`.
 
     Args:
         expected: text, what a right answer gives.
@@ -65,25 +69,41 @@ class Feedback:
         return "\n".join(rows + [f"    {heading + ':':{width}}{text}" for heading, text in self.lines])
 
     def _repr_html_(self):
-        rows = "".join(f"<div><b>{html.escape(heading)}:</b> {html.escape(text)}</div>" for heading, text in self.lines)
+        rows = "".join(f"<div><b>{html.escape(heading)}:</b> {_as_html(text)}</div>" for heading, text in self.lines)
         return (
             f'<div style="border-left: 4px solid {COLOURS[self.state]}; padding: 2px 10px">'
             f"<div><b>{SYMBOLS[self.state]} {html.escape(self.title)}: {self.state}</b></div>{rows}</div>"
         )
 
 
+def _as_html(text):
+    """Return a text with its *emphasis* and `code` marked up; whatever a student's code put into it is escaped."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return re.sub(r"(?<![\w*])\*(?=\S)([^*]+)(?<=\S)\*(?![\w*])", r"<em>\1</em>", text)
+
+
 @contextlib.contextmanager
 def time_limit(seconds):
-    """Raise `TimeUp` in the block after some seconds, where the platform and the thread allow it."""
+    """Raise `TimeUp` in the block after some seconds, where the platform and the thread allow it.
+
+    A loop may swallow that, by a bare `except:`. It is raised again each second. While nbgrader grades, the kernel
+    ends after the tenth time: all cells behind this one would wait in vain.
+
+    Args:
+        seconds: above 0; POSIX systems and main threads only, elsewhere there is no limit.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    alarms = itertools.count(1)
+
     def stop(*_):
+        if next(alarms) > PATIENCE and os.environ.get("NBGRADER_EXECUTION"):
+            os._exit(1)
         raise TimeUp
 
     before = signal.signal(signal.SIGALRM, stop)
-    # And again each second, for a loop whose bare `except:` swallows the first.
     signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     try:
         yield
@@ -92,26 +112,32 @@ def time_limit(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def judge(title, body, answers, options=None, seconds=30):
+def judge(title, body, answers, options=None, read=None, seconds=30):
     """Run one check and return its `Feedback`; whatever a student's code raises becomes a part of it.
 
     Args:
         title: the task's number and name.
-        body: function of the answers; it raises `Wrong`, or returns.
+        body: function of the answers; it raises `Wrong`, or returns None or a remark for those who pass.
         answers: tuple of what the student made: functions mostly.
         options: dict of keyword arguments for `body`.
+        read: text, the lesson and section where the task is explained; shown with errors, which name none.
         seconds: after so many seconds the check gives up.
+
+    Returns:
+        `Feedback`.
     """
+    again = [("read again", read)] if read else []
     try:
         # nbgrader counts a cell that writes to standard error as failed, and a student's code may warn.
         with time_limit(seconds), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            body(*answers, **(options or {}))
+            remark = body(*answers, **(options or {}))
     except Wrong as wrong:
         lines = [("expected", wrong.expected), ("came", wrong.came)]
         return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.because), ("read again", wrong.read)])
     except TimeUp:
-        return Feedback(title, NOT_YET, [("came", f"no answer within {seconds} seconds: does a loop never end?")])
+        came = "came", f"no answer within {seconds} seconds: does a loop never end?"
+        return Feedback(title, NOT_YET, [came, *again])
     except Exception as error:
         if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
             todo = "put your code in the place of the line that raises NotImplementedError"
@@ -119,16 +145,17 @@ def judge(title, body, answers, options=None, seconds=30):
         lines = [("came", f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:300]}")]
         if place := _students_line(error):
             lines.append(("where", place))
-        return Feedback(title, NOT_YET, lines)
-    return Feedback(title, PASSED)
+        return Feedback(title, NOT_YET, [*lines, *again])
+    return Feedback(title, PASSED, [("remark", remark)] if remark else [])
 
 
 def _students_line(error):
     """Return the last line of a notebook's cell on the way to an error, or None."""
+    # Cells have names of files that do not exist; all other code lies on disk, or in Python itself.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(PACKAGE) and "site-packages" not in frame.filename
+        if not (Path(frame.filename).exists() or frame.filename.startswith("<frozen"))
     ]
     if not frames:
         return None
@@ -136,17 +163,20 @@ def _students_line(error):
     return f"line {frames[-1].lineno} of the cell: {text}" if text else None
 
 
-def check(title, seconds=30):
+def check(title, read, seconds=30):
     """Make a check of a function that raises `Wrong`: it then shows its feedback and returns points.
 
     The check is called with the student's functions and `points`, and returns `points` or 0. nbgrader
     takes a cell's last value as its score. `check.body` is the function itself.
+
+    Args:
+        title, read, seconds: as `judge` takes them.
     """
 
     def decorate(body):
         @functools.wraps(body)
         def run(*answers, points=1, **options):
-            feedback = judge(title, body, answers, options, seconds)
+            feedback = judge(title, body, answers, options, read, seconds)
             display(feedback)
             return points if feedback.state == PASSED else 0
 
@@ -168,7 +198,7 @@ def unseen(tests, seconds=30):
     total, lines, state = 0.0, [], PASSED
     for name, (points, test) in tests.items():
         shares = []
-        found = judge(name, lambda test=test, shares=shares: shares.append(test()), (), None, seconds)
+        found = judge(name, lambda test=test, shares=shares: shares.append(test()), (), seconds=seconds)
         share = (1 if shares[0] is None else float(shares[0])) if found.state == PASSED else 0
         total += points * share
         lines.append((name, f"{points * share:g} of {points:g}"))
@@ -178,7 +208,16 @@ def unseen(tests, seconds=30):
 
 
 def number(value, what, read):
-    """Return an answer as a float64 array; say it in words where it is none."""
+    """Return an answer as a float64 array.
+
+    Args:
+        value: what a student's function returned.
+        what: text, what it should be.
+        read: text, the lesson and section that explain it.
+
+    Raises:
+        Wrong: it is no number, and no array of numbers.
+    """
     if value is None:
         raise Wrong(f"{what}: a number", "None", "the function returns nothing: is there a `return`?", read)
     try:
@@ -201,6 +240,9 @@ def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, ato
         mistakes: pairs of a wrong value and the misconception that leads to it.
         otherwise: text for all other wrong values.
         rtol, atol: relative and absolute tolerance, as `numpy.allclose` takes them.
+
+    Raises:
+        Wrong: another shape, or other values.
     """
     came, expected = number(came, what, read), np.asarray(expected, "float64")
     if came.shape != expected.shape:

@@ -14,7 +14,7 @@ STEP = "lesson 01, *The training step, by hand*"
 SATURATION = "lesson 01, *Why the minimax loss saturates*"
 
 
-@check("1 · The value function")
+@check("1 · The value function", VALUE)
 def value_function(answer, seed=0):
     """`answer(real_probabilities, fake_probabilities)`: two arrays in (0, 1), (n,) and (m,), to V(D, G)."""
     rng = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def value_function(answer, seed=0):
     expect("V where D is one half everywhere", answer(half, half), -2 * np.log(2), VALUE)
 
 
-@check("2 · The best discriminator, unevenly fed")
+@check("2 · The best discriminator, unevenly fed", BEST)
 def best_discriminator(answer, seed=0):
     """`answer(data_density, generator_density, real_share)`: two arrays (n,) and a number, to D* (n,)."""
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def best_discriminator(answer, seed=0):
         )
 
 
-@check("3 · A loss from logits")
+@check("3 · A loss from logits", LOGITS)
 def discriminator_loss(answer, seed=0):
     """`answer(real_logits, fake_logits, smoothing)`: tensors (n, 1), (m, 1), a number in [0, 0.5), to a scalar."""
     rng = np.random.default_rng(seed)
@@ -109,7 +109,7 @@ def discriminator_loss(answer, seed=0):
                     "with a target of 1 - s, the other s goes to the loss of calling a real image generated",
                 ),
             ],
-            otherwise="write it for one real logit first: target · softplus(-logit) + (1 - target) · softplus(logit)",
+            otherwise="write it for one real logit first, with both terms of the cross-entropy",
         )
     _loss_is_stable(answer)
 
@@ -121,26 +121,34 @@ def _losses(logits, target):
 
 
 def _loss_is_stable(answer):
-    through = "the loss goes through a probability, which rounds to 0 or 1; compute it from the logit directly"
-    real, fake = tf.constant([[-100.0], [-200.0]]), tf.constant([[100.0], [0.0]])
-    with tf.GradientTape() as tape:
-        tape.watch(real)
-        loss = answer(real, fake, 0.0)
-    came = number(loss, "the loss", LOGITS)
-    if not tf.is_tensor(loss):
-        kind, because = f"an object of type {type(loss).__name__}", "the loss leaves TensorFlow, through NumPy say"
-        raise Wrong("a tensor, with a gradient by the logits", kind, because, LOGITS)
-    if not np.isfinite(came):
-        raise Wrong("a finite loss at logits of ±100: 200.3", f"{came}", through, LOGITS)
-    expected = 150 + 50 + np.log(2) / 2
-    expect("the loss at logits of ±100 and more", came, expected, LOGITS, otherwise=through)
-    slopes = tape.gradient(loss, real)
-    if slopes is None:
-        raise Wrong("a gradient by the real logits", "None", "the loss leaves TensorFlow, through NumPy say", LOGITS)
-    expect("the gradient at logits of -100 and -200", slopes, [[-0.5], [-0.5]], LOGITS, otherwise=through)
+    through = (
+        "the loss goes through a probability, which rounds to 0 or 1, or through exp of a large number, which "
+        "overflows; which function takes the logit directly?"
+    )
+    leaves = "the loss leaves TensorFlow, through NumPy say"
+    real, fake = tf.constant([[100.0], [-200.0]]), tf.constant([[100.0], [0.0]])
+    for smoothing in (0.0, 0.1):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([real, fake])
+            loss = answer(real, fake, smoothing)
+        came = number(loss, "the loss", LOGITS)
+        if not tf.is_tensor(loss):
+            raise Wrong(
+                "a tensor, with a gradient by the logits", f"an object of type {type(loss).__name__}", leaves, LOGITS
+            )
+        where = f"at logits of 100 and -200 for real and of 100 and 0 for generated images, smoothing {smoothing}"
+        expected = _losses(real.numpy(), 1 - smoothing).mean() + _losses(fake.numpy(), 0).mean()
+        expect(f"the loss {where}", came, expected, LOGITS, otherwise=through)
+        slopes = [tape.gradient(loss, logits) for logits in (real, fake)]
+        if slopes[0] is None or slopes[1] is None:
+            raise Wrong("a gradient by the logits", "None", leaves, LOGITS)
+        on_real, on_fake = [[smoothing / 2], [(smoothing - 1) / 2]], [[0.5], [0.25]]
+        expect(f"the gradient by the real logits {where}", slopes[0], on_real, LOGITS, otherwise=through)
+        expect(f"the gradient by the fake logits {where}", slopes[1], on_fake, LOGITS, otherwise=through)
 
 
-RATE = 0.1
+# Different ones, so that it shows whose optimizer moved whose weights; and no mistake halves or doubles a step by them.
+GENERATOR_RATE, DISCRIMINATOR_RATE = 0.03, 0.1
 OUTSIDE = "generated images made outside the tape: then no gradient finds its way back to the generator"
 
 
@@ -163,18 +171,24 @@ def _moves(generator, discriminator, real_images, latents):
         fooling = ops.mean(ops.softplus(-fake_logits))
         caught = ops.mean(ops.softplus(fake_logits))
 
-    def move(loss, network):
+    def move(loss, network, rate):
         gradients = tape.gradient(loss, network.trainable_weights)
-        return np.concatenate([-RATE * ops.convert_to_numpy(gradient).ravel() for gradient in gradients])
+        return np.concatenate([-rate * ops.convert_to_numpy(gradient).ravel() for gradient in gradients])
 
+    caught_move = move(caught, generator, GENERATOR_RATE)
     return {
-        "discriminator": {"right": move(right, discriminator), "flipped": move(flipped, discriminator)},
-        "generator": {
-            "right": move(fooling, generator),
-            "caught": move(caught, generator),
-            "minimax": -move(caught, generator),
+        "discriminator": {
+            "right": move(right, discriminator, DISCRIMINATOR_RATE),
+            "flipped": move(flipped, discriminator, DISCRIMINATOR_RATE),
+            "swapped": move(right, discriminator, GENERATOR_RATE),
         },
-        "meddling": move(fooling, discriminator),
+        "generator": {
+            "right": move(fooling, generator, GENERATOR_RATE),
+            "caught": caught_move,
+            "minimax": -caught_move,
+            "swapped": move(fooling, generator, DISCRIMINATOR_RATE),
+        },
+        "meddling": move(fooling, discriminator, GENERATOR_RATE),
     }
 
 
@@ -182,13 +196,13 @@ def _weights(network):
     return np.concatenate([weight.ravel() for weight in network.get_weights()])
 
 
-@check("4 · Repair the training step")
+@check("4 · Repair the training step", STEP)
 def training_step(answer, seed=0):
     """`answer(generator, discriminator, both optimizers, real_images, latents)`: the discriminator's step is first."""
     generator, discriminator, real_images, latents = _players(seed)
     moves = _moves(generator, discriminator, real_images, latents)
     before = {network.name: _weights(network) for network in (generator, discriminator)}
-    optimizers = keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE)
+    optimizers = keras.optimizers.SGD(GENERATOR_RATE), keras.optimizers.SGD(DISCRIMINATOR_RATE)
     try:
         answer(generator, discriminator, *optimizers, real_images, latents)
     except ValueError as error:
@@ -207,6 +221,10 @@ def training_step(answer, seed=0):
     if not generator_move.any():
         raise Wrong("the generator's weights move", "they do not", OUTSIDE, STEP)
     right, flipped = moves["discriminator"]["right"], moves["discriminator"]["flipped"]
+    after_the_generator = {generator.name: before[generator.name] + moves["generator"]["right"]}
+    moved_generator = _with_weights(generator, after_the_generator)
+    untouched = _with_weights(discriminator, before)
+    too_late = _moves(moved_generator, untouched, real_images, latents)["discriminator"]["right"]
     meddling = "the generator's loss moves the discriminator too: ask for gradients by the generator's weights only"
     labels = "the targets are flipped: its loss is small where it calls real images generated"
     expect(
@@ -218,6 +236,9 @@ def training_step(answer, seed=0):
             (flipped, labels),
             (flipped + moves["meddling"], f"{labels}. And {meddling}"),
             (right + moves["meddling"], meddling),
+            (right / 2, "half of the loss: one mean over both kinds of images; each kind has a mean of its own"),
+            (moves["discriminator"]["swapped"], "the two optimizers have changed places"),
+            (too_late, "the generator's step was taken first"),
         ],
         otherwise="its step is not the gradient of its loss by its own weights, or not taken once",
         rtol=1e-3,
@@ -232,6 +253,7 @@ def training_step(answer, seed=0):
         mistakes += [
             (wrong["caught"], "the generator learns to be *recognised*: its loss has the wrong sign"),
             (wrong["minimax"], f"this is the minimax loss, which saturates ({SATURATION})"),
+            (wrong["swapped"], "the generator's weights are moved by the discriminator's optimizer"),
         ]
     expect(
         "how far a gradient step moves the generator's weights",

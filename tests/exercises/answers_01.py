@@ -69,9 +69,23 @@ def training_step(generator, discriminator, generator_optimizer, discriminator_o
 """,
 }
 
+GENERATOR_FIRST = """
+def training_step(generator, discriminator, generator_optimizer, discriminator_optimizer, real_images, latents):
+    with tf.GradientTape() as tape:
+        loss = ops.mean(ops.softplus(-discriminator(generator(latents, training=True), training=True)))
+    weights = generator.trainable_weights
+    generator_optimizer.apply(tape.gradient(loss, weights), weights)
+    with tf.GradientTape() as tape:
+        fake_logits = discriminator(generator(latents, training=True), training=True)
+        loss = ops.mean(ops.softplus(-discriminator(real_images, training=True))) + ops.mean(ops.softplus(fake_logits))
+    weights = discriminator.trainable_weights
+    discriminator_optimizer.apply(tape.gradient(loss, weights), weights)
+"""
 LOGARITHMS = "np.log(real_probabilities), np.log(1 - fake_probabilities)"
 SOFT_REAL = "(1 - smoothing) * ops.softplus(-real_logits) + smoothing * ops.softplus(real_logits)"
 FLIPPED = "ops.mean(ops.softplus(real_logits)) + ops.mean(ops.softplus(-fake_logits))"
+HALF = "ops.mean(ops.concatenate([ops.softplus(-real_logits), ops.softplus(fake_logits)]))"
+SWAPPED = "generator_optimizer, discriminator_optimizer = discriminator_optimizer, generator_optimizer"
 BOTH = "generator.trainable_weights + discriminator.trainable_weights"
 MEDDLING = r"generator's loss moves the discriminator too"
 
@@ -104,6 +118,19 @@ WRONG = {
             "    return -ops.mean((1 - smoothing) * ops.log(real) + smoothing * ops.log(1 - real)) - "
             "ops.mean(ops.log(1 - fake))",
             "goes through a probability",
+        ),
+        (
+            f"{LOSS}def softplus(x):\n        return ops.log(1 + ops.exp(x))\n\n"
+            "    real = (1 - smoothing) * softplus(-real_logits) + smoothing * softplus(real_logits)\n"
+            "    return ops.mean(real) + ops.mean(softplus(fake_logits))",
+            "exp of a large number, which overflows",
+        ),
+        # Stable where s = 0, and nowhere else.
+        (
+            f"{LOSS}real = (1 - smoothing) * ops.softplus(-real_logits)\n"
+            "    real -= 0 if smoothing == 0 else smoothing * ops.log(1 - ops.sigmoid(real_logits))\n"
+            "    return ops.mean(real) + ops.mean(ops.softplus(fake_logits))",
+            "(?s)smoothing 0.1.*overflows",
         ),
         (
             f"{LOSS}return ops.mean(ops.softplus(real_logits)) + ops.mean(ops.softplus(-fake_logits))",
@@ -143,6 +170,9 @@ WRONG = {
         (step(generator_loss="ops.mean(ops.softplus(fake_logits))"), "wrong sign"),
         (step(generator_loss="-ops.mean(ops.softplus(fake_logits))"), "minimax loss, which saturates"),
         ("training_step = broken_step", "outside the tape"),
+        (step(discriminator_loss=HALF), "half of the loss: one mean over both kinds"),
+        (step(before=SWAPPED), "optimizers have changed places"),
+        (GENERATOR_FIRST, "generator's step was taken first"),
     ],
 }
 

@@ -129,7 +129,7 @@ WRONG = {
             f"{DRAW}return np.rint((generator(latents).numpy()[:, :, :, 0] + 1) * 127.5).astype('uint8')",
             "axis was lost",
         ),
-        ("draw = broken_draw", "wrap|dark|training"),
+        ("draw = broken_draw", "wrap round in uint8"),
     ],
     "diagnosis": [
         ("def diagnosis():\n    print('A is healthy')", "dict of letters"),

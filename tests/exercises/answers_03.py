@@ -7,7 +7,7 @@ OWN = "ops.sum(image_features * ops.take(class_vectors, labels, axis=0), axis=-1
 LOSSES = """
 def conditional_losses(generator, discriminator, real_images, labels, wrong_labels, latents):
     {before}
-    fake_images = generator([latents, labels], training=True)
+    fake_images = generator([latents, {drawn_for}], training={mode})
     real_logits = discriminator([real_images, {real_labels}], training=True)
     fake_logits = discriminator([fake_images, {shown_with}], training=True)
     mismatched_logits = discriminator([real_images, wrong_labels], training=True)
@@ -23,6 +23,8 @@ SHARES = "def fidelity_by_class(asked, read, classes=10):\n    "
 def conditional(**changes):
     right = {
         "before": "",
+        "drawn_for": "labels",
+        "mode": "True",
         "real_labels": "labels",
         "shown_with": "labels",
         "mismatched": "mismatched_logits",
@@ -47,8 +49,8 @@ def projection_logit(image_features, labels, weights, bias, class_vectors):
 def conditional_losses(generator, discriminator, real_images, labels, wrong_labels, latents):
     n = len(labels)
     drawn = tf.random.shuffle(labels, seed=1)
-    images = ops.concatenate([real_images, generator([latents, drawn]), real_images])
-    logits = discriminator([images, ops.concatenate([labels, drawn, wrong_labels])])
+    images = ops.concatenate([real_images, generator([latents, drawn], training=True), real_images])
+    logits = discriminator([images, ops.concatenate([labels, drawn, wrong_labels])], training=True)
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     accept, refuse = entropy(tf.ones((n, 1)), logits[:n]), entropy(tf.zeros((2 * n, 1)), logits[n:])
     return [accept + refuse, entropy(tf.ones((n, 1)), logits[n : 2 * n])]
@@ -82,18 +84,26 @@ WRONG = {
         ),
         (f"{LOGIT}return ({PLAIN})[:, None] + image_features @ ops.transpose(class_vectors)", "for every class"),
         (f"{LOGIT}return ({PLAIN} + {OWN})[:, None]", "axis too many"),
+        (f"{LOGIT}return ({PLAIN})[:, None] + {OWN}", r"\(n, 1\) and one \(n,\) were added"),
         (
             f"{LOGIT}own = np.asarray(class_vectors)[np.asarray(labels)]\n"
             "    return np.asarray(image_features) @ np.asarray(weights) + bias + "
             "(np.asarray(image_features) * own).sum(axis=1)",
-            "leaves TensorFlow|TensorFlow",
+            "leaves TensorFlow, through NumPy",
         ),
     ],
     "conditional-losses": [
-        ("conditional_losses = broken_losses", "other labels than they were drawn for"),
-        (conditional(shown_with="wrong_labels"), "ignore its own"),
+        ("conditional_losses = broken_losses", "not told which digit is wanted"),
+        (conditional(shown_with="wrong_labels"), "by a label that it never saw"),
+        (conditional(drawn_for="labels * 0", shown_with="labels * 0"), "not told which digit is wanted"),
+        (conditional(mode="False"), "`training=True` is missing"),
+        (
+            conditional(before="draw = generator\n    generator = lambda *x, **kw: tf.stop_gradient(draw(*x, **kw))"),
+            "gradient of the generator's loss",
+        ),
+        (conditional(result="[float(x) for x in (real + (fake + mismatched) / 2, generator_loss)]"), "through NumPy"),
         (conditional(mismatched="-mismatched_logits"), "count as right: refuse them"),
-        (conditional(before="mixed = ops.flip(labels)", real_labels="mixed"), "shown to the discriminator once"),
+        (conditional(before="mixed = ops.flip(labels)", real_labels="mixed"), "three kinds of pairs"),
         (conditional(result="real + fake + mismatched, generator_loss"), "one half each"),
         (conditional(result="real + fake, generator_loss"), "have no part in it"),
         (conditional(result="generator_loss, real + (fake + mismatched) / 2"), "changed places"),
@@ -104,7 +114,7 @@ WRONG = {
         (
             f"{SHARES}return np.array([np.mean(asked[read == d] == d) if (read == d).any() else np.nan "
             "for d in range(classes)])",
-            r"how often a digit was \*read\*|asked for",
+            r"divided by how often a digit was \*read\*",
         ),
         (f"{SHARES}return np.mean(asked == read)", "one number for all classes"),
         (f"{SHARES}return np.bincount(asked[asked == read], minlength=classes)", "these are counts"),

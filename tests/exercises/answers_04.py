@@ -4,8 +4,11 @@ GAUSSIANS = "def distance_of_gaussians(first_mean, first_variances, second_mean,
 SHIFT = "np.sum((first_mean - second_mean) ** 2)"
 ROOTS = "np.sum((np.sqrt(first_variances) - np.sqrt(second_variances)) ** 2)"
 DISTANCE = """
-def frechet_distance(real, fake):
+def frechet_distance(real, fake, weights):
+    weights = {weights}
+    fake_mean = weights @ fake
     difference = {difference}
+    deviations = np.sqrt(weights)[:, None] * (fake - {centre})
     first, second = {first}, {second}
     return {squared} + np.trace(first) + np.trace(second) - 2 * {shared}
 """
@@ -16,9 +19,11 @@ LIMIT = "def distance_limit(sizes, distances):\n    return "
 
 def distance(**changes):
     right = {
-        "difference": "real.mean(axis=0) - fake.mean(axis=0)",
+        "weights": "weights / weights.sum()",
+        "centre": "fake_mean",
+        "difference": "real.mean(axis=0) - fake_mean",
         "first": "np.cov(real, rowvar=False)",
-        "second": "np.cov(fake, rowvar=False)",
+        "second": "deviations.T @ deviations",
         "squared": "np.sum(difference**2)",
         "shared": "np.sqrt(linalg.eigvals(first @ second).real.clip(0)).sum()",
     }
@@ -33,8 +38,11 @@ def distance_of_gaussians(first_mean, first_variances, second_mean, second_varia
     return difference @ difference + np.trace(np.diag(first_variances) + np.diag(second_variances) - 2 * shared)
 """,
     "frechet-distance": """
-def frechet_distance(real, fake):
-    (m1, s1), (m2, s2) = ((x.mean(0), np.cov(x.T)) for x in (real, fake))
+def frechet_distance(real, fake, weights):
+    equal = np.ones(len(real))
+    (m1, s1), (m2, s2) = (
+        (np.average(x, axis=0, weights=w), np.cov(x.T, aweights=w)) for x, w in ((real, equal), (fake, weights))
+    )
     values, vectors = np.linalg.eigh(s1)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     shared = np.linalg.eigvalsh(root @ s2 @ root)
@@ -74,19 +82,18 @@ WRONG = {
     "frechet-distance": [
         (
             "frechet_distance = broken_frechet_distance",
-            r"each \*row\* for a variable.*Also: .*entry by entry.*one mean over all features",
+            r"rows were taken for features.*Also: .*entry by entry.*one mean over all features",
         ),
         (distance(shared="np.trace(np.sqrt(first * second))"), "entry by entry"),
-        (distance(difference="real.mean() - fake.mean()", squared="difference**2"), "one mean over all features"),
-        (
-            distance(
-                first="np.cov(real)",
-                second="np.cov(fake)",
-                shared="np.sqrt(linalg.eigvals(first @ second).real.clip(0)).sum()",
-            ),
-            r"each \*row\* for a variable",
-        ),
-        (distance(squared="np.linalg.norm(difference)"), "three terms apart"),
+        (distance(shared="np.trace(np.sqrt(first @ second))"), "root of a matrix is another matrix"),
+        (distance(difference="real.mean() - fake_mean.mean()", squared="difference**2"), "one mean over all features"),
+        (distance(first="np.cov(real)", second="deviations @ deviations.T"), "rows were taken for features"),
+        (distance(squared="np.linalg.norm(difference)"), "means is not squared"),
+        ("def frechet_distance(real, fake, weights):\n    return metrics.frechet_distance(real, fake)", "no effect"),
+        (distance(second="np.cov(fake, rowvar=False)"), "covariance of the generated features ignores"),
+        (distance(difference="real.mean(axis=0) - fake.mean(axis=0)"), "mean of the generated features has no weights"),
+        (distance(centre="fake.mean(axis=0)"), r"from the \*weighted\* mean"),
+        (distance(weights="weights / weights[0]"), "compare each with the formula"),
     ],
     "collapse-detector": [
         (f"{COLLAPSE}return True", "compare with what real digits give"),

@@ -109,7 +109,13 @@ def test_a_diagnosis_that_is_wrong_in_two_letters_gets_half(assignments, monkeyp
     right = assignment.names()["diagnosis"]()
     letters = list(right)
     swapped = {**right, letters[0]: right[letters[1]], letters[1]: right[letters[0]]}
+    shown = []
+    monkeypatch.setattr(dcgan, "display", shown.append)
     value, _ = assignment.run(
         UNSEEN, assignment.names({"diagnosis": f"def diagnosis():\n    return {swapped}"}), monkeypatch
     )
     assert value == assignment.points(UNSEEN) - 2
+    # Feedback says what the named fault looks like, for the two wrong letters, and does not name the right one.
+    (feedback,) = shown
+    assert [heading for heading, _ in feedback.lines] == [f"{letter}, {swapped[letter]}" for letter in letters[:2]]
+    assert len({text for _, text in feedback.lines}) == 2

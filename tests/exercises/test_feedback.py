@@ -1,5 +1,9 @@
 import contextlib
+import linecache
+import os
 import re
+import subprocess
+import sys
 import time
 import warnings
 
@@ -18,7 +22,7 @@ def shown(monkeypatch):
     return found
 
 
-@checks.check("7 · Double it", seconds=1)
+@checks.check("7 · Double it", "lesson 01, *Doubling*", seconds=1)
 def double(answer):
     checks.expect("twice 3", answer(3), 6, "lesson 01, *Summary*", [(9, "a square")], otherwise="add it to itself")
 
@@ -53,6 +57,21 @@ def test_an_error_in_a_students_code_becomes_a_part_of_the_feedback(shown):
     exec(compile(source, "<ipython-input-3>", "exec"), names)
     assert double(names["answer"]) == 0
     assert "AttributeError: 'int' object has no attribute 'upper'" in repr(shown[0])
+    assert "read again:  lesson 01, *Doubling*" in repr(shown[0])
+
+
+def test_where_an_error_is_names_the_students_line_and_no_other(shown):
+    source = "import json\n\ndef answer(x):\n    return json.loads('no JSON')\n"
+    names = {}
+    exec(compile(source, "/tmp/ipykernel_1/12345.py", "exec"), names)
+    linecache.cache["/tmp/ipykernel_1/12345.py"] = len(source), None, source.splitlines(True), "12345.py"
+    assert double(names["answer"]) == 0
+    assert "where:       line 4 of the cell: return json.loads('no JSON')" in repr(shown[0])
+
+
+def test_those_who_pass_may_get_a_remark(shown):
+    assert feedback.judge("8", lambda: "only just", ()).lines == [("remark", "only just")]
+    assert feedback.judge("8", lambda: None, ()).lines == []
 
 
 def test_an_endless_loop_ends_with_a_message(shown):
@@ -65,17 +84,38 @@ def test_an_endless_loop_ends_with_a_message(shown):
     assert double(endless) == 0
     assert time.monotonic() - start < 20
     assert "does a loop never end?" in repr(shown[0])
+    assert "lesson 01, *Doubling*" in repr(shown[0])
 
 
-def test_a_loop_that_swallows_everything_ends_too(shown):
+def test_a_loop_that_swallows_some_alarms_ends_too(shown):
     def stubborn(x):
         for _ in range(3):
             with contextlib.suppress(BaseException):
-                time.sleep(5)
+                time.sleep(60)
 
     start = time.monotonic()
     assert double(stubborn) == 0
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
+
+
+def test_a_loop_that_swallows_all_alarms_ends_its_process_while_grading():
+    code = """
+from ganutils.checks import feedback
+feedback.PATIENCE = 1
+
+def stubborn():
+    while True:
+        try:
+            while True:
+                pass
+        except:
+            pass
+
+feedback.judge("9", stubborn, (), seconds=0.1)
+"""
+    environment = {**os.environ, "NBGRADER_EXECUTION": "autograde"}
+    finished = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=120)
+    assert finished.returncode == 1
 
 
 def test_warnings_do_not_reach_standard_error(shown, capfd):
@@ -83,12 +123,14 @@ def test_warnings_do_not_reach_standard_error(shown, capfd):
 
     def warns(x):
         warnings.warn("a student's warning", stacklevel=1)
+        print("a student's remark", file=sys.stderr)
         return 2 * x
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert double(warns) == 1
     assert capfd.readouterr().err == ""
+    assert caught == []
 
 
 @pytest.mark.parametrize(
@@ -123,8 +165,26 @@ def test_tests_that_are_not_seen_count_each_for_itself(shown):
 
 
 def test_html_does_not_run_what_a_student_returns(shown):
-    assert double(lambda x: "<script>") == 0
+    def raises(x):
+        raise ValueError("<script>alert(1)</script>")
+
+    assert double(raises) == 0
+    assert "&lt;script&gt;" in shown[0]._repr_html_()
     assert "<script" not in shown[0]._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("look up the vector of its *label*", "vector of its <em>label</em>"),
+        ("is there a `return`?", "a <code>return</code>?"),
+        ("`*` and np.sqrt; whose *square* it is", "<code>*</code> and np.sqrt; whose <em>square</em> it is"),
+        ("2 * x * y is x**2", "2 * x * y is x**2"),
+        ("`a<b`", "<code>a&lt;b</code>"),
+    ],
+)
+def test_messages_are_marked_up(text, html):
+    assert html in feedback.Feedback("a", "not yet", [("came", text)])._repr_html_()
 
 
 def test_where_to_read_exists():

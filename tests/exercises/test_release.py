@@ -30,15 +30,15 @@ def test_the_student_versions_are_those_of_the_sources(tool, made):
 
 
 def test_nothing_leaks_into_what_students_get(tool, made, tmp_path, monkeypatch):
+    committed = {f"exercises/{name}": content.decode("utf-8") for name, content in tool.committed().items()}
+    assert len(committed) > len(NAMES)
+    assert tool.leaks(committed) == []
     monkeypatch.setattr(tool, "EXERCISES", tmp_path / "exercises")
     monkeypatch.setattr(tool, "ZIPS", tmp_path / "zips")
     tool.write(made)
     texts = tool.published()
     assert {f"{name}.zip: {name}/{name}.ipynb" for name in NAMES} <= set(texts)
     assert tool.leaks(texts) == []
-    assert (
-        tool.leaks({f"exercises/{name}": content.decode("utf-8") for name, content in tool.committed().items()}) == []
-    )
 
 
 @pytest.mark.parametrize("cell_id", ["training-step", "in-your-own-words", "unseen"])
@@ -50,6 +50,24 @@ def test_a_leak_is_found(tool, cell_id):
     assert any(cell_id in line for line in tool.leaks({"lesson.ipynb": json.dumps(lesson)}))
     stored = {"cells": [{"cell_type": "code", "source": [], "outputs": [{"text": "\n".join(inner)}]}]}
     assert cell_id == "training-step" or tool.leaks({"stored.ipynb": json.dumps(stored)}) != []
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("SEEDS = (11, 12)", "01_vanilla_gan, cell unseen"),
+        ('"E": "healthy",', "02_dcgan, cell "),
+        ("One sentence. The GAN has seen the same 200 images as the classifier. Another.", "03_conditional_gan"),
+        (
+            "values = 3\nweights = generator.trainable_weights\n"
+            "generator_optimizer.apply_gradients(zip(tape.gradient(generator_loss, weights), weights, strict=True))",
+            "01_vanilla_gan, cell training-step",
+        ),
+    ],
+)
+def test_a_part_of_a_secret_is_a_leak(tool, text, where):
+    found = tool.leaks({"exercises/a.py": text})
+    assert any(where in line for line in found), found
 
 
 def test_a_mark_alone_is_a_leak(tool):
@@ -102,19 +120,29 @@ def test_an_assignment_has_what_it_promises(name):
     # Points in headings and in the table at the top are those of nbgrader.
     table = dict(re.findall(r"^\| (.+?) \| (\d+) \|$", found["title"]["source"], re.MULTILINE))
     assert sum(map(int, table.values())) == 20
-    in_headings = re.findall(r"^## .*\((\d+) points?\)$", text, re.MULTILINE)
-    assert sum(map(int, in_headings)) == 20
+    in_headings = dict(re.findall(r"^## (.*?)(?: \((\d+) points?\))?$", text, re.MULTILINE))
+    assert {heading: points for heading, points in in_headings.items() if points} == table
     assert re.search(r"\*\*20 points, about (two hours|\d+ minutes)\.\*\*", text)
     for cell in found.values():
         if kind(cell) == "manual":
             rubric = re.findall(r"^- (\d) points?: ", cell["source"].partition("**Rubric**")[2], re.MULTILINE)
             assert sum(map(int, rubric)) == cell["metadata"]["nbgrader"]["points"]
     hints = text.count("<details><summary>Hint 1</summary>")
-    assert (
-        hints
-        == text.count("<details><summary>Hint 3</summary>")
-        == len([c for c in found.values() if kind(c) == "solution"])
-    )
+    assert hints == len([c for c in found.values() if kind(c) == "solution"])
+    assert [text.count(f"<details><summary>Hint {i}</summary>") for i in (2, 3)] == [hints, hints]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tasks_heading_names_the_points_of_its_cells(name):
+    """The cells between two headings give as many points as the first heading says."""
+    promised, given = [], []
+    for cell in cells(name).values():
+        if heading := re.match(r"## .*?(?:\((\d+) points?\))?\n", cell["source"]):
+            promised.append(int(heading[1] or 0))
+            given.append(0)
+        if kind(cell) in ("test", "manual"):
+            given[-1] += cell["metadata"]["nbgrader"]["points"]
+    assert given == promised
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,7 +151,6 @@ def test_badges_lead_to_the_student_version(name):
     path = f"exercises/{name}/{name}.ipynb"
     assert f"?labpath={path})" in text
     assert f"/blob/HEAD/{path})" in text
-    assert (ROOT / path).is_file()
     # Whoever has only a zip of it must reach the lesson, too.
     assert re.search(rf"\]\(https://github\.com/[^)]*/blob/HEAD/notebooks/{name}\.ipynb\)", text)
     assert (ROOT / "notebooks" / f"{name}.ipynb").is_file()

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def reference():
     return {cell_id: cell["source"] for cell_id, cell in cells(NAME).items() if kind(cell) == "solution"}
 
 
+def skipped(released):
+    """Return a released notebook all of whose code cells have the tag that keeps a cell from being executed."""
+    notebook = json.loads(released)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["tags"] = ["skip-execution"]
+    return json.dumps(notebook)
+
+
 def submissions(released):
     """Return {student with the time of handing in: notebook}."""
     wrong = {task: answers[0][0] for task, answers in answers_01.WRONG.items()}
@@ -84,6 +94,7 @@ def submissions(released):
         "late_20261205T100000": submission(released, {**reference(), "value-function": ENDLESS}),
         "stuck_20261201T100000": submission(released, {**reference(), "value-function": "while True:\n    pass"}),
         "intruder_20261201T100000": submission(released, {"value-function": INTRUDER}),
+        "skipped_20261201T100000": skipped(released),
         "torn_20261201T100000": released[: len(released) // 2],
     }
 
@@ -124,11 +135,17 @@ def hand_out_and_collect(course, chosen=None):
     nbgrader(course, "generate_assignment", NAME)
     nbgrader(course, "db", "assignment", "add", NAME, "--duedate", "2026-12-02 00:00:00 UTC")
     released = (course / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8")
+    archive = course / "downloaded" / NAME / "archive"
+    archive.mkdir(parents=True)
     for student, notebook in submissions(released).items():
         if chosen is None or student.split("_")[0] in chosen:
-            folder = course / "downloaded" / NAME / "archive" / student
-            folder.mkdir(parents=True)
-            (folder / f"{NAME}.ipynb").write_text(notebook, encoding="utf-8")
+            if student.startswith("stub"):  # the folder as JupyterLab keeps it, in a zip
+                with zipfile.ZipFile(archive / f"{student}.zip", "w") as packed:
+                    packed.writestr(f"{NAME}/{NAME}.ipynb", notebook)
+                    packed.writestr(f"{NAME}/.ipynb_checkpoints/{NAME}-checkpoint.ipynb", "{}")
+            else:
+                (archive / student).mkdir()
+                (archive / student / f"{NAME}.ipynb").write_text(notebook, encoding="utf-8")
     nbgrader(course, "zip_collect", NAME)
 
 
@@ -140,14 +157,14 @@ def grades(course):
 
 
 def test_from_handing_out_to_a_table_of_grades(course):
-    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stuck", "torn"))
+    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stuck", "skipped", "torn"))
     # One submission is no notebook at all: nbgrader says so at the end, and has graded the others.
     messages = nbgrader(course, "autograde", NAME, f"--Execute.timeout={CELL_SECONDS}", code=1)
     assert "'torn'" in messages
     found = grades(course)
     # 13 points come from tests, 7 from an instructor who reads prose.
     scores = {student: float(row["raw_score"]) for student, row in found.items() if student != "torn"}
-    assert scores == {"right": 13, "wrong": 0, "stub": 0, "late": 11, "stuck": 11}
+    assert scores == {"right": 13, "wrong": 0, "stub": 0, "late": 11, "stuck": 11, "skipped": 0}
     assert all(float(row["max_score"]) == 20 for row in found.values())
     assert [name for name, row in found.items() if row["timestamp"] > row["duedate"]] == ["late"]
 
@@ -162,10 +179,10 @@ def test_from_handing_out_to_a_table_of_grades(course):
 
 
 def test_a_sandbox_keeps_a_submission_in(course, sandbox):
-    hand_out_and_collect(course, ("right", "stuck", "intruder"))
+    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "intruder"))
     nbgrader(course, "autograde", NAME, f"--Execute.timeout={CELL_SECONDS}", environment=sandbox)
     found = {student: float(row["raw_score"]) for student, row in grades(course).items()}
-    assert found == {"right": 13, "stuck": 11, "intruder": 0}
+    assert found == {"right": 13, "wrong": 0, "stub": 0, "late": 11, "intruder": 0}
     assert list(course.parent.rglob(f"{MARK}.*")) == []
 
 
