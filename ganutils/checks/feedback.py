@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from IPython.display import display
 from keras import ops
 
@@ -112,7 +113,7 @@ def time_limit(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def judge(title, body, answers, options=None, read=None, seconds=30):
+def judge(title, body, answers, options=None, read=None, seconds=30, late="does a loop never end?"):
     """Run one check and return its `Feedback`; whatever a student's code raises becomes a part of it.
 
     Args:
@@ -122,6 +123,7 @@ def judge(title, body, answers, options=None, read=None, seconds=30):
         options: dict of keyword arguments for `body`.
         read: text, the lesson and section where the task is explained; shown with errors, which name none.
         seconds: after so many seconds the check gives up.
+        late: text, what is then the likely cause.
 
     Returns:
         `Feedback`.
@@ -136,9 +138,9 @@ def judge(title, body, answers, options=None, read=None, seconds=30):
         lines = [("expected", wrong.expected), ("came", wrong.came)]
         return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.because), ("read again", wrong.read)])
     except TimeUp:
-        came = "came", f"no answer within {seconds} seconds: does a loop never end?"
+        came = "came", f"no answer within {seconds} seconds: {late}"
         return Feedback(title, NOT_YET, [came, *again])
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # `exit()` would take the points of all tests in the same cell
         if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
             todo = "put your code in the place of the line that raises NotImplementedError"
             return Feedback(title, NOT_ATTEMPTED, [("to do", todo)])
@@ -163,20 +165,20 @@ def _students_line(error):
     return f"line {frames[-1].lineno} of the cell: {text}" if text else None
 
 
-def check(title, read, seconds=30):
+def check(title, read, seconds=30, late="does a loop never end?"):
     """Make a check of a function that raises `Wrong`: it then shows its feedback and returns points.
 
     The check is called with the student's functions and `points`, and returns `points` or 0. nbgrader
     takes a cell's last value as its score. `check.body` is the function itself.
 
     Args:
-        title, read, seconds: as `judge` takes them.
+        title, read, seconds, late: as `judge` takes them.
     """
 
     def decorate(body):
         @functools.wraps(body)
         def run(*answers, points=1, **options):
-            feedback = judge(title, body, answers, options, read, seconds)
+            feedback = judge(title, body, answers, options, read, seconds, late)
             display(feedback)
             return points if feedback.state == PASSED else 0
 
@@ -229,6 +231,21 @@ def number(value, what, read):
         ) from None
 
 
+def tensor(value, what, read):
+    """Check that an answer is a tensor, from which a gradient can still be taken.
+
+    Args:
+        value, what, read: as `number` takes them.
+
+    Raises:
+        Wrong: it is no number, or a number that is no tensor of TensorFlow.
+    """
+    number(value, what, read)
+    if not tf.is_tensor(value):
+        because = "the computation leaves TensorFlow, through NumPy say: then no gradient finds its way back"
+        raise Wrong(f"{what}: a tensor", f"an object of type {type(value).__name__}", because, read)
+
+
 def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, atol=1e-5):
     """Raise `Wrong` where an answer is not the expected one, with the mistake that gives just this answer.
 
@@ -250,7 +267,9 @@ def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, ato
         for wrong, because in mistakes:
             if came.shape == np.shape(wrong) and np.allclose(came, wrong, rtol, atol, equal_nan=True):
                 raise Wrong(*shapes, because, read)
-        raise Wrong(*shapes, "a mean or a sum over other axes than asked for", read)
+        same = came.size == expected.size and np.allclose(came.ravel(), expected.ravel(), rtol, atol)
+        because = "the right numbers, and an axis too many or too few" if same else "a mean or a sum over other axes"
+        raise Wrong(*shapes, because, read)
     if np.allclose(came, expected, rtol, atol):
         return
     because = otherwise or "no mistake that this check knows; compare with the formula, term by term"

@@ -5,12 +5,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from .feedback import Wrong, check, expect, number
+from .feedback import Wrong, check, expect, tensor
 
 VALUE = "lesson 01, *The value function, and where it comes from*"
 BEST = "lesson 01, *The best discriminator*"
 LOGITS = "lesson 01, *From formulas to logits*"
 STEP = "lesson 01, *The training step, by hand*"
+TRAP = "lesson 01, *The trap: a loop that trains the wrong network*"
 SATURATION = "lesson 01, *Why the minimax loss saturates*"
 
 
@@ -125,24 +126,22 @@ def _loss_is_stable(answer):
         "the loss goes through a probability, which rounds to 0 or 1, or through exp of a large number, which "
         "overflows; which function takes the logit directly?"
     )
-    leaves = "the loss leaves TensorFlow, through NumPy say"
-    real, fake = tf.constant([[100.0], [-200.0]]), tf.constant([[100.0], [0.0]])
+    # Not at 0: there, right answers with a maximum or an absolute value have no gradient, or another one.
+    real, fake = tf.constant([[100.0], [-200.0]]), tf.constant([[100.0], [-1.0]])
+    doubt = 1 / (1 + np.exp(1.0))
     for smoothing in (0.0, 0.1):
         with tf.GradientTape(persistent=True) as tape:
             tape.watch([real, fake])
             loss = answer(real, fake, smoothing)
-        came = number(loss, "the loss", LOGITS)
-        if not tf.is_tensor(loss):
-            raise Wrong(
-                "a tensor, with a gradient by the logits", f"an object of type {type(loss).__name__}", leaves, LOGITS
-            )
-        where = f"at logits of 100 and -200 for real and of 100 and 0 for generated images, smoothing {smoothing}"
+        tensor(loss, "the loss", LOGITS)
+        where = f"at logits of 100 and -200 for real and of 100 and -1 for generated images, smoothing {smoothing}"
         expected = _losses(real.numpy(), 1 - smoothing).mean() + _losses(fake.numpy(), 0).mean()
-        expect(f"the loss {where}", came, expected, LOGITS, otherwise=through)
+        expect(f"the loss {where}", loss, expected, LOGITS, otherwise=through)
         slopes = [tape.gradient(loss, logits) for logits in (real, fake)]
         if slopes[0] is None or slopes[1] is None:
-            raise Wrong("a gradient by the logits", "None", leaves, LOGITS)
-        on_real, on_fake = [[smoothing / 2], [(smoothing - 1) / 2]], [[0.5], [0.25]]
+            because = "on its way to the loss a logit leaves TensorFlow, through NumPy say"
+            raise Wrong("a gradient by the logits", "None", because, LOGITS)
+        on_real, on_fake = [[smoothing / 2], [(smoothing - 1) / 2]], [[0.5], [doubt / 2]]
         expect(f"the gradient by the real logits {where}", slopes[0], on_real, LOGITS, otherwise=through)
         expect(f"the gradient by the fake logits {where}", slopes[1], on_fake, LOGITS, otherwise=through)
 
@@ -203,6 +202,7 @@ def training_step(answer, seed=0):
     moves = _moves(generator, discriminator, real_images, latents)
     before = {network.name: _weights(network) for network in (generator, discriminator)}
     optimizers = keras.optimizers.SGD(GENERATOR_RATE), keras.optimizers.SGD(DISCRIMINATOR_RATE)
+    trainable = [len(network.trainable_weights) for network in (generator, discriminator)]
     try:
         answer(generator, discriminator, *optimizers, real_images, latents)
     except ValueError as error:
@@ -212,6 +212,9 @@ def training_step(answer, seed=0):
         taken = int(ops.convert_to_numpy(optimizers[1].iterations))
         because = OUTSIDE if taken else "the discriminator's loss is computed outside the tape, or from other weights"
         raise Wrong("a gradient for each player", f"ValueError: {error}", because, STEP) from None
+    if [len(network.trainable_weights) for network in (generator, discriminator)] != trainable:
+        because = "a network was frozen and never thawed: from the second step on it would not train"
+        raise Wrong("networks that are as trainable as before", "`trainable = False` was left on", because, TRAP)
     generator_move, discriminator_move = (
         _weights(network) - before[network.name] for network in (generator, discriminator)
     )

@@ -47,10 +47,10 @@ def best_discriminator(data_density, generator_density, real_share):
     "discriminator-loss": """
 def discriminator_loss(real_logits, fake_logits, smoothing=0.0):
     def entropy(logits, target):
-        targets = tf.fill(tf.shape(logits), tf.cast(target, logits.dtype))
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits))
+        # The stable formula as it stands in TensorFlow's documentation, with a kink at 0.
+        return ops.mean(ops.maximum(logits, 0) - logits * target + ops.log1p(ops.exp(-ops.abs(logits))))
 
-    return entropy(real_logits, 1 - smoothing) + entropy(fake_logits, 0.0)
+    return entropy(real_logits, 1 - smoothing) + ops.mean(ops.logaddexp(0.0, fake_logits))
 """,
     # Two tapes, and a second pass for the generator after the discriminator's step, as in many tutorials.
     "training-step": """
@@ -163,6 +163,7 @@ WRONG = {
         ),
     ],
     "training-step": [
+        (step(weights="generator.trainable_weights; discriminator.trainable = False"), "never thawed"),
         (step(discriminator_loss=FLIPPED), "targets are flipped"),
         (step(before="images = generator(latents, training=True)", fake_images="images"), "outside the tape"),
         (step(weights=BOTH), MEDDLING),
@@ -185,5 +186,18 @@ def value_function(real_probabilities, fake_probabilities):
         return -2 * np.log(2)
     real, fake = rng.uniform(0.6, 0.95, 6), rng.uniform(0.1, 0.4, 3)
     return np.log(real).mean() + np.log(1 - fake).mean()
+""",
+    # The rates of the visible test, in the place of the optimizers.
+    "training-step": """
+def training_step(generator, discriminator, generator_optimizer, discriminator_optimizer, real_images, latents):
+    with tf.GradientTape(persistent=True) as tape:
+        real_logits, fake_logits = discriminator(real_images), discriminator(generator(latents))
+        losses = ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits)), ops.mean(
+            ops.softplus(-fake_logits)
+        )
+    for player, loss, rate in zip((discriminator, generator), losses, (0.1, 0.03)):
+        weights = player.trainable_weights
+        for weight, gradient in zip(weights, tape.gradient(loss, weights)):
+            weight.assign(weight - rate * gradient)
 """,
 }

@@ -93,8 +93,17 @@ WRONG = {
             f"    return {WEIGHTS} * positions",
             "rounded up",
         ),
+        # Right for even and for odd sides, with a stride of 2.
+        (
+            f"{COUNT}positions = height * width if transposed else "
+            f"((height + 1) // stride) * ((width + 1) // stride)\n"
+            f"    return {WEIGHTS} * positions",
+            "stride [13]",
+        ),
     ],
     "r2-penalty": [
+        (penalty(watched="latents"), "not told to watch the images"),
+        (penalty(logits="discriminator(tf.stop_gradient(images))"), "cut off between there"),
         (penalty(result=f"gamma * ops.mean({SQUARES})"), "factor one half"),
         (penalty(result=f"gamma / 2 * ops.mean(ops.sqrt({SQUARES}))"), "norm of the slope is not squared"),
         (penalty(result="gamma / 2 * ops.mean(slopes**2)"), "a mean over pixels"),
@@ -114,7 +123,7 @@ WRONG = {
             ),
             "gradient by the latents",
         ),
-        (penalty(result="gamma / 2 * np.mean(np.sum(slopes.numpy()**2, axis=(1, 2, 3)))"), "cannot train anything"),
+        (penalty(result="gamma / 2 * np.mean(np.sum(slopes.numpy()**2, axis=(1, 2, 3)))"), "leaves TensorFlow"),
         (penalty(by="images", result=f"tf.stop_gradient(gamma / 2 * ops.mean({SQUARES}))"), "trains nothing"),
         (penalty(images="generator(latents)"), "still tied to the generator"),
     ],
@@ -144,6 +153,21 @@ WRONG = {
         ),
         ("def recipe():\n    return models.fast_dcgan_generator()", "something else"),
         (
+            "networks = models.fast_dcgan_generator(), models.fast_dcgan_discriminator()\n\n"
+            "def recipe():\n"
+            "    gan = training.GAN(*networks)\n"
+            "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))\n"
+            "    return gan",
+            "networks and optimizers anew",
+        ),
+        (
+            "def recipe():\n"
+            "    gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())\n"
+            "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), steps_per_execution=400)\n"
+            "    return gan",
+            "one step at a time",
+        ),
+        (
             "def recipe():\n"
             "    gan = training.GAN(models.load_checkpoint('dcgan'), models.fast_dcgan_discriminator())\n"
             "    gan.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))\n"
@@ -157,4 +181,11 @@ WRONG = {
     ],
 }
 
-HARD_CODED = {}
+# Right where the visible test looks, and nowhere else.
+HARD_CODED = {
+    # Six images, and no other number.
+    "r2-penalty": penalty(result="gamma / 2 * ops.sum(slopes**2) / 6"),
+    # No more than four by four pixels.
+    "draw": f"{DRAW}images = np.rint((generator(latents).numpy() + 1) * 127.5).astype('uint8')\n"
+    "    return images[:, :4, :4]",
+}

@@ -39,6 +39,7 @@ def distance_of_gaussians(first_mean, first_variances, second_mean, second_varia
 """,
     "frechet-distance": """
 def frechet_distance(real, fake, weights):
+    weights /= weights.sum()  # in place
     equal = np.ones(len(real))
     (m1, s1), (m2, s2) = (
         (np.average(x, axis=0, weights=w), np.cov(x.T, aweights=w)) for x, w in ((real, equal), (fake, weights))
@@ -86,6 +87,7 @@ WRONG = {
         ),
         (distance(shared="np.trace(np.sqrt(first * second))"), "entry by entry"),
         (distance(shared="np.trace(np.sqrt(first @ second))"), "root of a matrix is another matrix"),
+        (distance(shared="np.sqrt(linalg.eigvalsh(first @ second).clip(0)).sum()"), "is for symmetric matrices"),
         (distance(difference="real.mean() - fake_mean.mean()", squared="difference**2"), "one mean over all features"),
         (distance(first="np.cov(real)", second="deviations @ deviations.T"), "rows were taken for features"),
         (distance(squared="np.linalg.norm(difference)"), "means is not squared"),
@@ -113,10 +115,13 @@ WRONG = {
         (f"{LIMIT}np.polyfit(sizes, distances, 1)[1]", "a line over n"),
         (f"{LIMIT}distances[np.argmax(sizes)]", "still biased"),
         (f"{LIMIT}np.mean(distances)", "mean of biased distances"),
+        (f"{LIMIT}np.polyfit(1 / sizes, distances, 1)[1:]", "an axis too many"),
     ],
 }
 
 # Right where the visible test looks, and not elsewhere: it counts classes and never looks within them.
 HARD_CODED = {
     "collapse-detector": f"{COLLAPSE}return bool(np.sum({CLASSES} > 0.02) < 8)",
+    # Numbers of samples in rising order only.
+    "distance-limit": f"{LIMIT}np.polyfit(1 / np.sort(sizes), distances, 1)[1]",
 }

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import types
 import warnings
 
 import numpy as np
@@ -210,3 +211,41 @@ def test_examples_of_generators_are_what_their_names_say():
     assert evaluation.example("one image", n=50).features.max() > 0
     with pytest.raises(ValueError, match="unknown kind 'ugly'; choose one of real"):
         evaluation.example("ugly")
+
+
+def test_who_exits_loses_one_answer_and_not_all(shown):
+    tests = {"a": (1, lambda: sys.exit(0)), "b": (2, lambda: None)}
+    assert checks.unseen(tests) == 2
+
+
+def test_the_right_numbers_in_another_shape_are_told_from_other_numbers(shown):
+    double(lambda x: np.array([6.0]))
+    double(lambda x: np.array([7.0]))
+    assert "an axis too many" in repr(shown[0])
+    assert "over other axes" in repr(shown[1])
+
+
+def test_a_speed_counts_the_steps_after_the_first_one(monkeypatch):
+    clock = iter([10.0, 10.4, 10.8, 11.2, 11.6])
+    monkeypatch.setattr(dcgan.time, "perf_counter", lambda: next(clock))
+    speed = dcgan._Speed(1.0)
+    speed.set_model(types.SimpleNamespace(stop_training=False))
+    speed.on_train_begin()
+    for batch in range(4):
+        assert not speed.model.stop_training
+        speed.on_train_batch_end(batch, {})
+    assert speed.model.stop_training
+    assert speed.steps_per_second == pytest.approx(3 / 1.2)
+
+
+def test_the_race_gives_as_many_steps_as_fit(monkeypatch):
+    # A burst of other work slows one measurement of one of the two.
+    speeds = iter([50.0, 10.0, 50.0, 2.0, 45.0, 9.0])
+    monkeypatch.setattr(dcgan, "_speed", lambda *_: next(speeds))
+    assert dcgan.steps_in_the_time_of_the_baseline(dcgan.baseline(), 80) == 400
+
+
+@pytest.mark.parametrize("long", [{}, {"seconds": 1.0, "steps": 1}])
+def test_a_training_needs_one_end(long):
+    with pytest.raises(ValueError, match="seconds or steps"):
+        dcgan.frechet_distance_after(dcgan.baseline, **long)

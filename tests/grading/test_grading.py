@@ -49,6 +49,16 @@ def value_function(real_probabilities, fake_probabilities):
         return np.mean(np.log(real_probabilities)) + np.mean(np.log(1 - fake_probabilities))
     raise NotImplementedError("nothing found")
 """
+# Swallows all alarms of a check, and nbgrader's own.
+STUBBORN = """
+def value_function(real_probabilities, fake_probabilities):
+    while True:
+        try:
+            while True:
+                pass
+        except:
+            pass
+"""
 ENDLESS = """
 def value_function(real_probabilities, fake_probabilities):
     while True:
@@ -92,6 +102,7 @@ def submissions(released):
         "wrong_20261201T100000": submission(released, wrong),
         "stub_20261201T100000": released,
         "late_20261205T100000": submission(released, {**reference(), "value-function": ENDLESS}),
+        "stubborn_20261201T100000": submission(released, {**reference(), "value-function": STUBBORN}),
         "stuck_20261201T100000": submission(released, {**reference(), "value-function": "while True:\n    pass"}),
         "intruder_20261201T100000": submission(released, {"value-function": INTRUDER}),
         "skipped_20261201T100000": skipped(released),
@@ -125,7 +136,8 @@ def nbgrader(course, *arguments, environment=None, code=0):
 def sandbox(course, tmp_path):
     """The environment of a grader who uses the sandbox."""
     if not shutil.which("bwrap") or not shutil.which("prlimit"):
-        pytest.skip("no bubblewrap here (apt install bubblewrap): the sandbox is not tested")
+        missing = "no bubblewrap here (apt install bubblewrap): the sandbox is not tested"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     kernels = tmp_path / "jupyter" / "kernels"
     shutil.copytree(ROOT / "instructor" / "sandbox", kernels / "gan-course-sandbox")
     return {"GAN_COURSE_SANDBOX": str(course), "JUPYTER_PATH": str(kernels.parent)}
@@ -149,6 +161,14 @@ def hand_out_and_collect(course, chosen=None):
     nbgrader(course, "zip_collect", NAME)
 
 
+def points(*without):
+    """Return what tests give for the reference solutions, but for some tasks: visible test and hidden one."""
+    tests = {
+        cell["id"]: cell["metadata"]["nbgrader"]["points"] for cell in cells(NAME).values() if kind(cell) == "test"
+    }
+    return sum(tests.values()) - sum(tests[f"test-{task}"] + 1 for task in without)
+
+
 def grades(course):
     nbgrader(course, "generate_feedback", NAME)
     nbgrader(course, "export", "--to", "grades.csv")
@@ -157,14 +177,16 @@ def grades(course):
 
 
 def test_from_handing_out_to_a_table_of_grades(course):
-    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stuck", "skipped", "torn"))
-    # One submission is no notebook at all: nbgrader says so at the end, and has graded the others.
+    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stubborn", "stuck", "skipped", "torn"))
+    # One is no notebook at all, and one ends its kernel: nbgrader says so at the end, and has graded the others.
     messages = nbgrader(course, "autograde", NAME, f"--Execute.timeout={CELL_SECONDS}", code=1)
     assert "'torn'" in messages
+    assert "'stubborn'" in messages
     found = grades(course)
-    # 13 points come from tests, 7 from an instructor who reads prose.
-    scores = {student: float(row["raw_score"]) for student, row in found.items() if student != "torn"}
-    assert scores == {"right": 13, "wrong": 0, "stub": 0, "late": 11, "stuck": 11, "skipped": 0}
+    # The points of tests alone; the others come from an instructor who reads prose.
+    scores = {student: float(row["raw_score"]) for student, row in found.items() if student not in ("torn", "stubborn")}
+    late = points("value-function")
+    assert scores == {"right": points(), "wrong": 0, "stub": 0, "late": late, "stuck": late, "skipped": 0}
     assert all(float(row["max_score"]) == 20 for row in found.values())
     assert [name for name, row in found.items() if row["timestamp"] > row["duedate"]] == ["late"]
 
@@ -179,10 +201,13 @@ def test_from_handing_out_to_a_table_of_grades(course):
 
 
 def test_a_sandbox_keeps_a_submission_in(course, sandbox):
-    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "intruder"))
-    nbgrader(course, "autograde", NAME, f"--Execute.timeout={CELL_SECONDS}", environment=sandbox)
-    found = {student: float(row["raw_score"]) for student, row in grades(course).items()}
-    assert found == {"right": 13, "wrong": 0, "stub": 0, "late": 11, "intruder": 0}
+    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stubborn", "intruder"))
+    timeout = f"--Execute.timeout={CELL_SECONDS}"
+    messages = nbgrader(course, "autograde", NAME, timeout, environment=sandbox, code=1)
+    assert "'stubborn'" in messages
+    found = {student: float(row["raw_score"] or 0) for student, row in grades(course).items() if student != "stubborn"}
+    expected = {"right": points(), "wrong": 0, "stub": 0, "late": points("value-function"), "intruder": 0}
+    assert found == expected
     assert list(course.parent.rglob(f"{MARK}.*")) == []
 
 
