@@ -27,6 +27,7 @@ lab: .venv/ready
 record: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile smoke --record
 	$(VENV)/python tools/run_notebooks.py --profile laptop --record
+	$(VENV)/python benchmarks/report.py
 
 # The student versions of the exercises, from instructor/source: exercises/ and build/exercises/*.zip.
 release: .venv/ready

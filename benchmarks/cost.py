@@ -4,8 +4,8 @@
     python benchmarks/cost.py --only images batch --seconds 2 --json cost.json
 
 Each point is measured in a process of its own, in several passes over all points of a sweep; what is shown are
-medians over the passes. Training is that of lesson 02's fast DCGAN through `fit`, in float32; `growth` is the peak of
-the process' memory over what it held just before the images were made or the networks built.
+medians over the passes. Training is that of lesson 02's fast DCGAN through `fit`, in float32; `growth` is by how much
+the peak of the process' memory rises from before the images are made or the networks built.
 
 The exponents are fits of y = factor · x^exponent by least squares of the logarithms: 1 means that twice as much costs
 twice as much. They belong to the larger half of the points, since a fixed part hides the growth among the smaller ones.

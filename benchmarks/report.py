@@ -70,6 +70,8 @@ def throughput():
             f"{found['work']['bytes'] / 1e6:.0f} MB in layers without products, {1e3 * memory:.0f} ms at that "
             "bandwidth."
         )
+        for name, reason in found.get("skipped", {}).items():
+            parts[-1] += f" Skipped: {name} ({reason})."
         if found["not idle"]:
             parts[-1] += f" These took processor time while others were measured: {', '.join(found['not idle'])}."
     return "\n\n".join(parts)
@@ -174,20 +176,27 @@ def targets():
         ratios = {name: common.speed_ratio(contestants["ganutils"], row) for name, row in contestants.items()}
         # A comma marks a loop with a setting that its users do not have by default.
         others = [name for name in ratios if name not in ("ganutils", "predict_train_on_batch") and "," not in name]
-        best = min(others, key=ratios.get)
-        text = f"{architecture} networks: ganutils over"
-        add(f"{text} `predict` + `train_on_batch`", 3, ratios["predict_train_on_batch"], " times", True)
-        add(f"{text} the best other loop ({best})", 1.5, ratios[best], " times", True)
-    share = found["familiar"]["contestants"]["ganutils"]["share"]
-    add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)
+        text, without = (
+            f"{architecture} networks: ganutils over",
+            "" if "pytorch_eager" in ratios else ", without PyTorch",
+        )
+        if "predict_train_on_batch" in ratios:
+            add(f"{text} `predict` + `train_on_batch`", 3, ratios["predict_train_on_batch"], " times", True)
+        if others:
+            best = min(others, key=ratios.get)
+            add(f"{text} the best other loop ({best}{without})", 1.5, ratios[best], " times", True)
+    if "familiar" in found:
+        share = found["familiar"]["contestants"]["ganutils"]["share"]
+        add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)
     summary = quality.summarise(load("quality")["runs"])
     ours = summary.get("dcgan", {})
     for seconds, aim in ((60, 30), (300, 10)):
         if seconds in ours:
             add(f"FID (digits) of the DCGAN after {seconds} s", aim, ours[seconds][0], "", False)
-    peers = [marks[300][0] for name, marks in summary.items() if name not in quality.OURS and 300 in marks]
+    peers = {name: marks[300][0] for name, marks in summary.items() if name not in quality.OURS and 300 in marks}
     if peers and 300 in ours:
-        add("best peer's FID over ours after 300 s", 5, min(peers) / ours[300][0], " times", True)
+        without = "" if any("pytorch" in name for name in peers) else ", without PyTorch"
+        add(f"best peer's FID over ours after 300 s{without}", 5, min(peers.values()) / ours[300][0], " times", True)
     for name in ("dcgan", "conditional_gan"):
         card = json.loads((DATA / "checkpoints" / f"{name}.json").read_text(encoding="utf-8"))
         add(f"FID (digits) of the shipped {name}", 3, card["metrics"]["frechet_distance"]["value"], "", False)
@@ -204,10 +213,16 @@ def targets():
 
 
 def machine():
-    """The machine and the versions of the last throughput run."""
+    """The machine and the versions of the last throughput run, and which results are of another one."""
     found = load("throughput")
     facts = {**found["machine"], "PyTorch": found.get("PyTorch")}
-    return table(["", found["date"]], [[key, value] for key, value in facts.items() if value is not None])
+    text = table(["", found["date"]], [[key, value] for key, value in facts.items() if value is not None])
+    others = [path.stem for path in sorted(RESULTS.glob("*.json")) if _place(load(path.stem)) != _place(found)]
+    return text + (f"\n\nMeasured elsewhere, or with other versions: {', '.join(others)}." if others else "")
+
+
+def _place(found):
+    return {key: value for key, value in found.get("machine", {}).items() if key not in ("load", "memory")}
 
 
 TABLES = {

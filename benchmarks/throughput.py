@@ -137,7 +137,7 @@ def repeat(workers, machine, arguments, batch_size):
 
 def compete(architecture, names, images, arguments):
     """Measure all contestants on one pair of networks, and return the results as a dict."""
-    batch_size, workers, said = common.BATCH_SIZES[architecture], {}, {}
+    batch_size, workers, said, skipped = common.BATCH_SIZES[architecture], {}, {}, {}
     machine = common.Worker(Path(__file__), "--serve")
     try:
         work = machine.call("limit_counts", architecture=architecture)["least"]
@@ -145,7 +145,14 @@ def compete(architecture, names, images, arguments):
         torch_options = quicker_format(architecture, images, arguments) if with_torch else {}
         for name in names:
             workers[name] = launch(name, arguments)
-            said[name] = prepare(name, workers[name], architecture, images, arguments, torch_options)
+            try:
+                said[name] = prepare(name, workers[name], architecture, images, arguments, torch_options)
+            except RuntimeError as error:
+                if name != "pytorch_compile":  # it needs a compiler for C++
+                    raise
+                skipped[name] = str(error).strip().splitlines()[-1]
+                print(f"  {name} is skipped: {skipped[name]}", flush=True)
+                workers.pop(name).close()
         if len({tuple(row["weights"]) for row in said.values()}) > 1:
             raise RuntimeError(f"the contestants' networks differ in size: {said}")
         speeds, rates, restless = repeat(workers, machine, arguments, batch_size)
@@ -161,9 +168,10 @@ def compete(architecture, names, images, arguments):
             "note": said[name]["note"],
             **_shares(speeds[name], rates, work),
         }
-        for name in names
+        for name in workers
     }
-    return {"batch": batch_size, "work": work, "rates": rates, "not idle": restless, "contestants": contestants}
+    found = {"batch": batch_size, "work": work, "rates": rates, "not idle": restless}
+    return {**found, "skipped": skipped, "contestants": contestants}
 
 
 def _shares(speeds, rates, work):

@@ -2,7 +2,7 @@
 
 The estimate scales a recorded run by the speed of one fixed training step, measured there and here:
 `tools/run_notebooks.py --record` writes `data/reference_runs/costs.json`. The speed measured here is remembered for
-half a day in `build/speed.json`, since measuring it takes five seconds of each lesson's start.
+half a day in `build/speed.json`, since measuring it takes some five seconds of a lesson's start.
 """
 
 import json
@@ -76,7 +76,7 @@ def measure_steps_per_second(seconds=2.0, batch_size=64):
     """Return how many training steps a second of the fast DCGAN of lesson 02 this machine takes.
 
     Args:
-        seconds: how long to measure, above 0. Building the networks and tracing take about 4 more.
+        seconds: how long to measure, above 0. Building the networks and tracing take about 3 more.
         batch_size: images in a step.
 
     Returns:
@@ -113,6 +113,8 @@ def steps_per_second(seconds=2.0, anew=False):
     Raises:
         ValueError: `seconds` not above 0.
     """
+    if not seconds > 0:
+        raise ValueError(f"seconds={seconds} is not allowed; give a number above 0")
     path, here, now = _ROOT / "build" / "speed.json", machine(), time.time()
     found = {} if anew else _read(path)
     if found.get("machine") == here and found["seconds"] >= seconds and 0 <= now - found["time"] < _REMEMBERED_SECONDS:
@@ -128,11 +130,13 @@ def steps_per_second(seconds=2.0, anew=False):
 
 
 def _read(path):
-    """Return the dict in a JSON file; an empty one where there is none, or it is torn."""
+    """Return what `steps_per_second` has stored; an empty dict where there is nothing, or something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # the second: text that is torn
         return {}
+    fields = {"machine", "time", "seconds", "steps_per_second"}
+    return found if isinstance(found, dict) and fields <= found.keys() else {}
 
 
 def estimate(lesson, profile, steps_per_second):
@@ -146,17 +150,15 @@ def estimate(lesson, profile, steps_per_second):
         steps_per_second: the speed of this machine, from the function of that name.
     """
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))["lessons"] if RECORD.is_file() else {}
-    row = recorded.get(f"{lesson} {profile.name}")
-    work = 1.0
+    row, measured = recorded.get(f"{lesson} {profile.name}"), profile
     if row is None:
         row = recorded.get(f"{lesson} laptop")
         if row is None:
             return None
-        laptop = profiles.Profile(name="laptop", **profiles.LESSONS[lesson]["laptop"])
-        work = profile.images * profile.epochs / (laptop.images * laptop.epochs)
-    on_the_clock = min(profile.clocked_seconds, row["seconds"])
-    computing = (row["seconds"] - on_the_clock) * work * row["steps_per_second"] / steps_per_second
-    return on_the_clock + computing, row["peak_mb"]
+        measured = profiles.Profile(name="laptop", **profiles.LESSONS[lesson]["laptop"])
+    work = profile.images * profile.epochs / (measured.images * measured.epochs)
+    computing = max(0.0, row["seconds"] - measured.clocked_seconds)
+    return profile.clocked_seconds + computing * work * row["steps_per_second"] / steps_per_second, row["peak_mb"]
 
 
 def in_words(seconds):

@@ -51,6 +51,8 @@ class Profile:
             raise ValueError(f"batch_size={self.batch_size} is not allowed; choose at most {self.images}, the images")
         if not self.demo_seconds > 0:
             raise ValueError(f"demo_seconds={self.demo_seconds!r} is not allowed; give a number above 0")
+        if not self.clocked_seconds >= 0:
+            raise ValueError(f"clocked_seconds={self.clocked_seconds!r} is not allowed; give a number of at least 0")
 
     @property
     def steps_per_epoch(self):
@@ -78,7 +80,7 @@ LESSONS = {
     "00_start_here": {
         "smoke": {**_SMOKE, "demo_seconds": 1.0},
         "laptop": {"images": 10_000, "epochs": 1, "batch_size": 64, "demo_seconds": 6.0, "clocked_seconds": 6.0},
-        "gpu": {**_GPU, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0},
+        "gpu": {**_GPU, "epochs": 1, "batch_size": 64, "demo_seconds": 10.0, "clocked_seconds": 10.0},
     },
     "01_vanilla_gan": {
         "smoke": _SMOKE,

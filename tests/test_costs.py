@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import psutil
@@ -27,8 +28,10 @@ def test_a_machine_of_half_the_speed_takes_twice_as_long(recorded):
 def test_an_unrecorded_profile_is_scaled_by_its_images(recorded):
     laptop, gpu = profiles.load("laptop", "02_dcgan"), profiles.load("gpu", "02_dcgan")
     seconds, _ = costs.estimate("02_dcgan", gpu, 40.0)
-    work = gpu.images * gpu.epochs / (laptop.images * laptop.epochs)
-    assert seconds == pytest.approx(gpu.clocked_seconds + (100 - gpu.clocked_seconds) * work)
+    assert gpu.images * gpu.epochs == 30 * laptop.images * laptop.epochs
+    # Of the recorded 100 s, 20 were on the clock; this profile has 40 of those.
+    assert (laptop.clocked_seconds, gpu.clocked_seconds) == (20, 40)
+    assert seconds == pytest.approx(40 + 80 * 30)
 
 
 def test_without_a_record_there_is_no_estimate(recorded):
@@ -47,9 +50,13 @@ def test_peak_memory_counts_what_was_freed():
 
 
 def test_the_measurement_counts_steps(monkeypatch):
-    assert costs.measure_steps_per_second(seconds=0.01, batch_size=2) > 0
-    with pytest.raises(ValueError, match="seconds=0"):
-        costs.measure_steps_per_second(seconds=0)
+    # Each look at this clock takes half a second, so that ten steps do.
+    clock = itertools.count(0.0, 0.5)
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: next(clock))
+    assert costs.measure_steps_per_second(seconds=0.01, batch_size=2) == 20.0
+    for function in (costs.measure_steps_per_second, costs.steps_per_second):
+        with pytest.raises(ValueError, match="seconds=0"):
+            function(seconds=0)
 
 
 @pytest.fixture
@@ -73,6 +80,14 @@ def test_a_speed_is_remembered(counted):
     assert costs.steps_per_second(2.0) == 20
     assert costs.steps_per_second(2.0, anew=True) == 30
     assert counted == [2.0, 5.0, 2.0]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"machine": 1}', "\xff"])
+def test_what_is_no_remembered_speed_is_measured_anew(counted, tmp_path, content):
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "speed.json").write_text(content, encoding="latin-1")
+    assert costs.steps_per_second(2.0) == 10
+    assert costs.steps_per_second(2.0) == 10
 
 
 def test_a_speed_is_forgotten(counted, monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ _TITLES = {
 }
 
 
-def against_reference(history, lesson, frechet_distance=None):
+def against_reference(history, lesson, frechet_distance=None, batch_size=None):
     """Draw a run's losses and accuracies over the band of a lesson's reference runs.
 
     The dark band reaches from their tenth to their ninetieth percentile, the light one to the limits of what
@@ -29,6 +29,7 @@ def against_reference(history, lesson, frechet_distance=None):
         lesson: name of a lesson that has reference runs, such as "02_dcgan".
         frechet_distance: FID (digits) at the run's end, as `references.measure` gives it; a further panel shows
             it beside those of the reference runs and their floor. None leaves the panel out.
+        batch_size: images in a step of the run, or None: the number of the reference runs.
 
     Returns:
         A figure. Below it stands `references.verdict`: where the run leaves the limits, in a sentence.
@@ -51,7 +52,7 @@ def against_reference(history, lesson, frechet_distance=None):
         _draw_distances(axes["frechet_distance"], frechet_distance, steps[-1], reference)
     handles, labels = axes["discriminator_loss"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
-    sentence = references.verdict(history, lesson, frechet_distance)
+    sentence = references.verdict(history, lesson, frechet_distance, batch_size)
     figure.supxlabel("\n".join(textwrap.wrap(sentence, width=13 * int(figure.get_figwidth()))), fontsize=10)
     return figure
 
