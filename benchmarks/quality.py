@@ -206,8 +206,9 @@ def digest(torch_python=None):
     found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     package = common.FOLDER.parent / "ganutils"
     sources = [Path(__file__).with_name(name) for name in CODE]
-    sources += [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in NOT_TRAINING]
-    for path in [*sorted(sources), checkpoints.FOLDER / "digit_classifier.weights.h5"]:
+    parts = sorted(package.rglob("*.py"))
+    sources += [path for path in parts if path.relative_to(package).parts[0] not in NOT_TRAINING]
+    for path in [*sources, checkpoints.FOLDER / "digit_classifier.weights.h5"]:
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
 

@@ -15,6 +15,7 @@ contestant's part of the images/s that this product allows for the least arithme
 
 import argparse
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -148,9 +149,13 @@ def compete(architecture, names, images, arguments):
             try:
                 said[name] = prepare(name, workers[name], architecture, images, arguments, torch_options)
             except RuntimeError as error:
-                if name != "pytorch_compile":  # it needs a compiler for C++
+                # It needs a compiler for C++; PyTorch's hints stand below the line that says so.
+                reasons = re.findall(
+                    r"^.*Cxx?Compiler.*$|^.*C\+\+ compiler.*$|^.*CppCompileError.*$", str(error), re.MULTILINE
+                )
+                if name != "pytorch_compile" or not reasons:
                     raise
-                skipped[name] = str(error).strip().splitlines()[-1]
+                skipped[name] = reasons[-1].strip()
                 print(f"  {name} is skipped: {skipped[name]}", flush=True)
                 workers.pop(name).close()
         if len({tuple(row["weights"]) for row in said.values()}) > 1:

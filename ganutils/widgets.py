@@ -89,10 +89,11 @@ def blind_test(real, fake, trials=20, seed=0):
     """
     if trials < 1:
         raise ValueError(f"trials={trials} is not allowed; give at least 1")
-    real, fake = data.as_float(real, "real"), data.as_float(fake, "fake")
     rng = np.random.default_rng(seed)
     is_real = rng.random(trials) < 0.5
-    images = [(real if truth else fake)[rng.integers(len(real if truth else fake))] for truth in is_real]
+    kinds = [(real, "real") if truth else (fake, "fake") for truth in is_real]
+    # Only those that are shown become floats: all of them would take four times their memory.
+    images = [data.as_float(np.asarray(kind)[[rng.integers(len(kind))]], name)[0] for kind, name in kinds]
     answers = []
     # Without a width of its own, the picture would be stretched to that of the page.
     picture, text = ipywidgets.Image(format="png", layout={"width": "230px"}), ipywidgets.HTML()

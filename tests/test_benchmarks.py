@@ -544,7 +544,7 @@ def test_throughput_goes_on_where_pytorch_cannot_compile(monkeypatch, capsys):
 
     def prepare(name, *_):
         if name in broken:
-            raise RuntimeError("in the other process:\nno C++ compiler")
+            raise RuntimeError(f"in the other process:\n{message}\n\nSet TORCHDYNAMO_VERBOSE=1 for the stack trace")
         return {"weights": [1, 2], "note": ""}
 
     monkeypatch.setattr(common, "Worker", Idle)
@@ -554,13 +554,16 @@ def test_throughput_goes_on_where_pytorch_cannot_compile(monkeypatch, capsys):
     rate = {"float32 operations/s": 1e11, "bytes/s": 1e10}
     monkeypatch.setattr(throughput, "repeat", lambda workers, *_: ({name: [10.0] for name in workers}, [rate], []))
     arguments = throughput.parse(["--repetitions", "1"])
-    broken = ("pytorch_compile",)
+    broken, message = ("pytorch_compile",), "InvalidCxxCompiler: No working C++ compiler found"
     found = throughput.compete("fast", ["ganutils", "pytorch_compile"], Path("images.npy"), arguments)
     assert list(found["contestants"]) == ["ganutils"]
-    assert found["skipped"] == {"pytorch_compile": "no C++ compiler"}
-    assert "pytorch_compile is skipped: no C++ compiler" in capsys.readouterr().out
+    assert found["skipped"] == {"pytorch_compile": message}
+    assert f"pytorch_compile is skipped: {message}" in capsys.readouterr().out
     broken = ("ganutils",)
-    with pytest.raises(RuntimeError, match="no C"):
+    with pytest.raises(RuntimeError, match="No working"):
+        throughput.compete("fast", ["ganutils", "pytorch_compile"], Path("images.npy"), arguments)
+    broken, message = ("pytorch_compile",), "another failure"
+    with pytest.raises(RuntimeError, match="another failure"):
         throughput.compete("fast", ["ganutils", "pytorch_compile"], Path("images.npy"), arguments)
 
 
@@ -668,6 +671,9 @@ def test_a_run_belongs_to_its_code_and_its_judge(tmp_path, monkeypatch):
     monkeypatch.undo()
     folder = tmp_path / "benchmarks"
     shutil.copytree(common.FOLDER, folder, ignore=shutil.ignore_patterns("results", "__pycache__"))
+    with monkeypatch.context() as patch:
+        patch.setattr(quality, "__file__", str(folder / "quality.py"))
+        assert quality.digest() == before
     for name in quality.CODE:
         text = (folder / name).read_text(encoding="utf-8")
         (folder / name).write_text(f"{text}\n# another", encoding="utf-8")

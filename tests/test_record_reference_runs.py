@@ -75,7 +75,7 @@ def test_a_run_that_is_interrupted_ends_as_if_it_had_not_been(tool, monkeypatch)
     assert not list(tool.BUILD.glob("*backup*"))
 
 
-def test_only_a_run_of_the_same_recipe_is_taken_from_an_earlier_time(tool, monkeypatch):
+def test_only_a_run_of_the_same_recipe_and_code_is_taken_from_an_earlier_time(tool, monkeypatch, tmp_path):
     trained = []
 
     def train(lesson, profile, seed, classifier, path):
@@ -101,6 +101,10 @@ def test_only_a_run_of_the_same_recipe_is_taken_from_an_earlier_time(tool, monke
     longer = profiles.Profile(name="smoke", images=128, epochs=4, batch_size=32)
     tool.finished_run(LESSON, longer, 1, tool.describe_run(LESSON, longer), None)
     assert trained == [1, 2, 1, 1]
+    (tmp_path / "losses.py").write_text("# another")
+    monkeypatch.setattr(tool, "PACKAGE", tmp_path)
+    tool.finished_run(LESSON, PROFILE, 1, description, None)
+    assert trained == [1, 2, 1, 1, 1]
 
 
 def test_what_is_recorded_can_be_loaded_and_compared_with(tool, monkeypatch):

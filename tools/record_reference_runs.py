@@ -27,6 +27,7 @@ from ganutils import callbacks, checkpoints, costs, data, features, profiles, re
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "reference_runs"
+PACKAGE = ROOT / "ganutils"
 FOLDER = ROOT / "data" / "reference_runs"
 # Steps in a window of the curves, as in the lessons; a test compares them.
 EVERY = {"01_vanilla_gan": 25, "02_dcgan": 50, "03_conditional_gan": 25}
@@ -136,9 +137,14 @@ def train(lesson, profile, seed, classifier, path):
 
 
 def finished_run(lesson, profile, seed, description, classifier):
-    """Return a run: from build/reference_runs where it is finished, or else trained now and stored there."""
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:12]
-    path = BUILD / f"{lesson}-{profile.name}-{digest}-seed{seed}.json"
+    """Return a run: from build/reference_runs where it is finished, or else trained now and stored there.
+
+    A finished run of other code is not taken, whatever was changed in the package.
+    """
+    found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for source in sorted(PACKAGE.rglob("*.py")):
+        found.update(source.read_bytes())
+    path = BUILD / f"{lesson}-{profile.name}-{found.hexdigest()[:12]}-seed{seed}.json"
     if path.is_file():
         print(f"{lesson}, seed {seed}: finished before ({path.name})", flush=True)
         return json.loads(path.read_text(encoding="utf-8"))

@@ -74,7 +74,7 @@ def frechet_distance(answer, seed=0):
     mean = "one mean over all features: the means are vectors, and their difference has a squared length"
     expect(
         "the distance of 400 samples and 400 weighted ones, with 5 features",
-        answer(real.copy(), fake.copy(), weights.copy()),  # it may divide the weights in place
+        answer(real.copy(), fake.copy(), weights.copy()),  # whoever works in place must not change them here
         shift + covariances,
         FRECHET,
         [
@@ -101,16 +101,16 @@ def frechet_distance(answer, seed=0):
         # A covariance may be divided by n or by n - 1, and that of weighted samples in more ways.
         rtol=1e-2,
     )
+    (m2, s2), shared = _moments(fake[:300], weights[:300]), "the distance of 400 and 300 samples"
     try:
-        came = answer(real, fake[:300], weights[:300].copy())
+        came = answer(real.copy(), fake[:300].copy(), weights[:300].copy())
     except ValueError as error:
         raise Wrong("a distance between 400 and 300 samples", f"ValueError: {error}", axis, FRECHET) from None
-    (m2, s2), shared = _moments(fake[:300], weights[:300]), "the distance of 400 and 300 samples"
     expect(shared, came, (m1 - m2) @ (m1 - m2) + _by_matrix(s1, s2), FRECHET, rtol=1e-2)
-    came = answer(real, fake, 7 * weights)
+    came = answer(real.copy(), fake.copy(), 7 * weights)
     because = "only the ratios of weights count: divide them by their sum"
     expect("the same with all weights seven times as large", came, shift + covariances, FRECHET, (), because, rtol=1e-2)
-    same = number(answer(real, real, np.ones(400)), "the distance of a set to itself", FRECHET)
+    same = number(answer(real.copy(), real.copy(), np.ones(400)), "the distance of a set to itself", FRECHET)
     if not abs(same) < 1e-2 * np.trace(s1):
         because = "the shared term does not cancel the two others"
         raise Wrong("0 between a set and itself, with equal weights", f"{same:.4g}", because, FRECHET)

@@ -140,15 +140,22 @@ def judge(title, body, answers, options=None, read=None, seconds=30, late="does 
     except TimeUp:
         came = "came", f"no answer within {seconds} seconds: {late}"
         return Feedback(title, NOT_YET, [came, *again])
-    except (Exception, SystemExit) as error:  # `exit()` would take the points of all tests in the same cell
+    except (Exception, SystemExit) as error:  # sys.exit() would take the points of all tests in the same cell
         if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
             todo = "put your code in the place of the line that raises NotImplementedError"
             return Feedback(title, NOT_ATTEMPTED, [("to do", todo)])
-        lines = [("came", f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:300]}")]
+        lines = [("came", f"{type(error).__name__}: {_first_line(error)}")]
         if place := _students_line(error):
             lines.append(("where", place))
         return Feedback(title, NOT_YET, [*lines, *again])
     return Feedback(title, PASSED, [("remark", remark)] if remark else [])
+
+
+def _first_line(error):
+    """Return what an error says first, without colours and without Keras' line on where it was."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Exception encountered when calling")), "")[:300]
 
 
 def _students_line(error):
@@ -268,7 +275,8 @@ def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, ato
             if came.shape == np.shape(wrong) and np.allclose(came, wrong, rtol, atol, equal_nan=True):
                 raise Wrong(*shapes, because, read)
         same = came.size == expected.size and np.allclose(came.ravel(), expected.ravel(), rtol, atol)
-        because = "the right numbers, and an axis too many or too few" if same else "a mean or a sum over other axes"
+        because = "a mean or a sum over other axes than asked for, or over none"
+        because = "the right numbers, and an axis too many or too few" if same else because
         raise Wrong(*shapes, because, read)
     if np.allclose(came, expected, rtol, atol):
         return

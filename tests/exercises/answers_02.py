@@ -103,6 +103,7 @@ WRONG = {
     ],
     "r2-penalty": [
         (penalty(watched="latents"), "not told to watch the images"),
+        (penalty(logits="discriminator(latents)"), "ValueError: Invalid input shape"),
         (penalty(logits="discriminator(tf.stop_gradient(images))"), "cut off between there"),
         (penalty(result=f"gamma * ops.mean({SQUARES})"), "factor one half"),
         (penalty(result=f"gamma / 2 * ops.mean(ops.sqrt({SQUARES}))"), "norm of the slope is not squared"),
@@ -166,6 +167,17 @@ WRONG = {
             "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), steps_per_execution=400)\n"
             "    return gan",
             "one step at a time",
+        ),
+        (
+            "calls = []\n\n"
+            "def recipe():\n"
+            "    calls.append(1)\n"
+            "    wide = len(calls) == 1\n"
+            "    generator = models.fast_dcgan_generator(32 if wide else 2)\n"
+            "    gan = training.GAN(generator, models.fast_dcgan_discriminator())\n"
+            "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))\n"
+            "    return gan",
+            "must not differ",
         ),
         (
             "def recipe():\n"

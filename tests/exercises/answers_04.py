@@ -39,11 +39,11 @@ def distance_of_gaussians(first_mean, first_variances, second_mean, second_varia
 """,
     "frechet-distance": """
 def frechet_distance(real, fake, weights):
-    weights /= weights.sum()  # in place
-    equal = np.ones(len(real))
-    (m1, s1), (m2, s2) = (
-        (np.average(x, axis=0, weights=w), np.cov(x.T, aweights=w)) for x, w in ((real, equal), (fake, weights))
-    )
+    weights /= weights.sum()  # this and what follows in place
+    m1, m2 = real.mean(axis=0), weights @ fake
+    real -= m1
+    fake -= m2
+    s1, s2 = real.T @ real / len(real), np.cov(fake.T, aweights=weights)
     values, vectors = np.linalg.eigh(s1)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     shared = np.linalg.eigvalsh(root @ s2 @ root)

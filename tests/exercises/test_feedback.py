@@ -8,10 +8,11 @@ import time
 import types
 import warnings
 
+import keras
 import numpy as np
 import pytest
 
-from ganutils import checks
+from ganutils import checks, models, training
 from ganutils.checks import conditional_gan, dcgan, evaluation, feedback, vanilla_gan
 from tests.test_tools import ROOT
 
@@ -249,3 +250,13 @@ def test_the_race_gives_as_many_steps_as_fit(monkeypatch):
 def test_a_training_needs_one_end(long):
     with pytest.raises(ValueError, match="seconds or steps"):
         dcgan.frechet_distance_after(dcgan.baseline, **long)
+
+
+def test_a_speed_is_measured_by_training():
+    gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    before = gan.generator.get_weights()
+    # Two steps are enough, however long they take.
+    assert 0 < dcgan._speed(gan, dcgan._batches(0), 1e-6) < 10_000
+    assert any((new != old).any() for new, old in zip(gan.generator.get_weights(), before, strict=True))
+    assert int(gan.generator_optimizer.iterations) == 2
