@@ -184,7 +184,7 @@ def targets():
             add(f"{text} `predict` + `train_on_batch`", 3, ratios["predict_train_on_batch"], " times", True)
         if others:
             best = min(others, key=ratios.get)
-            add(f"{text} the best other loop ({best}{without})", 1.5, ratios[best], " times", True)
+            add(f"{text} the best other loop as it is installed ({best}{without})", 1.5, ratios[best], " times", True)
     if "familiar" in found:
         share = found["familiar"]["contestants"]["ganutils"]["share"]
         add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)

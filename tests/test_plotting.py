@@ -75,6 +75,12 @@ HISTORY = {
 }
 
 
+def test_training_curves_of_one_point_can_be_seen():
+    one = {name: values[:1] for name, values in HISTORY.items()}
+    for axes in plotting.training_curves(one, losses_at_rest=False).axes:
+        assert [line.get_marker() for line in axes.lines[:2]] == ["o", "o"]
+
+
 def test_training_curves_mark_where_the_losses_rest():
     left, right = plotting.training_curves(HISTORY).axes
     drawn = {line.get_label(): list(line.get_ydata()) for line in left.lines + right.lines}

@@ -15,6 +15,17 @@ TRAP = "lesson 01, *The trap: a loop that trains the wrong network*"
 SATURATION = "lesson 01, *Why the minimax loss saturates*"
 
 
+def _of_unequal_numbers(answer, real, fake, *others, what, read):
+    """Return an answer for two kinds of images that are not equally many."""
+    try:
+        return answer(real, fake, *others)
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        if not any(sign in str(error) for sign in ("broadcast", "Incompatible shapes")):
+            raise
+        came = f"{type(error).__name__}, since {len(real)} and {len(fake)} entries cannot be added"
+        raise Wrong(what, came, "each kind needs a mean of its own *before* the two are added", read) from None
+
+
 @check("1 · The value function", VALUE)
 def value_function(answer, seed=0):
     """`answer(real_probabilities, fake_probabilities)`: two arrays in (0, 1), (n,) and (m,), to V(D, G)."""
@@ -25,7 +36,7 @@ def value_function(answer, seed=0):
     together = np.concatenate([log_real, log_right])
     expect(
         "V for six real and three generated images",
-        answer(real, fake),
+        _of_unequal_numbers(answer, real, fake, what="V for six real and three generated images", read=VALUE),
         value,
         VALUE,
         [
@@ -86,12 +97,17 @@ def discriminator_loss(answer, seed=0):
         on_real, on_fake = _losses(real, 1 - smoothing), _losses(fake, 0)
         both = np.concatenate([on_real, on_fake])
         flipped = _losses(real, smoothing).mean() + _losses(fake, 1).mean()
+        what = f"the loss of six real and four fake logits with a smoothing of {smoothing}"
+        tensors = ops.convert_to_tensor(real), ops.convert_to_tensor(fake)
+        entropy = keras.losses.BinaryCrossentropy()  # of probabilities
+        as_probabilities = entropy(np.full_like(real, 1 - smoothing), real) + entropy(np.zeros_like(fake), fake)
         expect(
-            f"the loss of six real and four fake logits with a smoothing of {smoothing}",
-            answer(ops.convert_to_tensor(real), ops.convert_to_tensor(fake), smoothing),
+            what,
+            _of_unequal_numbers(answer, *tensors, smoothing, what=what, read=LOGITS),
             on_real.mean() + on_fake.mean(),
             LOGITS,
             [
+                (as_probabilities, "logits were taken for probabilities: is `from_logits=True` missing?"),
                 (flipped, "the targets are flipped: real images are 1, generated ones 0"),
                 (_losses(real, 0).mean() + _losses(fake, 1).mean(), "the targets are flipped: real images are 1"),
                 (both.mean(), "one mean over all logits; each kind has a mean of its own"),

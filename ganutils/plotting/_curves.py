@@ -20,16 +20,17 @@ def training_curves(history, losses_at_rest=True):
     """
     figure = Figure(figsize=(9, 3.2))
     left, right = figure.subplots(1, 2)
+    shape = {"marker": "o" if len(history["step"]) < 5 else None}  # a line of one point would not be seen
     for name, (colour, style), rest in (
         ("discriminator_loss", LINES[0], 2 * np.log(2)),
         ("generator_loss", LINES[1], np.log(2)),
     ):
-        left.plot(history["step"], history[name], color=colour, linestyle=style, label=name.replace("_", " "))
+        left.plot(history["step"], history[name], color=colour, linestyle=style, label=name.replace("_", " "), **shape)
         if losses_at_rest:
             left.axhline(rest, color=colour, linewidth=0.8, alpha=0.6)
     for name, (colour, style) in (("real_accuracy", LINES[2]), ("fake_accuracy", LINES[3])):
         label = f"on {name.split('_')[0]} images"
-        right.plot(history["step"], history[name], color=colour, linestyle=style, linewidth=1.8, label=label)
+        right.plot(history["step"], history[name], color=colour, linestyle=style, linewidth=1.8, label=label, **shape)
     # Always with 0 and 1.5: losses that rest at zero must look like it, whatever their last digits do.
     bottom, top = left.get_ylim()
     left.set_ylim(min(bottom, -0.1), max(top, 1.5))

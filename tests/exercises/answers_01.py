@@ -92,6 +92,7 @@ MEDDLING = r"generator's loss moves the discriminator too"
 WRONG = {
     "value-function": [
         (f"{VALUE}return np.mean(np.concatenate([{LOGARITHMS}]))", "one mean over all images"),
+        (f"{VALUE}return np.mean(np.log(real_probabilities) + np.log(1 - fake_probabilities))", "6 and 3 entries"),
         (
             f"{VALUE}return np.mean(np.log(real_probabilities)) + np.mean(np.log(fake_probabilities))",
             r"it is log\(1 - D",
@@ -132,6 +133,13 @@ WRONG = {
             "    return ops.mean(real) + ops.mean(ops.softplus(fake_logits))",
             "(?s)smoothing 0.1.*overflows",
         ),
+        (
+            f"{LOSS}entropy = keras.losses.BinaryCrossentropy()\n"
+            "    on_real = entropy(tf.ones_like(real_logits) - smoothing, real_logits)\n"
+            "    return on_real + entropy(tf.zeros_like(fake_logits), fake_logits)",
+            "`from_logits=True` missing",
+        ),
+        (f"{LOSS}return ops.mean({SOFT_REAL} + ops.softplus(fake_logits))", "6 and 4 entries"),
         (
             f"{LOSS}return ops.mean(ops.softplus(real_logits)) + ops.mean(ops.softplus(-fake_logits))",
             "targets are flipped",
