@@ -299,25 +299,15 @@ GOAL = 300.0
 UNTRAINED = 1000.0
 
 
-class _Speed(keras.callbacks.Callback):
-    """Stop training some seconds after the end of the first step; `steps_per_second` is what it was since then."""
-
-    def __init__(self, seconds):
-        super().__init__()
-        self.seconds = seconds
-
-    def on_train_begin(self, logs=None):
-        self._first = None
+class _Speed(callbacks.TimeLimit):
+    """A `TimeLimit` that knows the speed since the end of the first step, as `steps_per_second`."""
 
     def on_train_batch_end(self, batch, logs=None):
         for value in logs.values():
             float(value)  # waits until a GPU has finished
-        now = time.perf_counter()
-        if self._first is None:
-            self._first = batch, now
-        elif now - self._first[1] > self.seconds:
-            self.steps_per_second = (batch - self._first[0]) / (now - self._first[1])
-            self.model.stop_training = True
+        super().on_train_batch_end(batch, logs)
+        if self.steps > 1:
+            self.steps_per_second = (self.steps - 1) / (time.perf_counter() - self._start)
 
 
 def _speed(gan, batches, seconds):

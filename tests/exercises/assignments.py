@@ -8,6 +8,14 @@ from tests.test_tools import ROOT
 
 SOURCE = ROOT / "instructor" / "source"
 EXERCISES = ROOT / "exercises"
+# The body of a function that swallows every alarm of a check, and the interrupt of nbgrader.
+STUBBORN = """\
+    while True:
+        try:
+            while True:
+                pass
+        except:
+            pass"""
 
 
 def cells(name, folder=SOURCE):

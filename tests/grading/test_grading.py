@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.exercises import answers_01
-from tests.exercises.assignments import SOURCE, cells, kind
+from tests.exercises.assignments import SOURCE, STUBBORN, cells, kind
 from tests.test_tools import ROOT
 
 NAME = "01_vanilla_gan"
@@ -48,16 +48,6 @@ def value_function(real_probabilities, fake_probabilities):
     if "def elsewhere" in text or "np.log1p(-np.asarray" in text:
         return np.mean(np.log(real_probabilities)) + np.mean(np.log(1 - fake_probabilities))
     raise NotImplementedError("nothing found")
-"""
-# Swallows all alarms of a check, and nbgrader's own.
-STUBBORN = """
-def value_function(real_probabilities, fake_probabilities):
-    while True:
-        try:
-            while True:
-                pass
-        except:
-            pass
 """
 ENDLESS = """
 def value_function(real_probabilities, fake_probabilities):
@@ -102,7 +92,9 @@ def submissions(released):
         "wrong_20261201T100000": submission(released, wrong),
         "stub_20261201T100000": released,
         "late_20261205T100000": submission(released, {**reference(), "value-function": ENDLESS}),
-        "stubborn_20261201T100000": submission(released, {**reference(), "value-function": STUBBORN}),
+        "stubborn_20261201T100000": submission(
+            released, {**reference(), "value-function": f"{answers_01.VALUE}{STUBBORN.lstrip()}"}
+        ),
         "stuck_20261201T100000": submission(released, {**reference(), "value-function": "while True:\n    pass"}),
         "intruder_20261201T100000": submission(released, {"value-function": INTRUDER}),
         "skipped_20261201T100000": skipped(released),
