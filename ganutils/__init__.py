@@ -4,55 +4,9 @@ Importing this package imports TensorFlow, quietly. Import it before Keras or Te
 messages would otherwise be stored in the notebook.
 """
 
-import os
-import tempfile
-
-# Warnings of TensorFlow's C++ side stay out of notebooks; errors still reach the user as exceptions.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# The training loop is written for TensorFlow; Keras would otherwise read the user's own configuration.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# TensorFlow takes oneDNN's convolutions of its own accord only where it sees AVX-512 VNNI or better. With AVX2
-# alone they made a training step of lesson 02 1.2 times, of the familiar networks 1.4 times as fast.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from ganutils import _quiet
 
 __version__ = "0.1.0"
 
-
-def _import_tensorflow_quietly():
-    """Import TensorFlow with the process's standard error turned away.
-
-    Its shared libraries write to file descriptor 2 while they are loaded, before any setting of theirs
-    is read, so that neither `warnings` nor `contextlib.redirect_stderr` can keep the lines out.
-    """
-    standard_error = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            import tensorflow as tf
-        except ImportError as error:
-            raise ImportError(
-                "TensorFlow is not installed or cannot be loaded. In the course's folder run "
-                '`python -m pip install -c constraints.txt -e ".[cpu,notebooks]"` (`gpu` instead of `cpu` with an '
-                "NVIDIA GPU under Linux)."
-            ) from error
-        finally:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
-    # TensorFlow warns that a function is traced again when a notebook trains its fifth model, as it should.
-    tf.get_logger().setLevel("ERROR")
-
-
-def _check_keras():
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise ImportError(
-            f"Keras runs on {keras.backend.backend()} here, and this course on TensorFlow. Set the environment "
-            "variable KERAS_BACKEND=tensorflow, and restart the kernel."
-        )
-    if tuple(int(part) for part in keras.__version__.split(".")[:2]) < (3, 12):
-        raise ImportError(f"Keras {keras.__version__} is too old for this course; it needs 3.12 or newer.")
-
-
-_import_tensorflow_quietly()
-_check_keras()
+_quiet.import_tensorflow()
+_quiet.check_keras()

@@ -1,20 +1,19 @@
-"""Keras callbacks for any model that is trained with `fit` and called on inputs to give images.
+"""Keras callbacks for any `AdversarialModel`.
 
-None of them knows about generators or discriminators: they read the metrics that the model reports.
+None of them knows about generators or discriminators: the names of metrics, and the function that draws samples,
+are the model's.
 """
 
-import io
-import json
 import os
 import time
-import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from ganutils import data, strategies, training
+from ganutils import data, strategies
+from ganutils.backup import Backup
+
+__all__ = ["Backup", "Curves", "Progress", "Samples", "TimeLimit"]
 
 
 def _in_notebook():
@@ -90,7 +89,7 @@ class Progress(keras.callbacks.Callback):
         left = seconds / max(done, 1e-9) * (self.params["epochs"] - self._first_epoch - done)
         return (
             f"epoch {epoch + 1} of {self.params['epochs']}, step {step} of {steps} · "
-            f"{_clock(seconds)} gone, {_clock(left)} to go · {_numbers(logs)}"
+            f"{_clock(seconds)} elapsed, {_clock(left)} left · {_numbers(logs)}"
         )
 
     def _show(self, text):
@@ -173,13 +172,14 @@ class Samples(keras.callbacks.Callback):
     """Images from the same fixed inputs, taken as training goes on.
 
     Args:
-        inputs: what the model is called with, such as latents (n, latent_dim).
+        inputs: what the model's `draw_samples` takes: latents (n, latent_dim) of a GAN.
         epochs: times at which to take them, counted in epochs from the start, such as [0.1, 0.5, 1, 2];
             None takes them after each epoch. The state before training is always taken, as epoch 0.
 
     Attributes:
         epochs: list of the times at which images were taken.
-        images: list of uint8 arrays (n, height, width, channels), one for each of these times.
+        images: list of uint8 arrays (n, height, width, channels), one for each of these times. A model that grows
+            may draw larger ones later.
     """
 
     def __init__(self, inputs, epochs=None):
@@ -213,14 +213,15 @@ class Samples(keras.callbacks.Callback):
 
     def _take(self, epoch):
         self.epochs.append(epoch)
-        self.images.append(data.unscale(keras.ops.convert_to_numpy(self.model(self.inputs, training=False))))
+        self.images.append(data.unscale(keras.ops.convert_to_numpy(self.model.draw_samples(self.inputs))))
 
     def get_state(self):
-        return {"epochs": np.asarray(self.epochs), "images": np.asarray(self.images)}
+        images = {f"images_{i}": images for i, images in enumerate(self.images)}
+        return {"epochs": np.asarray(self.epochs), **images}
 
     def set_state(self, state):
         self.epochs = state["epochs"].tolist()
-        self.images = list(state["images"])
+        self.images = [state[f"images_{i}"] for i in range(len(self.epochs))]
 
 
 class TimeLimit(keras.callbacks.Callback):
@@ -233,6 +234,9 @@ class TimeLimit(keras.callbacks.Callback):
 
     Attributes:
         steps: training steps taken so far in the last epoch.
+
+    Raises:
+        ValueError: a number that is not above 0, and from `fit` several workers, whose clocks differ.
     """
 
     def __init__(self, seconds):
@@ -242,6 +246,8 @@ class TimeLimit(keras.callbacks.Callback):
         self.seconds = seconds
 
     def on_train_begin(self, logs=None):
+        if strategies.number_of_workers(self.model.distribute_strategy) > 1:
+            raise ValueError("TimeLimit cannot stop several workers at the same step; give epochs or steps_per_epoch")
         self._start = None
         self.steps = 0
 
@@ -249,140 +255,5 @@ class TimeLimit(keras.callbacks.Callback):
         self.steps = batch + 1
         if self._start is None:
             self._start = time.perf_counter()
-        # Workers that train together must stop at the same step: one would wait for the other.
-        elif strategies.any_worker(self.model.distribute_strategy, time.perf_counter() - self._start > self.seconds):
+        elif time.perf_counter() - self._start > self.seconds:
             self.model.stop_training = True
-
-
-class Backup(keras.callbacks.Callback):
-    """Keep all state of a run in one file after each epoch, so that it can be taken up again.
-
-    Keras' own BackupAndRestore keeps weights; here the random state (of latents and dropout), the
-    metrics recorded so far and the state of other callbacks are kept too, so that an interrupted run
-    ends with the same numbers as one that was not. The file is written beside and then moved into place,
-    so that it is always whole. It stays when training ends, so that a
-    kernel that dies later has not lost the run; `costs.Lesson.close` removes it. With a finished backup, `fit`
-    trains nothing and returns the recorded history.
-
-    Give it to `fit` as the last callback, so that those it keeps have finished their epoch before it::
-
-        backup = callbacks.Backup("build/backups/02_dcgan", keep=[curves, samples])
-        dataset = data.pipeline(images, ..., first_epoch=backup.epoch)
-        gan.fit(dataset, epochs=..., initial_epoch=backup.epoch, callbacks=[curves, samples, backup])
-
-    Where several workers train together, make it inside of the strategy's scope. The first worker, the chief,
-    alone reads and writes the file, and all take its content from there, so that they never differ and need
-    no shared disk.
-
-    Args:
-        path: where the file goes; ".npz" is added.
-        keep: callbacks with `get_state()` and `set_state(state)` whose state belongs to the run.
-        settings: dict of what must not change between two parts of a run, such as the batch size. The
-            optimizers' settings and what the model itself names (`training.GAN.settings`) are added.
-
-    Attributes:
-        epoch: number of epochs that the backup holds; 0 where there is none.
-
-    Raises:
-        ValueError: a file that is no backup, or, at the start of training, a backup of another model or of
-            other settings, or one that was made outside of the scope of several workers.
-        RuntimeError: another worker is lost.
-        OSError: the disk is full; the last backup stays.
-    """
-
-    def __init__(self, path, keep=(), settings=None):
-        super().__init__()
-        self.path = Path(f"{path}.npz")
-        self.keep = list(keep)
-        self.settings = dict(settings or {})
-        self.strategy = tf.distribute.get_strategy()
-        saved = self._read()
-        self.epoch = 0 if saved is None else int(saved["epoch"])
-
-    def on_train_begin(self, logs=None):
-        if strategies.number_of_workers(self.model.distribute_strategy) != strategies.number_of_workers(self.strategy):
-            raise ValueError("make the backup inside `with strategy.scope():`, as the model")
-        optimizers = strategies.optimizers(list(vars(self.model).values()))
-        # As they are before anything is restored or a schedule changes them.
-        described = [training.describe_optimizer(optimizer) for optimizer in optimizers]
-        settings = {**self.settings, **getattr(self.model, "settings", dict)(), "optimizers": described}
-        self._settings_text = json.dumps(settings, sort_keys=True, default=str)
-        saved = self._read()
-        if saved is not None:
-            self._restore(saved)
-            if os.environ.get("GANUTILS_PROGRESS") != "silent":
-                print(f"Continuing after epoch {self.epoch} of {self.params['epochs']}.")
-
-    def on_epoch_end(self, epoch, logs=None):
-        history = {name: list(values) for name, values in self.model.history.history.items()}
-        for name, value in (logs or {}).items():
-            # Keras' own record may or may not have this epoch yet, depending on the order of callbacks.
-            history.setdefault(name, [])[epoch:] = [float(value)]
-        self._write(epoch + 1, history)
-
-    def _variables(self):
-        """All state of the model but its metrics, which each epoch starts anew."""
-        if self.model.optimizer is not None and not self.model.optimizer.built:
-            self.model.optimizer.build(self.model.trainable_variables)
-        found = list(self.model.variables)
-        for optimizer in strategies.optimizers(list(vars(self.model).values())):
-            found += optimizer.variables
-        metrics = {id(variable) for metric in self.model.metrics for variable in metric.variables}
-        return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
-
-    def _write(self, epoch, history):
-        arrays = {"epoch": epoch, "history": json.dumps(history), "settings": self._settings_text}
-        for i, variable in enumerate(self._variables()):
-            arrays[f"variable_{i}"] = keras.ops.convert_to_numpy(variable.value)
-        for i, callback in enumerate(self.keep):
-            for name, value in callback.get_state().items():
-                arrays[f"callback_{i}_{name}"] = value
-        if strategies.worker_index(self.strategy) == 0:
-            self._write_file(arrays)
-        self.epoch = epoch
-
-    def _write_file(self, arrays):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(f".{os.getpid()}.part")
-        try:
-            with open(unfinished, "wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-    def _read(self):
-        """Return the arrays of the chief's file, or None where there is none."""
-        content = b"file" + self.path.read_bytes() if self.path.is_file() else b""
-        with strategies.clear_errors(self.strategy):
-            content = strategies.from_chief(self.strategy, content)
-        if not content:
-            return None
-        try:
-            with np.load(io.BytesIO(content.removeprefix(b"file")), allow_pickle=False) as arrays:
-                found = dict(arrays)
-            if not {"epoch", "history", "settings"} <= set(found):
-                raise KeyError("no epoch, history or settings")
-        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{self.path} is not a backup. Delete it to train from the start.") from error
-        return found
-
-    def _restore(self, arrays):
-        advice = f"Delete {self.path} to train from the start."
-        if str(arrays["settings"]) != self._settings_text:
-            raise ValueError(
-                f"the backup was made with the settings {arrays['settings']}, "
-                f"this run has {self._settings_text}. {advice}"
-            )
-        variables = self._variables()
-        saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]
-        if [tuple(v.shape) for v in variables] != [value.shape for value in saved]:
-            raise ValueError(f"the backup belongs to a model of another shape. {advice}")
-        for variable, value in zip(variables, saved, strict=True):
-            variable.assign(value)
-        for i, callback in enumerate(self.keep):
-            prefix = f"callback_{i}_"
-            callback.set_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-        self.model.history.history.update(json.loads(str(arrays["history"])))

@@ -1,11 +1,15 @@
-"""The trained weights that the course ships in data/checkpoints, and the cards that say where they come from."""
+"""Trained weights that the course ships, their model cards, and the generators that are bad on purpose."""
 
 import contextlib
-import hashlib
 import json
+import math
 from pathlib import Path
 
 import keras
+from keras import layers, ops
+
+from ganutils import data, models
+from ganutils.models import IMAGE_SHAPE
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
 
@@ -44,12 +48,114 @@ def load_weights(network, name):
         ValueError: an unknown name, or a file that is not the one its card describes.
         FileNotFoundError: no file of weights.
     """
-    path, expected = FOLDER / f"{name}.weights.h5", read_card(name)["sha256"]
-    advice = f"Run `git checkout -- data/checkpoints/{path.name}` in the course's folder, or clone the course again."
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {advice}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        raise ValueError(f"{path} is damaged or was replaced: its sha256 is {found}, expected {expected}. {advice}")
+    path = FOLDER / f"{name}.weights.h5"
+    data.verify(path, read_card(name)["sha256"], f"data/checkpoints/{path.name}")
     network.load_weights(path)
     return network
+
+
+def load_checkpoint(name):
+    """Return a generator that this project trained and ships.
+
+    Args:
+        name: one of `FIVE_GENERATORS`, or "conditional_gan"; `read_card` says more about each.
+
+    Returns:
+        A keras.Model from latents (n, latent_dim), or from [latents, labels (n,)] in the case of
+        "conditional_gan", to images (n, 28, 28, 1) in [-1, 1].
+
+    Raises:
+        ValueError: an unknown name, or damaged weights.
+        FileNotFoundError: missing weights.
+    """
+    card = read_card(name)
+    build = _BUILDERS.get(card["builder"]) or getattr(models, card["builder"], None)
+    if build is None:
+        raise ValueError(f"the checkpoint {name!r} is no generator; features.digit_classifier() loads the classifier")
+    with in_float32():
+        network = build(**card["arguments"])
+    return load_weights(network, name)
+
+
+class Memory(layers.Layer):
+    """Return one of many stored images: the one whose code points most nearly into the latent's direction.
+
+    Args:
+        size: number of stored images.
+        image_shape: (height, width, channels).
+    """
+
+    def __init__(self, size, image_shape=IMAGE_SHAPE, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.image_shape = image_shape
+
+    def build(self, shape):
+        self.codes = self.add_weight(shape=(self.size, shape[-1]), initializer="random_normal", trainable=False)
+        shape = (self.size, *self.image_shape)
+        self.images = self.add_weight(shape=shape, initializer="zeros", dtype="uint8", trainable=False, autocast=False)
+
+    def call(self, latents):
+        directions = self.codes / ops.norm(self.codes, axis=1, keepdims=True)
+        nearest = ops.argmax(ops.matmul(latents, ops.transpose(directions)), axis=1)
+        return data.scale(ops.take(self.images, nearest, axis=0))
+
+
+def memorising_generator(latent_dim=32, size=2000):
+    """Generator of lesson 04 that knows some training images by heart and can draw nothing else.
+
+    Args:
+        latent_dim: length of a latent vector.
+        size: number of images it knows.
+
+    Returns:
+        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+    """
+    latents = keras.Input((latent_dim,), name="latents")
+    return keras.Model(latents, Memory(size, name="memory", dtype="float32")(latents), name="memorising_generator")
+
+
+class PixelNoise(layers.Layer):
+    """Add noise to images that is a rough function of the latents, so that a latent always gives one image.
+
+    Args:
+        scale: width of the noise, which is uniform around 0.
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def build(self, shapes):
+        latents, images = shapes
+        pixels = math.prod(images[1:])
+        self.directions = self.add_weight(shape=(latents[-1], pixels), initializer="random_normal", trainable=False)
+
+    def call(self, inputs):
+        latents, images = inputs
+        # The fractional part of a large sine is a common hash in graphics; in float32 the batch size would change it.
+        waves = 1e4 * ops.sin(ops.matmul(ops.cast(latents, "float64"), 100.0 * ops.cast(self.directions, "float64")))
+        noise = ops.reshape(ops.cast(waves - ops.floor(waves) - 0.5, images.dtype), ops.shape(images))
+        return ops.clip(images + self.scale * noise, -1.0, 1.0)
+
+
+def noisy_generator(latent_dim=32, scale=0.5, filters=(64, 32), kernel_size=4, strides=(2, 2), hidden=256):
+    """Generator of lesson 04 that draws as `dcgan_generator` does, under noise in each pixel.
+
+    Args:
+        latent_dim: length of a latent vector.
+        scale: width of the noise; 2 is the whole range of an image.
+        filters, kernel_size, strides, hidden: as in `dcgan_generator`.
+
+    Returns:
+        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+    """
+    latents = keras.Input((latent_dim,), name="latents")
+    clean = models.dcgan_generator(latent_dim, filters, kernel_size, strides, hidden)(latents)
+    images = PixelNoise(scale, name="noise", dtype="float32")([latents, clean])
+    return keras.Model(latents, images, name="noisy_generator")
+
+
+# What lesson 04 compares: a good generator, and four that are bad on purpose.
+FIVE_GENERATORS = ("dcgan", "early", "collapsed", "noisy", "memorising")
+_BUILDERS = {build.__name__: build for build in (memorising_generator, noisy_generator)}

@@ -1,42 +1,27 @@
-"""Data sets as uint8 arrays, and the pipeline that feeds them to training.
+"""Data sets as uint8 arrays, checks of images, and the pipeline that feeds them to training.
 
 Images stay uint8 in memory, a quarter of their float32 size, and are scaled to [-1, 1] inside
 TensorFlow's graph, one batch at a time.
 """
 
-import gzip
 import hashlib
-import os
-import time
 import weakref
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pooch
-import requests
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 _MNIST_FILE = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
 _MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
-
-_FASHION_SHA256 = {
-    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-}
-_FASHION_MIRRORS = (
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-)
-_ATTEMPTS = 3
-_SECONDS_BETWEEN_ATTEMPTS = 2.0
-_SECONDS_WITHOUT_ANSWER = 20
-
-DATASETS = ("mnist", "fashion_mnist")
 SPLITS = {"train": 60_000, "test": 10_000}
+
+_TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
+_STRAY = 1e-3  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
+_ORDER = np.uint32(498247692)  # any number, always the same: it is a part of what a seed means
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
+_MOST_PIXELS = 50_000_000  # of one file: 150 MB once it is decoded
 
 
 class LabelledImages(NamedTuple):
@@ -46,14 +31,25 @@ class LabelledImages(NamedTuple):
     labels: np.ndarray
 
 
-def load_dataset(name="mnist", split="train"):
-    """Return all images and labels of one part of a data set.
+class Folder(NamedTuple):
+    """Pictures of a folder.
 
-    MNIST is bundled with the course and needs no network. Fashion-MNIST (30 MB) is downloaded once into
-    the folder that the environment variable GANUTILS_DATA_DIR names, or else the user's cache folder.
+    Attributes:
+        images: (n, height, width, channels) uint8 in [0, 255].
+        files: their n names, relative to the folder, with forward slashes.
+        skipped: dict from the name of each file that cannot be read to the reason.
+    """
+
+    images: np.ndarray
+    files: list
+    skipped: dict
+
+
+def load_dataset(name="mnist", split="train"):
+    """Return all images and labels of one part of a data set that is bundled with the course.
 
     Args:
-        name: "mnist" (LeCun, Cortes and Burges) or "fashion_mnist" (Xiao, Rasul and Vollgraf 2017).
+        name: "mnist" (LeCun, Cortes and Burges).
         split: "train" (60,000 images) or "test" (10,000).
 
     Returns:
@@ -62,78 +58,141 @@ def load_dataset(name="mnist", split="train"):
 
     Raises:
         ValueError: an unknown name or split, or a file whose content is not what it should be.
-        FileNotFoundError: a file that is missing and cannot be downloaded.
+        FileNotFoundError: a file that is missing.
     """
-    if name not in DATASETS:
-        raise ValueError(f"unknown data set {name!r}; choose one of {', '.join(DATASETS)}")
+    if name != "mnist":
+        raise ValueError(f"unknown data set {name!r}; choose mnist, or load_folder(path, ...) for your own pictures")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
-    images, labels = _read_mnist(split) if name == "mnist" else _read_fashion_mnist(split)
-    _check_arrays(images, labels, SPLITS[split], f"{name} ({split})")
+    verify(_MNIST_FILE, _MNIST_SHA256, "data/mnist.npz")
+    with np.load(_MNIST_FILE, allow_pickle=False) as arrays:
+        images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
     return LabelledImages(images[..., np.newaxis], labels.astype("int64"))
 
 
-def _read_mnist(split):
-    advice = "Run `git checkout -- data/mnist.npz` in the course's folder, or clone the course again."
-    if not _MNIST_FILE.is_file():
-        raise FileNotFoundError(f"{_MNIST_FILE} is missing. {advice}")
-    found = hashlib.sha256(_MNIST_FILE.read_bytes()).hexdigest()
-    if found != _MNIST_SHA256:
-        raise ValueError(
-            f"{_MNIST_FILE} is damaged or was replaced: its sha256 is {found}, expected {_MNIST_SHA256}. {advice}"
-        )
-    with np.load(_MNIST_FILE, allow_pickle=False) as arrays:
-        missing = {f"x_{split}", f"y_{split}"} - set(arrays)
-        if missing:
-            raise ValueError(f"{_MNIST_FILE} has no array {', '.join(sorted(missing))}. {advice}")
-        return arrays[f"x_{split}"], arrays[f"y_{split}"]
+def verify(path, sha256, name):
+    """Check that a file of the course, called `name` in its repository, is there and whole.
+
+    Raises:
+        FileNotFoundError, ValueError: it is missing or another one; the message says how to get it back.
+    """
+    advice = f"Run `git checkout -- {name}` in the course's folder, or clone the course again."
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing. {advice}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise ValueError(f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. {advice}")
 
 
-def _read_fashion_mnist(split):
-    prefix = "train" if split == "train" else "t10k"
-    return (
-        _read_idx(_download(f"{prefix}-images-idx3-ubyte.gz"), header_bytes=16).reshape(-1, 28, 28),
-        _read_idx(_download(f"{prefix}-labels-idx1-ubyte.gz"), header_bytes=8),
+def load_folder(path, image_size, channels=3, max_images=None):
+    """Return the PNG, JPEG and GIF pictures of a folder and its subfolders as uint8 images of one size.
+
+    Each picture is turned as its camera says, laid on white where it is transparent, cropped around its centre
+    to the asked shape and resized with antialiasing. Of a GIF the first frame is taken; 16 bits become 8. Files
+    that cannot be read, or have more than 50 million pixels, are skipped, and a line says how many. Memory is
+    that of the result and of one picture at a time.
+
+    Args:
+        path: of the folder.
+        image_size: side of the images in pixels, or (height, width).
+        channels: 1 for grey, 3 for colour.
+        max_images: at most so many files are read, spread evenly over all; None reads all.
+
+    Returns:
+        A `Folder`, in the order of the names' characters, which is the same on every system.
+
+    Raises:
+        ValueError: a size, number of channels or of images that is not allowed, or no picture that can be read.
+        FileNotFoundError: no such folder.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; give the path of one that holds pictures")
+    height, width = (image_size, image_size) if np.ndim(image_size) == 0 else image_size
+    for name, value, allowed in (("image_size", min(height, width), height), ("max_images", max_images, max_images)):
+        if value is not None and (value != int(value) or value < 1):
+            raise ValueError(f"{name}={allowed!r} is not allowed; give whole numbers of at least 1")
+    if channels not in (1, 3):
+        raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
+    names = sorted(
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()
     )
+    if max_images is not None and len(names) > max_images:
+        names = [names[i * len(names) // max_images] for i in range(max_images)]
+    images, files, skipped = np.empty((len(names), height, width, channels), "uint8"), [], {}
+    for name in names:
+        try:
+            images[len(files)] = _read_picture(folder / name, height, width, channels)
+            files.append(name)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
+            skipped[name] = f"{type(error).__name__}: {error}"
+    if skipped:
+        name, reason = next(iter(skipped.items()))
+        print(f"{len(skipped)} of {len(names)} pictures in {folder} were skipped, first {name} ({reason})")
+    if not files:
+        raise ValueError(f"{folder} holds no picture that can be read; give one with {', '.join(_SUFFIXES)} files")
+    return Folder(images[: len(files)], files, skipped)
 
 
-def _read_idx(path, header_bytes):
-    with gzip.open(path) as file:
-        return np.frombuffer(file.read(), dtype="uint8", offset=header_bytes).copy()  # writable, as MNIST is
+def _read_picture(path, height, width, channels):
+    with Image.open(path) as picture:
+        if picture.width * picture.height > _MOST_PIXELS:
+            raise ValueError(f"{picture.width} x {picture.height} pixels are more than {_MOST_PIXELS:,}")
+        if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255 and not divide
+            picture = Image.fromarray((np.asarray(picture) // 257).astype("uint8"))
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        picture = picture.convert("L" if channels == 1 else "RGB")
+        fitted = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+        return np.asarray(fitted).reshape(height, width, channels)
 
 
-def _download(filename):
-    """Return the path of one Fashion-MNIST file; pooch checks its hash and moves it into place when whole."""
-    folder = Path(os.environ.get("GANUTILS_DATA_DIR") or pooch.os_cache("ganutils")) / "fashion_mnist"
-    failures = []
-    for attempt in range(_ATTEMPTS):
-        for mirror in _FASHION_MIRRORS:
-            try:
-                return pooch.retrieve(
-                    mirror + filename,
-                    known_hash=f"sha256:{_FASHION_SHA256[filename]}",
-                    fname=filename,
-                    path=folder,
-                    downloader=pooch.HTTPDownloader(timeout=_SECONDS_WITHOUT_ANSWER),
-                )
-            # pooch reports a wrong hash as a ValueError. Other errors, such as a full disk, are not the network's.
-            except (requests.RequestException, ValueError) as error:
-                failures.append(f"{mirror}: {type(error).__name__}: {error}")
-        if attempt + 1 < _ATTEMPTS:
-            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-    raise FileNotFoundError(
-        f"{filename} could not be downloaded. Check the network, or fetch it on another machine from one of\n  "
-        + "\n  ".join(mirror + filename for mirror in _FASHION_MIRRORS)
-        + f"\nand put it into {folder} (GANUTILS_DATA_DIR changes that folder). "
-        "MNIST needs no network. What was tried:\n  " + "\n  ".join(failures[-len(_FASHION_MIRRORS) :])
-    )
+def check_images(images, name="images"):
+    """Return images as they were given, after a look at their shape, type and range: the same at every door.
+
+    Args:
+        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
+        name: what an error calls them.
+
+    Raises:
+        ValueError: another number of axes or type, no image, values that are not finite or out of range, bytes
+            that are all 0 or 1, or floats hardly any of which are below 0: they were scaled to [0, 1].
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or not images.size:
+        hint = "; add the axis of channels: images[..., np.newaxis]" if images.ndim == 3 else ""
+        raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels), n at least 1{hint}")
+    if images.dtype == np.uint8:
+        if images.max() == 1:
+            raise ValueError(f"{name} are bytes of 0 and 1 alone, nearly black; multiply them by 255")
+        return images
+    if images.dtype.kind != "f":
+        raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
+    low, high = float(images.min()), float(images.max())
+    if not np.isfinite([low, high]).all():
+        row = np.argwhere(~np.isfinite(images))[0][0]
+        raise ValueError(f"{name} contain NaN or infinite values, the first in image {row}")
+    said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is meant"
+    if low < -1 - _TOLERANCE or high > 1 + _TOLERANCE:
+        raise ValueError(f"{said}; for values in [0, 255] use data.scale, or give them as uint8")
+    if low < high and np.mean(images < 0) < _STRAY:
+        raise ValueError(f"{said}, and hardly a pixel is below 0; for values in [0, 1], map x to 2 x - 1")
+    return images
 
 
-def _check_arrays(images, labels, n, what):
-    if images.shape != (n, 28, 28) or images.dtype != np.uint8:
-        raise ValueError(f"{what}: images are {images.dtype} {images.shape}, expected uint8 {(n, 28, 28)}")
-    if labels.shape != (n,) or labels.min() < 0 or labels.max() > 9:
-        raise ValueError(f"{what}: labels are not {n} whole numbers from 0 to 9")
+def as_float(images, name="images"):
+    """Return images as float32 in [-1, 1]; arguments and errors as in `check_images`."""
+    images = check_images(images, name)
+    if images.dtype != np.uint8:
+        return images.astype("float32")
+    floats = images.astype("float32")
+    floats /= 127.5
+    floats -= 1.0
+    return floats
 
 
 def scale(images):
@@ -142,120 +201,143 @@ def scale(images):
 
 
 def unscale(images):
-    """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`."""
-    levels = np.array(images, "float32")  # one copy, changed in place: each step would make another one
+    """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`.
+
+    Raises:
+        ValueError: bytes or other whole numbers, which are no such images.
+    """
+    levels = np.asarray(images)
+    if levels.dtype.kind in "iub":
+        raise ValueError(f"images are {levels.dtype} already; unscale takes float in [-1, 1]")
+    levels = np.array(levels, "float32")  # one copy, changed in place: each step would make another one
     levels += 1.0
     levels *= 127.5
     return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype("uint8")
 
 
-def as_float(images, name="images"):
-    """Check images and return them as float32 in [-1, 1].
+def pipeline(*arrays, batch_size, n=None, seed=0):
+    """Return a `tf.data.Dataset` that passes once over arrays of equal length, shuffled anew at each pass.
+
+    Only row numbers are shuffled, so the whole data set is shuffled however large it is. Rows are read from
+    the arrays that are given: no copy of them is made, and they must not change meanwhile. The incomplete last
+    batch of a pass is dropped: every step then sees the same shape, and a batch norm never sees a tiny batch.
 
     Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
-        name: what an error calls them.
-
-    Raises:
-        ValueError: another number of axes or type, no image, values that are not finite or out of range.
-    """
-    images = np.asarray(images)
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels) with n at least 1")
-    if images.dtype == np.uint8:
-        floats = images.astype("float32")
-        floats /= 127.5
-        floats -= 1.0
-        return floats
-    if images.dtype.kind != "f":
-        raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
-    least, most = float(images.min()), float(images.max())
-    if not np.isfinite([least, most]).all():
-        raise ValueError(f"{name} contain NaN or infinite values")
-    if 0 <= least < most <= 1.001:
-        raise ValueError(f"{name} are float from {least:.4g} to {most:.4g}, but [-1, 1] is meant; map x to 2 x - 1")
-    if least < -1.001 or most > 1.001:
-        raise ValueError(
-            f"{name} are float from {least:.4g} to {most:.4g}, but [-1, 1] is meant; use data.scale for values in "
-            "[0, 255], or give them as uint8"
-        )
-    return images.astype("float32")
-
-
-def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
-    """Return a `tf.data.Dataset` that passes over the images once, shuffled anew at each pass.
-
-    Only row numbers are shuffled, so the whole data set is shuffled however large it is. The images are
-    read from the array that is given: no copy of it is made, and it must not change meanwhile. The
-    incomplete last batch of a pass is dropped: every step then sees the same shape, and a batch norm never
-    sees a tiny batch.
-
-    Args:
-        images: uint8 array (n, height, width, channels) in [0, 255].
-        labels: array (n,), or None.
-        batch_size: images in a batch, at most the number of images.
-        n: how many images to keep, from the first on; None keeps all.
+        *arrays: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], and whatever belongs
+            to each of them: labels (n,), a second image, numbers. None is left out.
+        batch_size: rows in a batch, at most n.
+        n: how many rows to keep, from the first on; None keeps all.
         seed: the same seed gives the same order, under the same `keras.utils.set_random_seed`.
-        first_epoch: number of passes to skip, so that training that is taken up again sees the same
-            order as training that was never interrupted.
 
     Returns:
-        A dataset of float32 batches (batch_size, height, width, channels) in [-1, 1], or of pairs of
-        such a batch and its labels (batch_size,).
+        A dataset of batches, or of tuples of them where there are several arrays. Images are float32 in [-1, 1].
 
     Raises:
-        ValueError: images that are not uint8 with four axes, labels of another length, or a number
-            out of range.
+        ValueError: what `check_images` refuses, arrays of different lengths, or a number out of range.
     """
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise ValueError(
-            f"images are {images.dtype} {images.shape}, expected uint8 (n, height, width, channels) in [0, 255]; "
-            "scaling happens inside this pipeline"
-        )
-    if labels is not None and len(labels) != len(images):
-        raise ValueError(f"{len(labels)} labels for {len(images)} images; give one label an image")
-    n = len(images) if n is None else n
-    if not 1 <= n <= len(images):
-        raise ValueError(f"n={n} is not allowed; choose from 1 to {len(images)}")
-    if not 1 <= batch_size <= n:
-        raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {n}, the number of images")
-    if first_epoch < 0:
-        raise ValueError(f"first_epoch={first_epoch} is not allowed; give 0 or more")
-
-    arrays = _Arrays(images[:n], None if labels is None else np.asarray(labels)[:n])
-    # TensorFlow keeps the functions of a dataset for good; so they must not hold the arrays, but only know them.
-    held, types, shape = weakref.ref(arrays), tuple(array.dtype for array in arrays.all()), images.shape[1:]
-
-    def read(rows):
-        return [array[rows] for array in held().all()]
-
-    def gather(rows):
-        # Read from the caller's array: a tensor in the graph would be a second copy, and each iterator's a third.
-        batch, *batch_labels = tf.numpy_function(read, [rows], types, stateful=False)
-        batch = scale(tf.ensure_shape(batch, (batch_size, *shape)))
-        return (batch, tf.ensure_shape(batch_labels[0], (batch_size,))) if batch_labels else batch
-
-    def one_pass(order):
-        rows = tf.data.Dataset.range(n).batch(batch_size, drop_remainder=True)
-        # A shuffle by formula: it needs no memory, however many images there are.
-        return rows.map(lambda i: tf.random.experimental.index_shuffle(i, order, n - 1))
-
-    orders = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True).take(1)
-    # Each new iterator takes the next numbers; taking some starts it.
-    for _ in range(first_epoch):
-        next(iter(orders))
-    batches = orders.flat_map(lambda order: one_pass(tf.cast(order, tf.uint32)))
-    batches = batches.apply(tf.data.experimental.assert_cardinality(n // batch_size)).map(gather).prefetch(2)
-    batches.arrays = arrays  # which live as long as the dataset, what is made from it, and their iterators
-    return batches
+    return Source([arrays], batch_size, n, seed).batches()
 
 
-class _Arrays:
-    """Images and labels as an object to which there can be weak references."""
+def unpaired(first, second, *, batch_size, seed=0):
+    """Return a dataset of pairs of batches from two sets of images that do not belong together.
 
-    def __init__(self, images, labels):
-        self.images, self.labels = images, labels
+    A pass goes once over the larger set; each set has an order of its own, anew whenever it begins again.
 
-    def all(self):
-        return [self.images] if self.labels is None else [self.images, self.labels]
+    Args:
+        first, second: images as in `pipeline`; their numbers may differ.
+        batch_size: images of each set in a batch, at most the number of the smaller one.
+        seed: as in `pipeline`.
+
+    Raises:
+        ValueError: as in `pipeline`.
+    """
+    return Source([[first], [second]], batch_size, None, seed).batches()
+
+
+class Source:
+    """Groups of arrays and the order in which their rows are read. Datasets carry theirs as `.source`."""
+
+    def __init__(self, groups, batch_size, n, seed):
+        groups = [[np.asarray(array) for array in group if array is not None] for group in groups]
+        if not all(groups):
+            raise ValueError("there is no array; give images at least")
+        for i, group in enumerate(groups):
+            lengths = [len(array) if array.ndim else 0 for array in group]
+            if len(set(lengths)) > 1:
+                raise ValueError(
+                    f"the arrays have {', '.join(f'{length:,}' for length in lengths)} rows; give as many of each, "
+                    "such as one label an image"
+                )
+            most = lengths[0] if n is None else n
+            if not 1 <= most <= lengths[0]:
+                raise ValueError(f"n={n} is not allowed; choose from 1 to {lengths[0]}")
+            groups[i] = [array[:most] for array in group]
+            for array in groups[i]:
+                if array.ndim > 2:
+                    check_images(array)
+        smallest = min(len(group[0]) for group in groups)
+        if batch_size != int(batch_size) or not 1 <= batch_size <= smallest:
+            raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {smallest}, the number of rows")
+        self.groups, self.batch_size, self.seed = groups, int(batch_size), seed
+
+    def describe(self):
+        """Return what makes up the data and their order, as numbers and words; the arrays as a sha256."""
+        digest = hashlib.sha256()
+        for array in self._arrays():
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array))
+        rows = [len(group[0]) for group in self.groups]
+        return {"sha256": digest.hexdigest(), "rows": rows, "batch_size": self.batch_size, "seed": self.seed}
+
+    def _arrays(self):
+        return [array for group in self.groups for array in group]
+
+    def batches(self, first_epoch=0):
+        """Return a dataset that passes over the rows once, in the order of pass `first_epoch` and those after it."""
+        # TensorFlow never frees a dataset's Python functions, so they hold a weak reference to the arrays.
+        held, arrays = weakref.ref(self), self._arrays()
+        types, shapes = [array.dtype for array in arrays], [array.shape[1:] for array in arrays]
+        lengths, batch_size = [len(group[0]) for group in self.groups], self.batch_size
+
+        def read(*rows):
+            return [array[of] for of, group in zip(rows, held().groups, strict=True) for array in group]
+
+        def gather(*rows):
+            # Read from the caller's array: a tensor in the graph would be a second copy, and each iterator's a third.
+            found = tf.numpy_function(read, rows, types, stateful=False)
+            found = [tf.ensure_shape(batch, (batch_size, *of)) for batch, of in zip(found, shapes, strict=True)]
+            found = [scale(batch) if batch.dtype == "uint8" and len(batch.shape) == 4 else batch for batch in found]
+            found = [tf.cast(batch, "float32") if batch.dtype == "float64" else batch for batch in found]
+            return tuple(found) if len(found) > 1 else found[0]
+
+        def shuffled(i, order):
+            """Return a shuffled row of each group. A formula does it: it needs no memory, however many rows."""
+            rows = []
+            for k, length in enumerate(lengths):
+                turns = tf.cast(i // length, "uint32")  # how often a smaller group has begun again
+                seeds = tf.stack(
+                    [tf.fill(tf.shape(i), _ORDER), tf.fill(tf.shape(i), order[0] + k), order[1] + turns], 1
+                )
+                # Not `tf.random.experimental.index_shuffle`, which cannot take a seed for each row.
+                rows.append(
+                    tf.raw_ops.RandomIndexShuffle(
+                        index=i % length, seed=seeds, max_index=np.int64(length - 1), rounds=4
+                    )
+                )
+            return tuple(rows)
+
+        def one_pass(order):
+            order = tf.cast(order, tf.uint32)
+            rows = tf.data.Dataset.range(max(lengths)).batch(batch_size, drop_remainder=True)
+            return rows.map(lambda i: shuffled(i, order))
+
+        orders = tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+        orders = orders.take(1)
+        # Each new iterator takes the next numbers; taking some starts it.
+        for _ in range(first_epoch):
+            next(iter(orders))
+        batches = orders.flat_map(one_pass)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(max(lengths) // batch_size))
+        batches = batches.map(gather).prefetch(2)
+        batches.source = self  # which lives as long as the dataset, what is made from it, and their iterators
+        return batches

@@ -18,7 +18,7 @@ class AdversarialLoss(NamedTuple):
     Attributes:
         name: the field's name for the pair.
         discriminator: function of (real_logits, fake_logits), each (batch, 1), to a scalar.
-        generator: function of fake_logits (batch, 1) to a scalar.
+        generator: function of (fake_logits, real_logits) to a scalar; relativistic losses need the real ones.
     """
 
     name: str
@@ -46,13 +46,14 @@ def discriminator_cross_entropy(real_logits, fake_logits):
     return _softplus(-real_logits) + _softplus(fake_logits)
 
 
-def minimax_generator(fake_logits):
+def minimax_generator(fake_logits, real_logits=None):
     """Mean of log(1 - D(G(z))), which the generator minimises in Goodfellow et al. 2014, equation 1.
 
     Its gradient goes to zero where the discriminator is sure that an image is generated.
 
     Args:
         fake_logits: (batch, 1), logits for generated images.
+        real_logits: not used.
 
     Returns:
         A float32 scalar tensor, at most 0.
@@ -60,11 +61,12 @@ def minimax_generator(fake_logits):
     return -_softplus(fake_logits)
 
 
-def non_saturating_generator(fake_logits):
+def non_saturating_generator(fake_logits, real_logits=None):
     """Mean of -log D(G(z)), proposed in Goodfellow et al. 2014, section 3, for its stronger gradient.
 
     Args:
         fake_logits: (batch, 1), logits for generated images.
+        real_logits: not used.
 
     Returns:
         A float32 scalar tensor, at least 0; ln 2 where the discriminator answers one half.
@@ -76,23 +78,28 @@ def non_saturating_generator(fake_logits):
 class R1:
     """The R1 penalty of Mescheder, Geiger and Nowozin 2018, equation 9: weight / 2 · E |∇D(x)|².
 
-    The gradient is that of the logit by the pixels of real images. Where the generator has learnt the
-    data, the best discriminator is flat there; the penalty charges it for every slope that is left.
-    Given to `training.GAN`, or called with (discriminate, real_images, fake_images), where `discriminate`
-    maps images (batch, height, width, channels) to logits; returns a float32 scalar.
+    The gradient is that of the logit with respect to the pixels of real images. Where the generator has learnt
+    the data, the best discriminator is flat there; the penalty charges it for every slope that is left.
+    A penalty is called with (discriminate, real_images, fake_images), where `discriminate` maps images
+    (batch, height, width, channels) to logits, and returns a float32 scalar. Its `every` says how often it is due.
 
     Args:
         weight: factor in front, above 0; γ in the paper.
+        every: it is computed once in so many steps of its player, and then counts so many times as much (Karras
+            et al. 2020, section 3.1); a whole number of at least 1.
 
     Raises:
-        ValueError: a weight that is not positive.
+        ValueError: a number out of range.
     """
 
     weight: float
+    every: int = 8
 
     def __post_init__(self):
         if not self.weight > 0:
             raise ValueError(f"weight={self.weight!r}: give a number above 0")
+        if self.every < 1 or self.every != int(self.every):
+            raise ValueError(f"every={self.every!r}: give a whole number of at least 1")
 
     def __call__(self, discriminate, real_images, fake_images):
         with tf.GradientTape() as tape:

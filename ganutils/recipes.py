@@ -52,7 +52,7 @@ RECIPES = {"01_vanilla_gan": vanilla_gan, "02_dcgan": dcgan, "03_conditional_gan
 
 
 def _with_r1(kind, networks, seed, average, steps):
-    gan = kind(*networks, average=average, penalty=losses.R1(1.0), penalty_every=8, seed=seed)
+    gan = kind(*networks, average=average, penalty=losses.R1(1.0, every=8), seed=seed)
     rate = 2e-3 if steps is None else keras.optimizers.schedules.CosineDecay(2e-3, steps)
     gan.compile(_adam(rate, 0.0, 0.99), _adam(rate, 0.0, 0.99))
     return gan
@@ -60,63 +60,3 @@ def _with_r1(kind, networks, seed, average, steps):
 
 def _adam(rate, beta_1, beta_2):
     return keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=beta_2)
-
-
-def describe(gan):
-    """Return what makes up a compiled `training.GAN`, as numbers and words that JSON can hold.
-
-    It holds what a lesson chooses: layers and how they are joined, their settings and initializers, optimizers,
-    loss, penalty, average.
-
-    Raises:
-        ValueError: a GAN that is not compiled.
-    """
-    if not gan.compiled:
-        raise ValueError("the GAN is not compiled, so it has no optimizers yet")
-    return {
-        "generator": _describe_network(gan.generator),
-        "discriminator": _describe_network(gan.discriminator),
-        "generator_optimizer": training.describe_optimizer(gan.generator_optimizer),
-        "discriminator_optimizer": training.describe_optimizer(gan.discriminator_optimizer),
-        **gan.settings(),
-    }
-
-
-_LAYER_SETTINGS = (
-    *("units", "filters", "kernel_size", "strides", "padding", "use_bias", "activation", "negative_slope"),
-    *("momentum", "epsilon", "rate", "target_shape", "input_dim", "output_dim", "axes", "num_classes"),
-)
-
-
-def _describe_network(network):
-    """Return a row for each layer or operation; "from" has the numbers of the rows whose outputs it takes."""
-    if isinstance(network, keras.Sequential):
-        operations = network.layers
-        inputs = [[i - 1] if i else [] for i in range(len(operations))]
-    else:
-        nodes = [node for _, level in sorted(network._nodes_by_depth.items(), reverse=True) for node in level]
-        operations = [node.operation for node in nodes]
-        numbers = {id(operation): i for i, operation in enumerate(operations)}
-        inputs = [[numbers[id(tensor._keras_history.operation)] for tensor in node.input_tensors] for node in nodes]
-    rows = []
-    for operation, sources in zip(operations, inputs, strict=True):
-        inner = (
-            {"network": _describe_network(operation)} if hasattr(operation, "layers") else _describe_layer(operation)
-        )
-        rows.append({**inner, "from": sources})
-    return rows
-
-
-def _describe_layer(layer):
-    config = layer.get_config()
-    settings = {name: _plain(config[name]) for name in _LAYER_SETTINGS if name in config}
-    for name, value in config.items():
-        if name.endswith("initializer") and value:
-            chosen = {key: part for key, part in value["config"].items() if key != "seed" and part is not None}
-            settings[name] = [value["class_name"], *(f"{key}={part}" for key, part in chosen.items())]
-    weights = {"weights": layer.count_params()} if isinstance(layer, keras.layers.Layer) else {}
-    return {"layer": type(layer).__name__, **weights, **settings}
-
-
-def _plain(value):
-    return list(value) if isinstance(value, (tuple, list)) else value if isinstance(value, (int, float)) else str(value)

@@ -59,21 +59,16 @@ def train(strategy, networks=plain_networks, epochs=2, seed=7, backup=None, extr
         gan = (training.ConditionalGAN if conditional else training.GAN)(
             *networks(),
             average=0.9,
-            penalty=losses.R1(1.0),
-            penalty_every=2,
+            penalty=losses.R1(1.0, every=2),
             discriminator_steps=discriminator_steps,
             seed=seed,
         )
         gan.compile(*[keras.optimizers.SGD(0.1, global_clipnorm=clip) for _ in range(2)])
-        latents = np.zeros((2, 5), "float32")
-        samples = callbacks.Samples([latents, LABELS[:2]] if conditional else latents)
-        used = [callbacks.Progress("silent"), samples]
-        if backup is not None:
-            used.append(callbacks.Backup(backup, keep=[samples]))
-    first = used[-1].epoch if backup is not None else 0
-    labels = LABELS if conditional else None
-    batches = data.pipeline(IMAGES, labels, batch_size=BATCH_SIZE, seed=seed, first_epoch=first)
-    gan.fit(batches, initial_epoch=first, epochs=epochs, verbose=0, callbacks=[*used, *extra])
+    latents = np.zeros((2, 5), "float32")
+    samples = callbacks.Samples([latents, LABELS[:2]] if conditional else latents)
+    batches = data.pipeline(IMAGES, LABELS if conditional else None, batch_size=BATCH_SIZE, seed=seed)
+    backup = None if backup is None else callbacks.Backup(backup)
+    gan.fit(batches, epochs=epochs, verbose=0, callbacks=[samples, *extra], backup=backup)
     return gan
 
 
@@ -98,7 +93,7 @@ def refusal(function):
 def on_two_devices(folder):
     device = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
-    strategy = training.choose_strategy(["CPU:0", "CPU:1"])
+    strategy = strategies.choose_strategy(["CPU:0", "CPU:1"])
     np.savez(folder / "plain.npz", **record(train(strategy)))
     np.savez(folder / "synchronized.npz", **record(train(strategy, synchronized_networks)))
     np.savez(folder / "clipped.npz", **record(train(strategy, clip=0.01)))
@@ -140,7 +135,7 @@ def on_two_devices(folder):
         "unknown batch": refusal(lambda: inside.fit(tf.data.Dataset.from_tensor_slices(IMAGES).batch(8), verbose=0)),
         "several steps": refusal(lambda: several.fit(batches, verbose=0)),
     }
-    inside.further_optimizers = {"of another player": [outside]}
+    inside.optimizers["generator"] = outside
     refusals["optimizer outside"] = refusal(lambda: inside.fit(batches, verbose=0))
     result = {
         "differ": [
@@ -153,7 +148,10 @@ def on_two_devices(folder):
             "kernels": [kernel_before, *[value.numpy().tolist() for value in network.weights[0].value.values]],
             "scales": [scale_before, *[float(value) for value in scaled.dynamic_scale.value.values]],
         },
-        "steps": [int(gan.generator_optimizer.iterations.numpy()), int(gan.discriminator_optimizer.iterations.numpy())],
+        "steps": [
+            int(gan.optimizers["generator"].iterations.numpy()),
+            int(gan.optimizers["discriminator"].iterations.numpy()),
+        ],
         "refusals": refusals,
     }
     (folder / "result.json").write_text(json.dumps(result))
@@ -163,15 +161,14 @@ class Die(keras.callbacks.Callback):
     """Kills this process in the second epoch, as a machine that fails does: no word to the others."""
 
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.generator_optimizer.iterations.numpy()) == 6:
+        if int(self.model.optimizers["generator"].iterations.numpy()) == 6:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def as_worker(folder, *, dies=False):
-    strategy = training.choose_strategy(wait=300)
-    index = strategies.worker_index(strategy)
-    # No shared disk: each worker has a folder of its own, and the second's stays empty.
-    backup = folder / f"of_worker_{index}" / "backup"
+    strategy = strategies.choose_strategy()
+    index = int(strategy.cluster_resolver.task_id)
+    backup = folder / "backup"
     extra = [Die()] if dies and index == 1 else []
     noisy = train(strategy, tiny_networks, epochs=3, backup=backup, extra=extra)
     np.savez(folder / f"noisy_{index}.npz", **record(noisy))
@@ -180,14 +177,16 @@ def as_worker(folder, *, dies=False):
 
 def as_worker_in_full(folder):
     strategy = as_worker(folder)
-    assert training.choose_strategy() is strategy, "TensorFlow's server is there already"
-    index = strategies.worker_index(strategy)
+    assert strategies.choose_strategy() is strategy, "TensorFlow's server is there already"
+    index = int(strategy.cluster_resolver.task_id)
     np.savez(folder / f"plain_{index}.npz", **record(train(strategy)))
-    limit = callbacks.TimeLimit(0.01 if index else 1000)
-    stopped = train(strategy, epochs=1000, extra=[limit])
+    own = folder / f"own_{index}"  # the chief's is written, the other worker's not
+    train(strategy, epochs=1, backup=own)
     result = {
-        "steps": int(stopped.generator_optimizer.iterations.numpy()),
+        "chief": strategies.is_chief(strategy),
         "refusals": {
+            "folder of its own": refusal(lambda: train(strategy, epochs=2, backup=own)),
+            "time limit": refusal(lambda: train(strategy, extra=[callbacks.TimeLimit(1)])),
             "different seeds": refusal(lambda: train(strategy, seed=7 + index)),
             "model outside": refusal(lambda: train(tf.distribute.get_strategy())),
         },

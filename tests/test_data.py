@@ -1,16 +1,12 @@
-import errno
-import functools
 import gc
-import gzip
 import hashlib
-import http.server
 import shutil
-import socket
-import threading
 import weakref
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from ganutils import data
 
@@ -37,7 +33,7 @@ def test_mnist_is_the_original_distribution(split, n, images_md5, labels_md5):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="unknown data set 'cifar'; choose one of mnist, fashion_mnist"):
+    with pytest.raises(ValueError, match="unknown data set 'cifar'; choose mnist, or load_folder"):
         data.load_dataset("cifar")
     with pytest.raises(ValueError, match="unknown split 'valid'; choose one of train, test"):
         data.load_dataset("mnist", split="valid")
@@ -71,126 +67,11 @@ def test_damaged_file(mnist_file, damage):
         data.load_dataset("mnist")
 
 
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        (
-            {"x_train": np.zeros((5, 28, 28), "uint8"), "y_train": np.zeros(5, "uint8")},
-            r"\(5, 28, 28\), expected uint8",
-        ),
-        ({"x_train": np.zeros((60_000, 1, 1)), "y_train": np.zeros(60_000)}, "images are float64"),
-        ({"x_train": np.zeros((60_000, 28, 28), "uint8"), "y_train": np.full(60_000, 11)}, "labels are not"),
-        ({"x_test": np.zeros(3)}, "has no array x_train, y_train"),
-    ],
-)
-def test_file_with_other_content(mnist_file, monkeypatch, arrays, message):
-    np.savez(mnist_file, **arrays)
-    monkeypatch.setattr(data, "_MNIST_SHA256", hashlib.sha256(mnist_file.read_bytes()).hexdigest())
-    with pytest.raises(ValueError, match=message):
-        data.load_dataset("mnist")
-
-
 def test_nothing_is_unpickled(mnist_file, monkeypatch):
     np.savez(mnist_file, x_train=np.array([print], dtype=object), y_train=np.zeros(1))
     monkeypatch.setattr(data, "_MNIST_SHA256", hashlib.sha256(mnist_file.read_bytes()).hexdigest())
     with pytest.raises(ValueError, match="allow_pickle=False"):
         data.load_dataset("mnist")
-
-
-class Server:
-    """A mirror on the loopback address that serves a folder, and counts what is asked of it."""
-
-    def __init__(self, folder):
-        self.requests = []
-        requests = self.requests
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def do_GET(self):
-                requests.append(self.path)
-                super().do_GET()
-
-            def log_message(self, *args):
-                pass
-
-        handler = functools.partial(Handler, directory=str(folder))
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture
-def fashion(tmp_path, monkeypatch, rng):
-    """A stand-in for Fashion-MNIST's files, a good mirror, a bad one, and an address nobody listens at."""
-    good, bad, target = (tmp_path / name for name in ("good", "bad", "target"))
-    images = rng.integers(0, 256, (10_000, 28, 28), "uint8")
-    labels = rng.integers(0, 10, 10_000, "uint8")
-    hashes = {}
-    for folder in (good, bad):
-        folder.mkdir()
-    for name, arrays in (("t10k-images-idx3-ubyte.gz", images), ("t10k-labels-idx1-ubyte.gz", labels)):
-        (good / name).write_bytes(gzip.compress(as_idx(arrays), compresslevel=1))
-        hashes[name] = hashlib.sha256((good / name).read_bytes()).hexdigest()
-        (bad / name).write_bytes((good / name).read_bytes()[:-10])  # truncated
-    monkeypatch.setattr(data, "_FASHION_SHA256", hashes)
-    monkeypatch.setattr(data, "_SECONDS_BETWEEN_ATTEMPTS", 0)
-    monkeypatch.setenv("GANUTILS_DATA_DIR", str(target))
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/"
-    servers = {"good": Server(good), "bad": Server(bad)}
-    addresses = {**{name: server.address for name, server in servers.items()}, "nobody": nobody}
-
-    def use(*mirrors):
-        monkeypatch.setattr(data, "_FASHION_MIRRORS", tuple(addresses[mirror] for mirror in mirrors))
-
-    yield use, servers, images, labels, target
-    for server in servers.values():
-        server.server.shutdown()
-        server.server.server_close()
-
-
-def test_download_goes_on_to_the_next_mirror_and_is_kept(fashion):
-    use, servers, images, labels, target = fashion
-    use("nobody", "bad", "good")
-    loaded = data.load_dataset("fashion_mnist", split="test")
-    np.testing.assert_array_equal(loaded.images[..., 0], images)
-    np.testing.assert_array_equal(loaded.labels, labels)
-    assert servers["bad"].requests, "the truncated mirror should have been tried"
-    asked = len(servers["good"].requests)
-    data.load_dataset("fashion_mnist", split="test")
-    assert len(servers["good"].requests) == asked, "the second time nothing should be downloaded"
-    assert sorted(path.name for path in (target / "fashion_mnist").iterdir()) == sorted(data._FASHION_SHA256)
-
-
-def test_damaged_download_is_replaced(fashion):
-    use, _, images, _, target = fashion
-    use("good")
-    data.load_dataset("fashion_mnist", split="test")
-    (target / "fashion_mnist" / "t10k-images-idx3-ubyte.gz").write_bytes(b"half")
-    np.testing.assert_array_equal(data.load_dataset("fashion_mnist", split="test").images[..., 0], images)
-
-
-@pytest.mark.parametrize("mirror", ["nobody", "bad"])
-def test_no_network_or_a_broken_mirror_leaves_nothing_half_written(fashion, mirror):
-    use, servers, _, _, target = fashion
-    use(mirror)
-    with pytest.raises(FileNotFoundError, match="GANUTILS_DATA_DIR changes that folder") as error:
-        data.load_dataset("fashion_mnist", split="test")
-    assert "t10k-images-idx3-ubyte.gz" in str(error.value)
-    assert "MNIST needs no network" in str(error.value)
-    if mirror == "bad":
-        assert len(servers["bad"].requests) == data._ATTEMPTS
-    folder = target / "fashion_mnist"
-    assert not folder.exists() or not list(folder.iterdir())
-
-
-def test_a_full_disk_is_not_blamed_on_the_network(fashion, monkeypatch):
-    def full(*arguments, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(data.pooch, "retrieve", full)
-    with pytest.raises(OSError, match="No space left"):
-        data.load_dataset("fashion_mnist", split="test")
 
 
 def test_scale_maps_every_byte_to_minus_one_to_one_and_back():
@@ -201,7 +82,9 @@ def test_scale_maps_every_byte_to_minus_one_to_one_and_back():
     np.testing.assert_array_equal(data.unscale(scaled), every)
 
 
-def test_unscale_clips():
+def test_unscale_clips_and_refuses_bytes():
+    with pytest.raises(ValueError, match="uint8 already"):
+        data.unscale(NUMBERED)
     np.testing.assert_array_equal(data.unscale(np.array([-3.0, 0.0, 3.0])), [0, 128, 255])
 
 
@@ -221,29 +104,49 @@ def test_as_float_keeps_floats_as_they_are(kind):
     np.testing.assert_array_equal(data.as_float(data.tf.constant(images)), images)
 
 
-def test_as_float_forgives_rounding_only():
-    data.as_float(np.full((1, 2, 2, 1), 1.0005))
+def test_check_images_forgives_rounding_only():
+    data.check_images(np.full((1, 2, 2, 1), 1.0005))
     with pytest.raises(ValueError, match=r"\[-1, 1\] is meant"):
-        data.as_float(np.full((1, 2, 2, 1), 1.01))
+        data.check_images(np.full((1, 2, 2, 1), 1.01))
+
+
+def with_strays(images, value):
+    """The images with one pixel in two thousand set to a value."""
+    changed = images.copy()
+    changed.ravel()[::2000] = value
+    return changed
+
+
+UNIT = np.linspace(0, 1, 8192).reshape(2, 64, 64, 1)
 
 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.full((2, 4, 4, 1), 255.0), r"samples are float from 255 to 255, but \[-1, 1\] is meant; use data\.scale"),
+        (np.full((2, 4, 4, 1), 255.0), r"samples are float from 255 to 255.*use data\.scale"),
         (np.full((2, 4, 4, 1), -1.5), r"samples are float from -1\.5 to -1\.5"),
+        (UNIT, "map x to 2 x - 1"),
+        (with_strays(UNIT, -0.02), "map x to 2 x - 1"),
+        (with_strays(UNIT, -1.0), "map x to 2 x - 1"),
         (np.array([0, np.nan, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
         (np.array([0, -np.inf, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
         (np.zeros((2, 4, 4, 1), "int64"), "samples are int64; give uint8"),
         (np.zeros((2, 4, 4, 1), bool), "samples are bool; give uint8"),
         (np.zeros((2, 4, 4, 1), complex), "samples are complex128; give uint8"),
-        (np.zeros((4, 4, 1)), r"samples have the shape \(4, 4, 1\); give \(n, height, width, channels\)"),
-        (np.zeros((0, 4, 4, 1), "uint8"), "with n at least 1"),
+        (np.zeros((4, 4, 1)), r"samples have the shape \(4, 4, 1\); give .*np\.newaxis"),
+        (np.zeros((0, 4, 4, 1), "uint8"), "n at least 1"),
+        (np.arange(8, dtype="uint8").reshape(2, 2, 2, 1) % 2, "0 and 1 alone"),
     ],
 )
-def test_as_float_refuses(images, message):
-    with pytest.raises(ValueError, match=message):
-        data.as_float(images, "samples")
+def test_check_images_refuses(images, message):
+    for check in (data.check_images, data.as_float):
+        with pytest.raises(ValueError, match=message):
+            check(images, "samples")
+
+
+def test_check_images_gives_back_what_it_was_given():
+    for images in (NUMBERED, np.linspace(-1, 1, 16).reshape(1, 4, 4, 1), np.zeros((1, 2, 2, 1), "uint8")):
+        assert data.check_images(images) is images
 
 
 def rows_of(dataset):
@@ -275,15 +178,53 @@ def test_pipeline_order_depends_on_the_seed_and_on_the_pass():
     assert not np.array_equal(one, np.arange(100))
 
 
-def test_pipeline_from_a_later_epoch_has_that_epochs_order():
-    whole = data.pipeline(NUMBERED, batch_size=50, seed=3).repeat()
-    batches = rows_of(whole.take(6)).reshape(3, 100)
-    np.testing.assert_array_equal(rows_of(data.pipeline(NUMBERED, batch_size=50, seed=3, first_epoch=2)), batches[2])
+def test_a_source_gives_the_order_of_a_later_epoch():
+    whole = data.pipeline(NUMBERED, batch_size=50, seed=3)
+    batches = rows_of(whole.repeat().take(6)).reshape(3, 100)
+    np.testing.assert_array_equal(rows_of(whole.source.batches(2)), batches[2])
 
 
-def test_pipeline_keeps_labels_with_their_images():
-    for images, labels in data.pipeline(NUMBERED, NUMBERED.ravel(), batch_size=25):
+def test_pipeline_keeps_together_what_belongs_together():
+    arrays = NUMBERED, NUMBERED.ravel(), NUMBERED[:, :, :, 0] * np.ones((1, 3)), data.as_float(NUMBERED)
+    for images, labels, conditions, floats in data.pipeline(*arrays[:2], arrays[2][:, 0], arrays[3], batch_size=25):
         np.testing.assert_array_equal(data.unscale(images.numpy()).ravel(), labels.numpy())
+        np.testing.assert_array_equal(conditions.numpy()[:, 2], labels.numpy())
+        assert conditions.dtype == tf.float32
+        np.testing.assert_allclose(floats, images, atol=1e-6)
+
+
+def test_pipeline_takes_images_of_any_size_and_channels(rng):
+    images = rng.integers(0, 256, (10, 5, 9, 3), "uint8")
+    (batch,) = data.pipeline(images, batch_size=10)
+    assert batch.shape == (10, 5, 9, 3)
+    assert np.sort(data.unscale(batch.numpy()).ravel()).tolist() == np.sort(images.ravel()).tolist()
+
+
+def test_unpaired_sets_go_once_over_the_larger_one_and_evenly_over_the_smaller():
+    batches = data.unpaired(NUMBERED, NUMBERED[:30], batch_size=20, seed=1)
+    assert int(batches.cardinality()) == 5
+    first, second = (rows_of(batch[i] for batch in batches) for i in (0, 1))
+    assert sorted(first) == list(range(100))
+    counts = np.bincount(second)
+    assert counts.tolist() == np.bincount(np.arange(100) % 30)[np.argsort(np.argsort(-counts, kind="stable"))].tolist()
+    assert not np.array_equal(second[:30], second[30:60]), "an order of its own, anew at each turn"
+    assert not np.array_equal(first[first < 30], second[:30])
+
+
+@pytest.mark.parametrize("change", ["image", "label", "seed", "batch_size", "n", "type"])
+def test_a_source_describes_what_it_reads_and_how(change):
+    images, labels, options = NUMBERED.copy(), np.arange(100), {"batch_size": 10, "seed": 1, "n": 90}
+    before = data.pipeline(images, labels, **options).source.describe()
+    assert data.pipeline(images.copy(), labels.copy(), **options).source.describe() == before
+    if change == "image":
+        images[7] += 1
+    elif change == "label":
+        labels[7] = 3
+    elif change == "type":
+        labels = labels.astype("float32")
+    else:
+        options[change] -= 1
+    assert data.pipeline(images, labels, **options).source.describe() != before
 
 
 def test_pipeline_gives_floats_from_minus_one_to_one():
@@ -295,27 +236,27 @@ def test_pipeline_gives_floats_from_minus_one_to_one():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arrays", "options", "message"),
     [
-        ({"images": NUMBERED / 255}, "images are float64.*scaling happens inside"),
-        ({"images": NUMBERED[0]}, "expected uint8"),
-        ({"n": 101}, "choose from 1 to 100"),
-        ({"n": 0}, "choose from 1 to 100"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"batch_size": 11, "n": 10}, "choose from 1 to 10, the number of images"),
-        ({"labels": np.zeros(5)}, "5 labels for 100 images"),
-        ({"first_epoch": -1}, "first_epoch=-1"),
+        ([NUMBERED / 255.0], {}, "map x to 2 x - 1"),
+        ([NUMBERED[..., 0]], {}, "add the axis of channels"),
+        ([NUMBERED], {"n": 101}, "choose from 1 to 100"),
+        ([NUMBERED], {"n": 0}, "choose from 1 to 100"),
+        ([NUMBERED], {"batch_size": 0}, "batch_size=0"),
+        ([NUMBERED], {"batch_size": 11, "n": 10}, "choose from 1 to 10"),
+        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give as many of each"),
+        ([], {}, "there is no array"),
     ],
 )
-def test_pipeline_refuses(arguments, message):
+def test_pipeline_refuses(arrays, options, message):
     with pytest.raises(ValueError, match=message):
-        data.pipeline(**{"images": NUMBERED, "batch_size": 10, **arguments})
+        data.pipeline(*arrays, **{"batch_size": 10, **options})
 
 
 def test_images_are_let_go_with_the_last_that_reads_them(digits):
     """TensorFlow keeps a dataset's functions for good, and must not keep the images with them."""
     batches = data.pipeline(digits.copy(), np.arange(len(digits)), batch_size=8)
-    held = weakref.ref(batches.arrays)
+    held = weakref.ref(batches.source)
     iterator = iter(batches.repeat(2))
     del batches
     gc.collect()
@@ -323,3 +264,85 @@ def test_images_are_let_go_with_the_last_that_reads_them(digits):
     del iterator
     gc.collect()
     assert held() is None
+
+
+COLOURS = (
+    np.array([[[250, 10, 10], [10, 250, 10]], [[10, 10, 250], [250, 250, 250]]], "uint8").repeat(8, 0).repeat(8, 1)
+)
+
+
+def save_pictures(folder):
+    """Pictures of every kind that a folder of one's own may hold."""
+    colour = Image.fromarray(COLOURS)
+    (folder / "b").mkdir()
+    colour.save(folder / "b" / "colour.png")
+    colour.save(folder / "photo.JPG", quality=95)
+    colour.convert("L").save(folder / "grey.png")
+    colour.convert("P").save(folder / "palette.png")
+    Image.fromarray(np.asarray(colour.convert("L")).astype("uint16") * 257).save(folder / "sixteen.png")
+    transparent = np.dstack([COLOURS, np.full((16, 16), 0, "uint8")])
+    Image.fromarray(transparent).save(folder / "transparent.png")
+    colour.save(folder / "film.gif", save_all=True, append_images=[Image.new("RGB", (16, 16))])
+    (folder / "broken.png").write_bytes((folder / "grey.png").read_bytes()[:40])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+
+
+def test_a_folder_of_pictures_of_every_kind(tmp_path, capsys):
+    save_pictures(tmp_path)
+    found = data.load_folder(tmp_path, 8, channels=3)
+    assert found.files == [
+        *("b/colour.png", "film.gif", "grey.png", "palette.png", "photo.JPG", "sixteen.png", "transparent.png"),
+    ]
+    assert set(found.skipped) == {"broken.png", "empty.jpg"}
+    assert "2 of 9 pictures" in capsys.readouterr().out
+    assert found.images.shape == (7, 8, 8, 3)
+    assert found.images.dtype == np.uint8
+    by_name = dict(zip(found.files, found.images.astype(int), strict=True))
+    corners = COLOURS[::15, ::15].astype(int)
+    for name in ("b/colour.png", "film.gif", "palette.png", "photo.JPG"):
+        assert np.abs(by_name[name][::7, ::7] - corners).max() < 30, name
+    grey = np.asarray(Image.fromarray(COLOURS).convert("L")).astype(int)[::15, ::15, None]
+    for name in ("grey.png", "sixteen.png"):
+        assert np.abs(by_name[name][::7, ::7] - grey).max() < 5, name
+    assert (by_name["transparent.png"] == 255).all(), "laid on white"
+    data.pipeline(found.images, batch_size=2)
+
+
+def test_a_folder_may_be_read_in_grey_in_another_shape_and_in_part(tmp_path):
+    for i in range(10):
+        Image.fromarray(np.full((20, 10), 20 * i, "uint8")).save(tmp_path / f"{i}.png")
+    found = data.load_folder(tmp_path, (4, 6), channels=1, max_images=5)
+    assert found.images.shape == (5, 4, 6, 1)
+    assert found.files == ["0.png", "2.png", "4.png", "6.png", "8.png"], "spread evenly, not the first ones"
+    assert found.images[:, 0, 0, 0].tolist() == [0, 40, 80, 120, 160]
+
+
+def test_pictures_are_turned_cropped_and_smoothed(tmp_path):
+    stripes = np.tile(np.array([0, 255], "uint8"), 32)[None].repeat(32, 0)  # as fine as pixels can be
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    halves = Image.fromarray(np.concatenate([np.zeros((8, 8), "uint8"), np.full((8, 8), 255, "uint8")], axis=1))
+    exif = halves.getexif()
+    exif[0x0112] = 3  # the camera was held upside down
+    halves.save(tmp_path / "turned.png", exif=exif)
+    stripes, turned = data.load_folder(tmp_path, 8, channels=1).images
+    assert np.abs(stripes.astype(int) - 127).max() < 40, "without antialiasing it would be black or white"
+    assert turned[0, 0, 0] > 200 > 50 > turned[0, 7, 0]
+
+
+def test_too_large_pictures_are_skipped(tmp_path, monkeypatch):
+    for name, side in (("large", 40), ("small", 8)):
+        Image.new("L", (side, side)).save(tmp_path / f"{name}.png")
+    monkeypatch.setattr(data, "_MOST_PIXELS", 1000)
+    assert data.load_folder(tmp_path, 8).files == ["small.png"]
+
+
+def test_folders_that_cannot_be_used_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        data.load_folder(tmp_path / "none", 8)
+    with pytest.raises(ValueError, match="holds no picture"):
+        data.load_folder(tmp_path, 8)
+    for options in ({"image_size": 0}, {"image_size": (8, 1.5)}, {"channels": 4}, {"max_images": 0}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            data.load_folder(tmp_path, **{"image_size": 8, **options})

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, losses, models, training
+from ganutils import data, losses, models, training
 from tests.conftest import tiny_networks
+
+PLAYERS = ("discriminator", "generator")
+
+
+def set_optimizer(gan, player, optimizer):
+    gan.optimizers[player] = training.prepare_optimizer(optimizer, gan.networks[player])
 
 
 def snapshot(network):
@@ -37,9 +43,9 @@ def test_a_step_of_one_player_leaves_all_state_of_the_other(make_gan, real, play
 
 def test_a_step_of_both_moves_both(make_gan, real):
     gan = make_gan()
-    before = {name: snapshot(getattr(gan, name)) for name in training.PLAYERS}
+    before = {name: snapshot(getattr(gan, name)) for name in PLAYERS}
     gan.adversarial_step(real)
-    for name in training.PLAYERS:
+    for name in PLAYERS:
         assert all(changed(before[name], getattr(gan, name)))
 
 
@@ -47,7 +53,7 @@ def test_trainable_is_not_what_decides_who_trains(make_gan, real):
     """The flag that the widespread loop toggles: frozen layers stay, and nothing else is frozen with them."""
     gan = make_gan()
     gan.discriminator.layers[0].trainable = False
-    gan.discriminator_optimizer = keras.optimizers.SGD(0.1)
+    set_optimizer(gan, "discriminator", keras.optimizers.SGD(0.1))
     frozen = gan.discriminator.layers[0].get_weights()
     generator = snapshot(gan.generator)
     gan.adversarial_step(real)
@@ -94,7 +100,7 @@ def test_the_generator_step_lowers_its_loss(make_gan, real):
     """A sign error would raise it. Plain gradient descent, small steps, the same latents."""
     for loss in losses.LOSSES:
         gan = make_gan(loss=loss)
-        gan.generator_optimizer = keras.optimizers.SGD(0.05)
+        set_optimizer(gan, "generator", keras.optimizers.SGD(0.05))
         latents = gan.draw_latents(256)
 
         def generator_loss(gan=gan, latents=latents):
@@ -110,15 +116,12 @@ def test_discriminator_steps_are_counted_and_each_sees_its_own_images(make_gan, 
     gan = make_gan(discriminator_steps=4)
     seen = []
     original = gan.adversarial_step
-    gan.adversarial_step = lambda part, *labels, **options: (
-        seen.append(part.numpy()),
-        original(part, *labels, **options),
-    )
+    gan.adversarial_step = lambda part, players: (seen.append(part.numpy()), original(part, players))
     batch = data.scale(digits[:32])
     gan.train_step(batch)
     gan.train_step(batch)
-    assert int(gan.discriminator_optimizer.iterations) == 8
-    assert int(gan.generator_optimizer.iterations) == 2
+    assert int(gan.optimizers["discriminator"].iterations) == 8
+    assert int(gan.optimizers["generator"].iterations) == 2
     assert [len(part) for part in seen] == [8] * 8
     np.testing.assert_array_equal(np.concatenate(seen[:4]), batch.numpy())
 
@@ -215,10 +218,10 @@ def test_mixed_precision_trains_and_keeps_float32_weights(make_gan, digits, prec
         gan = make_gan(average=0.9)
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
-    scales = isinstance(gan.generator_optimizer, keras.optimizers.LossScaleOptimizer)
+    scales = isinstance(gan.optimizers["generator"], keras.optimizers.LossScaleOptimizer)
     assert scales == (precision == "mixed_float16")
     # float16 starts with a loss scale that overflows, and is halved until it fits.
-    before = {name: snapshot(getattr(gan, name)) for name in training.PLAYERS}
+    before = {name: snapshot(getattr(gan, name)) for name in PLAYERS}
     history = gan.fit(data.pipeline(digits, batch_size=16), epochs=8, verbose=0).history
     for name, states in before.items():
         assert any(changed(states, getattr(gan, name)))
@@ -230,13 +233,11 @@ def test_mixed_precision_trains_and_keeps_float32_weights(make_gan, digits, prec
 def test_loss_scaling_does_not_change_the_step(make_gan, real):
     """The scale is a power of two and is divided out again, so plain and scaled steps agree."""
     plain, scaled = make_gan(), make_gan()
-    for name in ("generator_optimizer", "discriminator_optimizer"):
-        optimizer = keras.optimizers.LossScaleOptimizer(getattr(scaled, name), initial_scale=1024.0)
-        optimizer.build(getattr(scaled, name.removesuffix("_optimizer")).trainable_variables)
-        setattr(scaled, name, optimizer)
+    for name in PLAYERS:
+        set_optimizer(scaled, name, keras.optimizers.LossScaleOptimizer(scaled.optimizers[name], initial_scale=1024.0))
     plain.adversarial_step(real)
     scaled.adversarial_step(real)
-    for network in training.PLAYERS:
+    for network in PLAYERS:
         ours, theirs = getattr(plain, network).get_weights(), getattr(scaled, network).get_weights()
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
@@ -282,15 +283,195 @@ def test_bad_arguments_are_named():
         training.GAN(generator, discriminator, discriminator_steps=1.5)
     with pytest.raises(ValueError, match=r"average=1\.0"):
         training.GAN(generator, discriminator, average=1.0)
-    wide = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
-    with pytest.raises(ValueError, match=r"\(8, 8, 1\).*\(28, 28, 1\)"):
-        training.GAN(generator, wide)
+    with pytest.raises(ValueError, match="penalty=10: give one such as"):
+        training.GAN(generator, discriminator, penalty=10)
+    with pytest.raises(ValueError, match="generator is not built"):
+        training.GAN(keras.Sequential([keras.layers.Dense(64)]), discriminator)
+    with pytest.raises(ValueError, match="share a network"):
+        training.GAN(generator, generator)
     gan = training.GAN(generator, discriminator)
+    with pytest.raises(ValueError, match=r"generator: 0\.001 is no optimizer"):
+        gan.compile(1e-3, "adam")
     with pytest.raises(ValueError, match="unknown loss 'wgan'"):
         gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), loss="wgan")
     shared = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="an optimizer of its own"):
         gan.compile(shared, shared)
+
+
+def test_optimizers_may_be_given_by_name_as_in_keras(digits):
+    gan = training.GAN(*tiny_networks())
+    gan.compile("adam", "adam")
+    assert gan.optimizers["generator"] is not gan.optimizers["discriminator"]
+    assert np.isfinite(gan.fit(digits, batch_size=16, verbose=0).history["generator_loss"]).all()
+
+
+def test_a_frozen_player_is_refused():
+    generator, discriminator = tiny_networks()
+    discriminator.trainable = False
+    with pytest.raises(ValueError, match="discriminator has no weights to train"):
+        training.GAN(generator, discriminator).compile("adam", "adam")
+
+
+def unchanged_by(gan, call, match):
+    """Assert that a call is refused in words before a weight has moved."""
+    before = gan.get_weights()
+    with pytest.raises(ValueError, match=match):
+        call()
+    for old, new in zip(before, gan.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
+    """By calling them, so that a family may change images before its discriminator sees them."""
+    other = rng.integers(0, 256, (16, 6, 6, 1), "uint8")
+    gan = make_gan()
+    unchanged_by(gan, lambda: gan.fit(other, verbose=0), "8, 8, 1|6, 6, 1")
+    generator, discriminator = tiny_networks()
+    ten = keras.Sequential([discriminator, keras.layers.Dense(10)])
+    gan = training.GAN(generator, ten)
+    gan.compile("adam", "adam")
+    unchanged_by(gan, lambda: gan.fit(rng.integers(0, 256, (16, 8, 8, 1), "uint8"), verbose=0), "gives 10 numbers")
+
+
+@pytest.mark.parametrize("kind", ["array", "dataset", "second batch"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x / 255, r"map x to 2 x - 1"),
+        (lambda x: np.where(np.arange(x.size).reshape(x.shape) % 2000 == 0, -0.1, x / 255), r"map x to 2 x - 1"),
+        (lambda x: x.astype("float32"), r"use data\.scale"),
+        (lambda x: x * np.nan, "contain NaN"),
+        (lambda x: x.astype("int64"), "images are int64"),
+    ],
+)
+def test_fit_refuses_images_of_another_range_or_type(make_gan, digits, kind, change, message):
+    wrong = change(digits)
+    wrong = wrong.astype("float32") if wrong.dtype.kind == "f" else wrong
+    if kind == "second batch":
+        if wrong.dtype.kind != "f":
+            pytest.skip("a dataset has one type")
+        first = data.as_float(digits[:16])
+        batches = tf.data.Dataset.from_tensor_slices(np.concatenate([first, wrong])).batch(16)
+        with pytest.raises(ValueError, match=message):
+            make_gan().fit(batches, verbose=0)
+        return
+    gan = make_gan()
+    x = wrong if kind == "array" else tf.data.Dataset.from_tensor_slices(wrong).batch(16)
+    unchanged_by(gan, lambda: gan.fit(x, verbose=0), message)
+
+
+def test_fit_refuses_what_has_no_meaning_here(make_gan, digits):
+    gan, weights = make_gan(), np.ones(64)
+    for name, value in {"class_weight": {0: 1.0}, "sample_weight": weights, "validation_split": 0.1}.items():
+        unchanged_by(gan, lambda name=name, value=value: gan.fit(digits, verbose=0, **{name: value}), name)
+    unchanged_by(gan, lambda: gan.fit([digits, digits], verbose=0), "x is a list")
+    unchanged_by(gan, lambda: gan.fit(data.pipeline(digits, batch_size=8), weights, verbose=0), "labels beside")
+    three = tf.data.Dataset.from_tensor_slices((digits, weights, weights)).batch(16)
+    unchanged_by(gan, lambda: gan.fit(three, verbose=0), "3 parts")
+    unchanged_by(gan, lambda: gan.save("gan.keras"), "save_weights")
+    with pytest.raises(ValueError, match="not compiled"):
+        training.GAN(*tiny_networks()).fit(digits)
+
+
+def test_an_epoch_may_be_longer_than_the_data(make_gan, digits):
+    gan = make_gan()
+    gan.fit(data.pipeline(digits, batch_size=16), steps_per_epoch=10, epochs=2, verbose=0)
+    assert int(gan.optimizers["generator"].iterations) == 20
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "nearest"])
+def test_a_penalty_that_cannot_reach_a_kernel_is_refused(digits, resize):
+    """Bilinear resizing has no second derivative, and TensorFlow says nothing: R1 would train half a network."""
+    layers = keras.layers
+    images = keras.Input((8, 8, 1))
+    x = layers.Conv2D(4, 3, padding="same", activation="leaky_relu")(images)
+    x = layers.UpSampling2D(2, interpolation=resize)(x)
+    logits = layers.Dense(1)(layers.Flatten()(layers.Conv2D(4, 3, activation="leaky_relu")(x)))
+    gan = training.GAN(tiny_networks()[0], keras.Model(images, logits), penalty=losses.R1(1.0))
+    gan.compile("adam", "adam")
+    if resize == "nearest":
+        gan.fit(digits, batch_size=16, verbose=0)
+    else:
+        unchanged_by(gan, lambda: gan.fit(digits, batch_size=16, verbose=0), "does not reach .*kernel.*Bilinear")
+
+
+def test_a_penalty_reaches_every_kernel_of_the_courses_discriminators(rng):
+    real = tf.constant(rng.uniform(-1, 1, (4, 28, 28, 1)).astype("float32"))
+    networks = [models.vanilla_discriminator(), models.dcgan_discriminator(), models.fast_dcgan_discriminator()]
+    networks += [models.conditional_discriminator(label_input=name) for name in models.LABEL_INPUTS]
+    for network in networks:
+        judge = network if len(network.inputs) == 1 else lambda x, network=network: network([x, tf.range(4)])
+        if network.name.startswith("conditional") and "dot" in str([layer.name for layer in network.layers]):
+            network.set_weights([w if w.any() else w + 0.1 for w in network.get_weights()])  # class vectors begin at 0
+        with tf.GradientTape() as tape:
+            penalty = losses.R1(1.0)(judge, real, None)
+        kernels = [weight for weight in network.trainable_weights if weight.name == "kernel"]
+        for kernel, gradient in zip(kernels, tape.gradient(penalty, kernels), strict=True):
+            assert np.abs(gradient).max() > 0, (network.name, kernel.path)
+
+
+class Stretch:
+    """A penalty of the generator: how much images change with their latents."""
+
+    every = 2
+
+    def __call__(self, generate, latents):
+        with tf.GradientTape() as tape:
+            tape.watch(latents)
+            total = keras.ops.sum(generate(latents))
+        return keras.ops.mean(tape.gradient(total, latents) ** 2)
+
+
+def test_the_generator_may_have_a_penalty_too(make_gan, real):
+    plain, penalised = make_gan(), make_gan(generator_penalty=Stretch())
+    for gan in (plain, penalised):
+        set_optimizer(gan, "generator", keras.optimizers.SGD(0.1))
+        gan.adversarial_step(real)
+    for ours, theirs in zip(plain.discriminator.get_weights(), penalised.discriminator.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    first, second = (gan.generator.layers[0].get_weights()[0] for gan in (plain, penalised))
+    assert np.abs(first - second).max() > 0
+
+
+def test_a_relativistic_loss_sees_the_real_logits(make_gan, real):
+    def discriminator(real_logits, fake_logits):
+        return keras.ops.mean(keras.ops.softplus(fake_logits - real_logits))
+
+    def generator(fake_logits, real_logits):
+        return keras.ops.mean(keras.ops.softplus(real_logits - fake_logits))
+
+    gan = make_gan(loss=losses.AdversarialLoss("relativistic", discriminator, generator), dropout=0.0)
+    gan.discriminator.layers[-1].set_weights([np.zeros((64, 1)), np.zeros(1)])
+    logs = gan.train_on_batch(real.numpy(), return_dict=True)
+    assert logs["generator_loss"] == pytest.approx(np.log(2)), "ln 2 for each pair of equal logits"
+    assert logs["discriminator_loss"] == pytest.approx(np.log(2))
+
+
+class TwoLatents(training.GAN):
+    """Latents that are two tensors, as style mixing needs them."""
+
+    def draw_latents(self, n):
+        return [super(TwoLatents, self).draw_latents(n) for _ in range(2)]
+
+    def generate(self, latents, condition=None):
+        return self.run("generator", (latents[0] + latents[1]) / 2**0.5)
+
+
+def test_latents_may_be_more_than_one_tensor(digits):
+    gan = TwoLatents(*tiny_networks())
+    gan.compile("adam", "adam")
+    assert np.isfinite(gan.fit(digits, batch_size=16, verbose=0).history["generator_loss"]).all()
+
+
+def test_a_family_that_forgets_a_player_is_told(make_gan, real):
+    gan = make_gan()
+    gan.losses = lambda batch: {"discriminator": tf.constant(1.0)}
+    with pytest.raises(ValueError, match="return one for each of discriminator, generator"):
+        gan.adversarial_step(real)
+    gan.losses = lambda batch: {"discriminator": tf.constant(1.0), "generator": tf.constant(1.0)}
+    with pytest.raises(ValueError, match="does not depend on its weights"):
+        gan.adversarial_step(real)
 
 
 def test_the_widespread_loop_trains_the_wrong_network(real):
@@ -356,7 +537,7 @@ def make_conditional():
 
 
 def class_vectors(gan):
-    return {name: getattr(gan, name).get_layer("classes").get_weights()[0] for name in training.PLAYERS}
+    return {name: getattr(gan, name).get_layer("classes").get_weights()[0] for name in PLAYERS}
 
 
 @pytest.mark.parametrize("graph", [False, True])
@@ -364,7 +545,7 @@ def test_labels_reach_both_networks(make_conditional, real, graph):
     """Gradients reach the vectors of the classes in the batch, and of no others."""
     gan = make_conditional()
     labels = np.tile([2, 5, 5, 9], 4)
-    (tf.function(gan.adversarial_step) if graph else gan.adversarial_step)(real, tf.constant(labels))
+    (tf.function(gan.adversarial_step) if graph else gan.adversarial_step)((real, tf.constant(labels)))
     for name, vectors in class_vectors(gan).items():
         moved = np.flatnonzero(np.any(vectors != 1, axis=1))
         np.testing.assert_array_equal(moved, [2, 5, 9], err_msg=name)
@@ -373,7 +554,7 @@ def test_labels_reach_both_networks(make_conditional, real, graph):
 def recorded(gan):
     """What the two networks are given from now on, call by call."""
     calls = {}
-    for name in training.PLAYERS:
+    for name in PLAYERS:
         layer = getattr(gan, name).get_layer("recorder")
         layer.seen = []
         calls[name] = layer.seen  # Keras has made a list of its own of it
@@ -383,7 +564,7 @@ def recorded(gan):
 def test_generated_images_have_the_labels_of_the_real_ones(make_conditional, real):
     gan = make_conditional()
     calls, labels = recorded(gan), tf.reverse(tf.range(16), [0])
-    gan.adversarial_step(real, labels)
+    gan.adversarial_step((real, labels))
     ((latents, asked_for),) = calls["generator"]
     (images, of_real), (fakes, of_fake) = calls["discriminator"]
     for given in (asked_for, of_real, of_fake):
@@ -400,15 +581,15 @@ def test_discriminator_steps_cut_labels_like_images(make_conditional):
     images = np.broadcast_to(labels[:, None, None, None], (32, 8, 8, 1)).astype("uint8")
     calls = []
     original = gan.adversarial_step
-    gan.adversarial_step = lambda part, labels, **options: (
-        calls.append((data.unscale(part), labels.numpy(), options.get("players"))),
-        original(part, labels, **options),
+    gan.adversarial_step = lambda part, players: (
+        calls.append((data.unscale(part[0]), part[1].numpy(), players)),
+        original(part, players),
     )
     gan.train_step((tf.constant(images), tf.constant(labels)))
     for part, of_part, _ in calls:
         np.testing.assert_array_equal(part[:, 0, 0, 0], of_part)
     np.testing.assert_array_equal(np.concatenate([of_part for _, of_part, _ in calls]), labels)
-    assert [players for *_, players in calls] == [("discriminator",)] * 3 + [None]
+    assert [players for *_, players in calls] == [("discriminator",)] * 3 + [PLAYERS]
 
 
 def test_one_conditional_step_is_the_step_written_out(make_conditional, real):
@@ -426,7 +607,7 @@ def test_one_conditional_step_is_the_step_written_out(make_conditional, real):
             network.trainable_weights, tape.gradient(loss, network.trainable_weights), strict=True
         ):
             weight.assign_sub(0.1 * tf.convert_to_tensor(gradient))
-    gan.adversarial_step(real, labels)
+    gan.adversarial_step((real, labels))
     for ours, theirs in ((gan.generator, generator), (gan.discriminator, discriminator)):
         for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -436,7 +617,7 @@ def test_a_conditional_gan_needs_labels(make_conditional, digits, real):
     gan = make_conditional()
     with pytest.raises(ValueError, match=r"needs labels: give pairs, such as data\.pipeline\(images, labels"):
         gan.adversarial_step(real)
-    with pytest.raises(ValueError, match="needs labels: give pairs"):
+    with pytest.raises(ValueError, match="needs labels"):
         gan.fit(data.pipeline(digits, batch_size=16), verbose=0)
 
 
@@ -449,7 +630,7 @@ def test_a_network_that_takes_no_label_is_refused():
 
 def test_a_plain_gan_has_no_use_for_labels(make_gan, real, rng):
     with_labels, without = make_gan(), make_gan()
-    with_labels.adversarial_step(real, tf.constant(rng.integers(10, size=16)))
+    with_labels.adversarial_step((real, tf.constant(rng.integers(10, size=16))))
     without.adversarial_step(real)
     for a, b in zip(with_labels.get_weights(), without.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -457,7 +638,7 @@ def test_a_plain_gan_has_no_use_for_labels(make_gan, real, rng):
 
 def test_a_conditional_gan_is_called_with_latents_and_labels(make_conditional, real):
     gan = make_conditional(average=0.5)
-    gan.adversarial_step(real, tf.range(16))
+    gan.adversarial_step((real, tf.range(16)))
     inputs = [gan.draw_latents(6), tf.constant([0, 3, 9, 9, 1, 0])]
     np.testing.assert_array_equal(gan(inputs), gan.averaged_generator(inputs))
     assert not np.array_equal(gan(inputs), gan.generator(inputs))
@@ -484,51 +665,20 @@ def test_a_conditional_gan_learns_which_class_is_which():
     assert bright == pytest.approx(200 / 127.5 - 1, abs=0.2)
 
 
-class Interrupt(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        if self.model.generator_optimizer.iterations == 11:
-            raise KeyboardInterrupt
-
-
-def test_an_interrupted_conditional_run_ends_as_if_it_had_not_been(make_conditional, digits, tmp_path):
-    inputs = [np.random.default_rng(0).standard_normal((4, 5)).astype("float32"), np.array([0, 0, 1, 2])]
-
-    def train(name, *extra):
-        gan, samples = make_conditional(average=0.9), callbacks.Samples(inputs)
-        backup = callbacks.Backup(tmp_path / name, keep=[samples])
-        batches = data.pipeline(digits, np.arange(64) % 3, batch_size=16, first_epoch=backup.epoch)
-        history = gan.fit(
-            batches, epochs=4, initial_epoch=backup.epoch, verbose=0, callbacks=[samples, backup, *extra]
-        ).history
-        return gan, samples, history
-
-    whole, samples, history = train("whole")
-    with pytest.raises(KeyboardInterrupt):
-        train("part", Interrupt())
-    assert callbacks.Backup(tmp_path / "part").epoch == 2
-    resumed, resumed_samples, resumed_history = train("part")
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert resumed_history == history
-    assert resumed_samples.epochs == samples.epochs == [0, 1, 2, 3, 4]
-    np.testing.assert_array_equal(resumed_samples.images, samples.images)
-    np.testing.assert_array_equal(samples.images[-1], data.unscale(whole(inputs)))
-
-
-def penalised_twin(make_gan, **arguments):
+def penalised_twin(make_gan, every=8):
     """Two equal GANs with plain gradient descent, of which the second one pays R1."""
     pair = []
-    for penalty in (None, losses.R1(0.7)):
+    for penalty in (None, losses.R1(0.7, every=every)):
         keras.utils.set_random_seed(3)
-        gan = make_gan(penalty=penalty, dropout=0.0, **arguments)
-        gan.discriminator_optimizer = keras.optimizers.SGD(0.1)
+        gan = make_gan(penalty=penalty, dropout=0.0)
+        set_optimizer(gan, "discriminator", keras.optimizers.SGD(0.1))
         pair.append(gan)
     return pair
 
 
 @pytest.mark.parametrize("graph", [False, True])
 def test_the_penalty_adds_its_gradient_where_it_is_due_times_its_interval(make_gan, real, graph):
-    plain, penalised = penalised_twin(make_gan, penalty_every=3)
+    plain, penalised = penalised_twin(make_gan, every=3)
     step = tf.function(penalised.adversarial_step) if graph else penalised.adversarial_step
     for i in range(4):
         for ours, theirs in zip(plain.discriminator.variables, penalised.discriminator.variables, strict=True):
@@ -561,15 +711,10 @@ def test_the_penalty_moves_no_weight_of_the_generator(make_gan, real):
 def test_a_penalty_can_be_given_with_labels_and_in_fit(digits):
     images = np.pad(digits[:32], [(0, 0), (10, 10), (10, 10), (0, 0)])
     generator, discriminator = models.conditional_generator(8), models.conditional_discriminator()
-    gan = training.ConditionalGAN(generator, discriminator, penalty=losses.R1(1.0), penalty_every=2)
+    gan = training.ConditionalGAN(generator, discriminator, penalty=losses.R1(1.0, every=2))
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
     history = gan.fit(data.pipeline(images, np.arange(32) % 10, batch_size=16), epochs=1, verbose=0)
     assert np.isfinite(history.history["discriminator_loss"][0])
-
-
-def test_an_interval_below_one_is_refused(make_gan):
-    with pytest.raises(ValueError, match="penalty_every=0: give a whole number of at least 1"):
-        make_gan(penalty=losses.R1(1.0), penalty_every=0)
 
 
 def test_a_gan_that_is_gone_leaves_no_graph_behind(make_gan, real):

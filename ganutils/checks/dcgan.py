@@ -10,7 +10,7 @@ import tensorflow as tf
 from IPython.display import display
 from keras import ops
 
-from ganutils import callbacks, data, losses, models, references, training
+from ganutils import backup, callbacks, data, evaluation, losses, models, training
 
 from .feedback import NOT_YET, Feedback, Wrong, check, expect, number, tensor
 
@@ -282,7 +282,7 @@ def frechet_distance_after(build, seconds=None, seed=0, steps=None):
     gan = build()
     until = [] if seconds is None else [callbacks.TimeLimit(seconds)]
     gan.fit(_batches(seed), steps_per_epoch=steps or 10**6, verbose=0, callbacks=until)
-    return references.measure(gan).frechet_distance
+    return evaluation.measure(gan).frechet_distance
 
 
 def _batches(seed):
@@ -333,11 +333,7 @@ def steps_in_the_time_of_the_baseline(gan, steps, seconds=1.0):
 
 def _describe(gan):
     """Return what makes a GAN fast or slow, good or bad, but for its weights."""
-    networks = [network.count_params() for network in (gan.generator, gan.discriminator)]
-    optimizers = [
-        optimizer.get_config() | {"name": ""} for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer)
-    ]
-    return networks, repr(optimizers), gan.settings(), gan.steps_per_execution
+    return backup.describe(gan), gan.steps_per_execution
 
 
 LATE = "is this machine slow or busy, or your network very large?"
@@ -354,12 +350,17 @@ def recipe(answer):
             raise Wrong("a training.GAN", f"an object of type {type(made).__name__}", because, RACE)
     if not gan.compiled:
         raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", RACE)
-    for part in ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer"):
-        if getattr(gan, part) is getattr(measured, part):
+    parts = {
+        f"{player}{kind}": (getattr(gan, where)[player], getattr(measured, where)[player])
+        for kind, where in (("", "networks"), (" optimizer", "optimizers"))
+        for player in gan.networks
+    }
+    for part, (one, other) in parts.items():
+        if one is other:
             because = (
                 "one GAN is there to be measured, another one to race: each call must make networks and optimizers anew"
             )
-            raise Wrong("another GAN at each call", f"the same {part.replace('_', ' ')} twice", because, TASK)
+            raise Wrong("another GAN at each call", f"the same {part} twice", because, TASK)
     if _describe(gan) != _describe(measured):
         because = "one GAN is there to be measured, another one to race: they must not differ"
         raise Wrong("the same networks and settings at each call", "others", because, TASK)
@@ -369,7 +370,7 @@ def recipe(answer):
     if gan.generator.output_shape[1:] != (28, 28, 1):
         came = str(gan.generator.output_shape[1:])
         raise Wrong("images of the shape (28, 28, 1)", came, "the generator does not make digits", RACE)
-    untrained = references.measure(gan).frechet_distance
+    untrained = evaluation.measure(gan).frechet_distance
     if untrained < UNTRAINED:
         because = "it has been trained before, or starts from shipped weights: the race is about training"
         raise Wrong("a GAN that is not trained yet", f"one with an FID (digits) of {untrained:.0f}", because, RACE)

@@ -5,42 +5,53 @@ from matplotlib.figure import Figure
 
 from ganutils.plotting._page import BLUE, GREY, LINES, ORANGE, finish
 
+# Where a discriminator that always answers one half puts the two losses of Goodfellow et al. 2014.
+EQUILIBRIUM = {"discriminator_loss": 2 * np.log(2), "generator_loss": np.log(2)}
 
-def training_curves(history, losses_at_rest=True):
-    """Draw both losses and both accuracies of the discriminator over training steps.
+
+def training_curves(history, equilibrium=EQUILIBRIUM):
+    """Draw losses, accuracies and further measures over training steps, by the names that the model gave them.
 
     Args:
-        history: dict of lists "step", "generator_loss", "discriminator_loss", "real_accuracy" and
-            "fake_accuracy", such as `callbacks.Curves.history`.
-        losses_at_rest: whether to mark where a discriminator that always answers one half would put the
-            two non-saturating losses: ln 2 for the generator and 2 ln 2 for the discriminator.
+        history: dict of lists, "step" and the metrics of the model, such as `callbacks.Curves.history`. Names that
+            end in "loss" share a panel, and so do those that end in "accuracy"; each other one has its own.
+        equilibrium: dict from the name of a loss to the value that a thin line marks, by default that of the
+            non-saturating loss: ln 2 for the generator and 2 ln 2 for the discriminator.
 
     Returns:
         A figure.
     """
-    figure = Figure(figsize=(9, 3.2))
-    left, right = figure.subplots(1, 2)
-    shape = {"marker": "o" if len(history["step"]) < 5 else None}  # a line of one point would not be seen
-    for name, (colour, style), rest in (
-        ("discriminator_loss", LINES[0], 2 * np.log(2)),
-        ("generator_loss", LINES[1], np.log(2)),
-    ):
-        left.plot(history["step"], history[name], color=colour, linestyle=style, label=name.replace("_", " "), **shape)
-        if losses_at_rest:
-            left.axhline(rest, color=colour, linewidth=0.8, alpha=0.6)
-    for name, (colour, style) in (("real_accuracy", LINES[2]), ("fake_accuracy", LINES[3])):
-        label = f"on {name.split('_')[0]} images"
-        right.plot(history["step"], history[name], color=colour, linestyle=style, linewidth=1.8, label=label, **shape)
-    # Always with 0 and 1.5: losses that rest at zero must look like it, whatever their last digits do.
-    bottom, top = left.get_ylim()
-    left.set_ylim(min(bottom, -0.1), max(top, 1.5))
-    right.axhline(0.5, color=GREY, linewidth=0.8)
-    right.set_ylim(-0.02, 1.02)
-    for axes, title in ((left, "losses"), (right, "accuracy of the discriminator")):
+    names = [name for name in history if name not in ("step", "seconds")]
+    panels = {"losses": [name for name in names if name.endswith("loss")]}
+    if accuracies := [name for name in names if name.endswith("accuracy")]:
+        panels["accuracy of the discriminator"] = accuracies
+    panels |= {_words(name): [name] for name in names if not name.endswith(("loss", "accuracy"))}
+    # Pairs of a colour and a style: the four of LINES, and then each colour in the style of another one.
+    pairs = [(LINES[i % 4][0], LINES[(i + i // 4) % 4][1]) for i in range(16)]
+    marker = "o" if len(history["step"]) < 5 else None  # a line of one point would not be seen
+    figure = Figure(figsize=(4.5 * len(panels), 3.2))
+    for axes, (title, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for name in shown:
+            colour, style = pairs[names.index(name) % len(pairs)]
+            label = f"on {name.removesuffix('_accuracy')} images" if title.startswith("accuracy") else _words(name)
+            axes.plot(history["step"], history[name], color=colour, linestyle=style, label=label, marker=marker)
+            if name in equilibrium:
+                axes.axhline(equilibrium[name], color=colour, linewidth=0.8, alpha=0.6)
+        if title == "losses":
+            # Always with 0 and 1.5: losses that rest at zero must look like it, whatever their last digits do.
+            bottom, top = axes.get_ylim()
+            axes.set_ylim(min(bottom, -0.1), max(top, 1.5))
+        elif title.startswith("accuracy"):
+            axes.axhline(0.5, color=GREY, linewidth=0.8)
+            axes.set_ylim(-0.02, 1.02)
         axes.set(xlabel="training step", title=title)
         finish(axes)
     figure.tight_layout()
     return figure
+
+
+def _words(name):
+    return name.replace("_", " ")
 
 
 def gradient_curves(logits, gradients):

@@ -101,9 +101,16 @@ def sample_strip(images, epochs, n=6, unit="epoch", most=10):
         A figure.
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
-    tiles = [images[time][row] for row in range(n) for time in chosen]
+    largest = max(image.shape[1] for image in images)  # a model that grows draws small images at first
+    grown = {time: _enlarged(np.asarray(images[time][:n]), largest) for time in chosen}
+    tiles = [grown[time][row] for row in range(n) for time in chosen]
     labels = [f"{unit} {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
     return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
+
+
+def _enlarged(images, height):
+    factor = height // images.shape[1]
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 def sample_animation(images, epochs, n=36, unit="epoch"):

@@ -3,9 +3,34 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganutils import data, models
+from ganutils import data
 from ganutils.plotting._images import draw_tiles, image_grid
 from ganutils.plotting._page import ORANGE
+
+
+def mix_latents(latents, weights):
+    """Mix latent vectors and stretch the mixture to the length that its parts have.
+
+    The mean of independent normal vectors is shorter than each of them, and a generator has hardly ever
+    been trained on short latents: in many dimensions nearly all normal vectors have about the length
+    sqrt(latent_dim). White 2016 proposes to keep that length on the way from one latent to another.
+
+    Args:
+        latents: (k, latent_dim), the parts.
+        weights: (..., k), at least 0, summing to 1 over the last axis.
+
+    Returns:
+        float32 array (..., latent_dim).
+
+    Raises:
+        ValueError: another number of weights than of latents.
+    """
+    latents, weights = np.asarray(latents, "float32"), np.asarray(weights, "float32")
+    if latents.ndim != 2 or weights.shape[-1] != len(latents):
+        raise ValueError(f"latents {latents.shape} and weights {weights.shape}: give (k, latent_dim) and (..., k)")
+    mixed = weights @ latents
+    lengths = weights @ np.linalg.norm(latents, axis=-1)
+    return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths[..., np.newaxis]
 
 
 def latent_interpolation(generator, starts, ends, steps=10):
@@ -22,13 +47,13 @@ def latent_interpolation(generator, starts, ends, steps=10):
     """
     weights = np.linspace(0, 1, steps)
     weights = np.stack([1 - weights, weights], axis=-1)
-    path = np.concatenate([models.mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
+    path = np.concatenate([mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
     return image_grid(_generate(generator, path), columns=steps, tile_inches=0.7)
 
 
 def _plane_latents(corners, x, y):
     """Mix four latents (top left, top right, bottom left, bottom right) at x, y in [0, 1]."""
-    return models.mix_latents(corners, np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=-1))
+    return mix_latents(corners, np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=-1))
 
 
 def latent_plane(generator, corners, size=8):

@@ -1,0 +1,338 @@
+"""What all families of models with several players share: one training step, and what a backup must know."""
+
+import inspect
+import threading
+
+import keras
+import tensorflow as tf
+
+from ganutils import data, fitting, keras_workarounds, losses, strategies
+
+
+class AdversarialModel(fitting.CheckedFit, keras.Model):
+    """Networks by name, the *players*, each of which minimises a loss of its own by its own weights.
+
+    A family gives its networks to the constructor, and overrides `losses`. The rest is here: the step, optimizers
+    by the same names, loss scaling, replicas, metrics, averages of weights, penalties, and `fit` with a backup::
+
+        class LeastSquaresGAN(AdversarialModel):
+            def __init__(self, generator, discriminator, target=1.0):
+                super().__init__({"discriminator": discriminator, "generator": generator})
+                self.target = target
+
+            def losses(self, real_images):
+                latents = self.draw(lambda n: keras.random.normal((n, 32), seed=self.seed_generator), len(real_images))
+                fake_logits = self.run("discriminator", self.run("generator", latents))
+                real_logits = self.run("discriminator", real_images)
+                on_real, on_fake = ops.mean((real_logits - self.target) ** 2), ops.mean(fake_logits**2)
+                return {"discriminator": on_real + on_fake, "generator": ops.mean((fake_logits - self.target) ** 2)}
+
+            def call(self, latents, training=False):
+                return self.networks["generator"](latents, training=training)
+
+        gan.compile({"discriminator": keras.optimizers.Adam(1e-3), "generator": keras.optimizers.Adam(1e-3)})
+
+    What a step draws at random goes through `draw`; further quantities of interest are handed to `record`, under
+    names that stand in the class's `measures`. `turns` and `validate` may be overridden as well.
+
+    Args:
+        networks: dict from a player's name to its built keras.Model. Players are updated in this order.
+        averages: dict from a player to the decay in [0, 1) of an exponential moving average of all of its
+            weights, batch-norm statistics included (Yazıcı et al. 2019), kept in `averaged`; None for none.
+        seed: of the random numbers that a step draws.
+
+    Attributes:
+        networks, optimizers, averaged: dicts by player.
+
+    Raises:
+        ValueError: a network that is not built, one network for two players, or a decay out of range.
+    """
+
+    measures = ()
+
+    def __new__(cls, *args, **kwargs):
+        """Remember what the constructor was given: a backup must know it, and no family has to say it again."""
+        model = super().__new__(cls, *args, **kwargs)
+        signature = inspect.signature(cls.__init__)
+        given = signature.bind(model, *args, **kwargs)
+        given.apply_defaults()
+        named = [name for name, parameter in signature.parameters.items() if parameter.kind != parameter.VAR_KEYWORD]
+        model.__dict__["_given"] = {name: given.arguments[name] for name in named[1:]} | given.kwargs
+        return model
+
+    def __init__(self, networks, *, averages=None, seed=0, name=None):
+        super().__init__(name=name)
+        for player, network in networks.items():
+            if not isinstance(network, keras.Model) or not network.built:
+                raise ValueError(f"the {player} is not built; begin it with keras.Input, or call it on one batch first")
+        if len({id(network) for network in networks.values()}) < len(networks):
+            raise ValueError(f"{', '.join(networks)} share a network; give each player one of its own")
+        self.networks, self.averages, self.averaged = dict(networks), dict(averages or {}), {}
+        for player, decay in self.averages.items():
+            if not 0 <= decay < 1:
+                raise ValueError(f"average={decay!r}: give a decay from 0 to below 1, or None")
+            self.averaged[player] = keras.models.clone_model(networks[player])
+            self.averaged[player].set_weights(networks[player].get_weights())
+            self.averaged[player].trainable = False
+        self.optimizers = {}
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        names = [*(f"{player}_loss" for player in networks), *self.measures]
+        self.means = {name: keras.metrics.Mean(name) for name in names}
+        self._step = _Step()
+        self.built = True
+
+    def compile(self, optimizers, loss="non_saturating", **kwargs):
+        """Choose the optimizers and the adversarial loss.
+
+        Args:
+            optimizers: dict from each player's name to a keras optimizer of its own, or the name of one.
+            loss: name of a loss in `ganutils.losses`, or an `AdversarialLoss`.
+            **kwargs: passed to `keras.Model.compile`, such as `steps_per_execution`.
+
+        Raises:
+            ValueError: an unknown loss, other players, what is no optimizer, one optimizer for two players, or a
+                player without weights to train.
+        """
+        if set(optimizers) != set(self.networks):
+            raise ValueError(f"optimizers for {', '.join(optimizers)}; give one to each of {', '.join(self.networks)}")
+        for player, optimizer in optimizers.items():
+            if not isinstance(optimizer, (str, keras.optimizers.Optimizer)):
+                raise ValueError(
+                    f"{player}: {optimizer!r} is no optimizer; give one such as keras.optimizers.Adam(1e-3)"
+                )
+            if not self.networks[player].trainable_weights:
+                raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
+        given = [optimizer for optimizer in optimizers.values() if not isinstance(optimizer, str)]
+        if len({id(optimizer) for optimizer in given}) < len(given):
+            raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+        super().compile(optimizer=None, **kwargs)
+        self.adversarial_loss = losses.get(loss)
+        self.optimizers = {
+            player: prepare_optimizer(optimizers[player], network) for player, network in self.networks.items()
+        }
+
+    # What a family says.
+
+    def losses(self, batch):
+        """Return a dict from each player to the scalar that it minimises. To be overridden.
+
+        Args:
+            batch: what the dataset holds; bytes of images have become float32 in [-1, 1].
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `losses`")
+
+    def turns(self, batch):
+        """Return pairs of a batch and the players that it updates, one for each update of a step."""
+        return [(batch, tuple(self.networks))]
+
+    def validate(self, batch):
+        """Return a dict of scalars, by names of `measures`, for `evaluate` and `validation_data`. To be overridden."""
+        raise NotImplementedError
+
+    @property
+    def can_validate(self):
+        """Whether the family has a `validate` of its own."""
+        return type(self).validate is not AdversarialModel.validate
+
+    def draw_samples(self, inputs):
+        """Return the images that `callbacks.Samples` keeps; here what the model gives when it is called."""
+        return self(inputs, training=False)
+
+    # What a family may call in `losses`.
+
+    def run(self, player, inputs):
+        """Return a network's output in training mode; its state changes only where it is the player's turn."""
+        network = self.networks[player]
+        if player in self._step.players:
+            return network(inputs, training=True)
+        # A layer in training mode changes more than its gradients do: batch norms update their statistics and
+        # dropout its random state. Calling the network as a function of its state keeps the new state out.
+        outputs, _ = network.stateless_call(
+            [variable.value for variable in network.trainable_variables],
+            [variable.value for variable in network.non_trainable_variables],
+            inputs,
+            training=True,
+        )
+        return outputs
+
+    def draw(self, function, n):
+        """Return `function(n)`, n random rows, such that no two replicas draw the same."""
+        return strategies.share_of_draw(function, n)
+
+    def add_penalty(self, player, penalty, *arguments):
+        """Charge a player for `penalty(*arguments)`, once in `penalty.every` of its steps; None charges nothing."""
+        if penalty is not None and player in self._step.players:
+            self._step.penalties.append((player, penalty, arguments))
+
+    def record(self, **values):
+        """Add values to the means that `fit` reports, by names of `measures`."""
+        for name, value in values.items():
+            self.means[name].update_state(value)
+            self._step.recorded[name] = self.means[name]
+
+    # The step.
+
+    def train_step(self, batch):
+        """Take the steps of all `turns`, and return the means since the start of the epoch."""
+        self._step.recorded = {}
+        for part, players in self.turns(_prepared(batch)):
+            self.adversarial_step(part, players)
+        strategies.average_over_replicas(self.statistics())
+        return self._results()
+
+    def adversarial_step(self, batch, players=None):
+        """Update players from one forward pass; no weight or statistic of another one moves.
+
+        Args:
+            batch: what `losses` takes, images as floats in [-1, 1].
+            players: names of those to update; None updates all.
+
+        Raises:
+            ValueError: no player, an unknown one, losses of other players, or a penalty that does not reach a
+                weight that it must.
+        """
+        players = tuple(self.networks) if players is None else players
+        if not players or set(players) - set(self.networks):
+            raise ValueError(f"players={players!r}: choose from {', '.join(self.networks)}")
+        self._step.players, self._step.penalties = players, []
+        try:
+            with tf.GradientTape(persistent=True) as tape:
+                found = self.losses(batch)
+            if set(found) != set(self.networks):
+                raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
+            for player in self.networks:
+                if player in players:
+                    self._update(tape, player, found[player])
+        finally:
+            self._step.players = ()
+
+    def _update(self, tape, player, loss):
+        network, optimizer = self.networks[player], self.optimizers[player]
+        weights = network.trainable_weights
+        gradients = tape.gradient(loss, weights, output_gradients=_factor(optimizer, loss))
+        if all(gradient is None for gradient in gradients):
+            raise ValueError(f"the loss of the {player} does not depend on its weights")
+        for charged, penalty, arguments in self._step.penalties:
+            if charged == player:
+                gradients = _with_penalty(network, optimizer, gradients, penalty, arguments)
+        self.take_step(optimizer, gradients, weights)
+        self.record(**{f"{player}_loss": loss})
+        if player in self.averaged:
+            decay = self.averages[player]
+            for mean, weight in zip(self.averaged[player].weights, network.weights, strict=True):
+                mean.assign(decay * mean + (1.0 - decay) * weight)
+
+    def take_step(self, optimizer, gradients, variables):
+        """Add up the gradients of all replicas and move the variables by them; None moves nothing."""
+        gradients = strategies.sum_over_replicas(gradients)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def statistics(self):
+        """Return the variables that a step moves without an optimizer, and otherwise on each replica."""
+        found = [variable for network in self.networks.values() for variable in network.non_trainable_variables]
+        for player, averaged in self.averaged.items():
+            pairs = zip(averaged.variables, self.networks[player].variables, strict=True)
+            found += [mean for mean, variable in pairs if not variable.trainable]
+        return [variable for variable in found if "float" in variable.dtype]
+
+    def test_step(self, batch):
+        self._step.recorded = {}
+        self.record(**self.validate(_prepared(batch)))
+        return self._results()
+
+    def _results(self):
+        return {name: strategies.reducible(mean.result()) for name, mean in self._step.recorded.items()}
+
+    # What Keras and its users call.
+
+    @property
+    def metrics(self):
+        """A mean for each player's loss and for each of `measures`; without Keras' own `loss`, which stays zero."""
+        return list(self.means.values())
+
+    def settings(self):
+        """Return what was given to the constructor and to `compile`, but for networks and optimizers.
+
+        A number that was changed since then counts as it is now.
+        """
+        given = {name: getattr(self, name, value) for name, value in self._given.items() if not _holds_networks(value)}
+        # A function's text has its place in memory, which another process does not repeat.
+        words = {name: getattr(value, "__qualname__", repr(value)) for name, value in given.items()}
+        return words | {"loss": self.adversarial_loss.name}
+
+
+class _Step(threading.local):
+    """The step under way: who is updated, which penalties were asked for, which means were recorded.
+
+    TensorFlow runs each replica in a thread of its own, and changes between them in the middle of a step.
+    """
+
+    def __init__(self):
+        self.players, self.penalties, self.recorded = (), [], {}
+
+
+def prepare_optimizer(optimizer, network):
+    """Return a network's optimizer with its variables built, ready for `AdversarialModel.take_step`.
+
+    It scales the loss where float16 would lose small gradients.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    keras_workarounds.leave_gradients_alone(optimizer)
+    computes_in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
+    if computes_in_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def _factor(optimizer, loss):
+    """Return what a loss's gradient is multiplied by: the optimizer's scale, and this replica's share."""
+    return optimizer.scale_loss(strategies.share_of_loss(tf.ones_like(loss)))
+
+
+def _with_penalty(network, optimizer, gradients, penalty, arguments):
+    """Add a penalty's gradients to those of its player where it is due, and take one step for both."""
+    weights = network.trainable_weights
+    # Those of a table of class vectors come as rows and their numbers, which cannot be added.
+    gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def penalised():
+        with tf.GradientTape() as tape:
+            charge = penalty.every * penalty(*arguments)
+        added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
+        # Some weights, such as the last bias, do not change the slopes: they have no gradient. Kernels have one.
+        missed = [weight.path for weight, more in zip(weights, added, strict=True) if more is None]
+        if len(missed) == len(weights) or any(path.endswith("kernel") for path in missed):
+            raise ValueError(
+                f"{penalty} does not reach {', '.join(missed)}: TensorFlow has no second derivative there, and the "
+                "penalty would do nothing without a word. Bilinear resizing is the usual reason; use nearest "
+                "neighbours, pooling, strided or transposed convolutions in its place"
+            )
+        return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]
+
+    return tf.cond(optimizer.iterations % penalty.every == 0, penalised, lambda: gradients)
+
+
+def _prepared(batch):
+    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1].
+
+    Raises:
+        ValueError: images of another type.
+    """
+
+    def scaled(values):
+        if len(values.shape) != 4 or values.dtype.is_floating:
+            return values
+        if values.dtype != tf.uint8:
+            raise ValueError(f"images are {values.dtype.name}; give uint8 in [0, 255] or float in [-1, 1]")
+        return data.scale(values)
+
+    if isinstance(batch, tuple):
+        batch = tuple(part for part in batch if part is not None)  # Keras adds None for missing labels and weights
+        batch = batch[0] if len(batch) == 1 else batch
+    return tf.nest.map_structure(scaled, batch)
+
+
+def _holds_networks(value):
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else [value]
+    return any(isinstance(part, keras.Layer) for part in parts)

@@ -1,0 +1,250 @@
+"""Keep the whole state of a run in one file, and know which run it was."""
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ganutils import strategies
+
+_PARTS = {"epoch", "history", "run"}
+
+
+class Backup(keras.callbacks.Callback):
+    """Keep all state of a run in one file after each epoch, so that an interrupted run can be resumed.
+
+    Keras' own BackupAndRestore keeps weights; here the random state (of latents and dropout), the
+    metrics recorded so far and the state of other callbacks are kept too, so that an interrupted run
+    ends with the same numbers as one that was not. It is given to `fit`, which sets the first epoch and the order
+    of the data by it::
+
+        gan.fit(batches, epochs=..., callbacks=[curves, samples], backup=callbacks.Backup("build/backups/02_dcgan"))
+
+    The file is written to another name and then moved into place, so that it is always whole. It stays when
+    training ends, so that a kernel that dies later has not lost the run; with a finished backup, `fit` trains
+    nothing, says so, and returns the recorded history. A state that is not finite is never written. A backup of
+    another run is refused: of other data, batches or order, networks, optimizers, loss or settings. Networks are
+    compared by a digest of their configuration, if the same version of Keras made it.
+
+    Where several workers train together, all of them read the file, so that its folder must be shared; the chief
+    writes it.
+
+    Args:
+        path: where the file goes; ".npz" is added.
+        settings: dict of what else must not change between two parts of a run.
+
+    Attributes:
+        epoch: number of epochs that the backup holds; 0 where there is none.
+
+    Raises:
+        ValueError: a file that is no backup, and from `fit` a backup of another run, or of more epochs than asked for.
+        OSError: the disk is full; the last backup stays.
+    """
+
+    def __init__(self, path, settings=None):
+        super().__init__()
+        self.path = Path(f"{path}.npz")
+        self.settings = dict(settings or {})
+        self._run = None
+        saved = self._read()
+        self.epoch = 0 if saved is None else int(saved["epoch"])
+
+    def prepare(self, model, batches, steps_per_epoch, epochs, callbacks):
+        """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone.
+
+        Args:
+            model: a compiled `AdversarialModel`.
+            batches: the dataset that is given to `fit`.
+            steps_per_epoch: its steps an epoch.
+            epochs: number of epochs that were asked for.
+            callbacks: list of the others; those with `get_state()` and `set_state(state)` belong to the run.
+        """
+        if steps_per_epoch is None or not hasattr(batches, "element_spec"):
+            raise ValueError(
+                "a backup needs data whose order can be repeated: give a dataset such as data.pipeline(images, "
+                "batch_size=64), and steps_per_epoch where its length is not known"
+            )
+        self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
+        source = getattr(batches, "source", None)
+        run = {
+            **describe(model),
+            "data": {"batches": str(batches.element_spec)} if source is None else source.describe(),
+            "steps_per_epoch": steps_per_epoch,
+            "callbacks": [type(callback).__name__ for callback in self._keep],
+            "settings": {**model.settings(), **self.settings},
+        }
+        self._run = json.loads(json.dumps(run, default=str))  # as it looks when it is read
+        self._saved = self._read()
+        self.epoch = 0 if self._saved is None else int(self._saved["epoch"])
+        if self._saved is not None:
+            self._compare(json.loads(str(self._saved["run"])), epochs)
+        return self.epoch
+
+    def _compare(self, saved, epochs):
+        advice = f"Delete {self.path} to train from the start."
+        differences = list(_differences(saved, self._run))
+        if saved["Keras"] != self._run["Keras"]:
+            differences = [text for text in differences if not text.startswith(("Keras", "networks"))]
+        if differences:
+            raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
+        if self.epoch > epochs:
+            raise ValueError(
+                f"the backup holds {self.epoch} epochs, and {epochs} are asked for; ask for more. {advice}"
+            )
+        if self.epoch == epochs:
+            _say(f"All {epochs} epochs were trained before, so nothing is trained now. {advice}")
+        else:
+            _say(f"Continuing after epoch {self.epoch} of {epochs}.")
+
+    def on_train_begin(self, logs=None):
+        if self._run is None:
+            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+        if self._saved is not None:
+            self._restore(self._saved)
+            self.model.history.history.update(json.loads(str(self._saved["history"])))
+        self._saved = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        history = {name: list(values) for name, values in self.model.history.history.items()}
+        for name, value in (logs or {}).items():
+            # Keras' own record may or may not have this epoch yet, depending on the order of callbacks.
+            history.setdefault(name, [])[epoch:] = [float(value)]
+        arrays = {"epoch": epoch + 1, "history": json.dumps(history), "run": json.dumps(self._run)}
+        for i, variable in enumerate(self._variables()):
+            arrays[f"variable_{i}"] = keras.ops.convert_to_numpy(variable.value)
+        for i, callback in enumerate(self._keep):
+            for name, value in callback.get_state().items():
+                arrays[f"callback_{i}_{name}"] = value
+        broken = [name for name, value in arrays.items() if name.startswith("variable") and not _is_finite(value)]
+        if broken:
+            self.model.stop_training = True
+            _say(
+                f"Epoch {epoch + 1} ended with weights that are NaN or infinite, so training stops; the backup keeps "
+                f"epoch {self.epoch}. Commonly a learning rate is too high."
+            )
+            return
+        if strategies.is_chief(self.model.distribute_strategy):
+            self._write(arrays)
+        self.epoch = epoch + 1
+
+    def on_train_end(self, logs=None):
+        self._run = None
+
+    def _variables(self):
+        """All state of the model but its metrics, which each epoch starts anew."""
+        found = list(self.model.variables)
+        for optimizer in self.model.optimizers.values():
+            found += optimizer.variables
+        metrics = {id(variable) for metric in self.model.metrics for variable in metric.variables}
+        return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
+
+    def _write(self, arrays):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with open(unfinished, "wb") as file:
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, self.path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _read(self):
+        """Return the arrays of the file, or None where there is none."""
+        if not self.path.is_file():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                found = dict(arrays)
+            if not set(found) >= _PARTS:
+                raise KeyError(", ".join(_PARTS - set(found)))
+        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.path} is not a backup. Delete it to train from the start.") from error
+        return found
+
+    def _restore(self, arrays):
+        variables = self._variables()
+        saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]
+        if [tuple(v.shape) for v in variables] != [value.shape for value in saved]:
+            raise ValueError(
+                f"the backup belongs to a model of another shape. Delete {self.path} to train from the start."
+            )
+        for variable, value in zip(variables, saved, strict=True):
+            variable.assign(value)
+        for i, callback in enumerate(self._keep):
+            prefix = f"callback_{i}_"
+            callback.set_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+
+
+def _is_finite(value):
+    return value.dtype.kind != "f" or bool(np.isfinite(value).all())
+
+
+def _say(text):
+    if os.environ.get("GANUTILS_PROGRESS") != "silent":
+        print(text)
+
+
+def _differences(saved, now, place=""):
+    """Yield what differs between two runs, in words."""
+    for name in sorted(set(saved) | set(now)):
+        before, after = saved.get(name), now.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _differences(before, after, f"{place}{name}: ")
+        elif before != after:
+            yield f"{place}{name} was {str(before)[:80]} and is {str(after)[:80]}"
+
+
+def describe(model):
+    """Return what a compiled `AdversarialModel` is, as numbers and words that JSON can hold.
+
+    Networks stand there as a sha256 of their configuration, which changes from one Keras to another.
+    """
+    return {
+        "Keras": keras.__version__,
+        "model": type(model).__name__,
+        "networks": {player: digest(network) for player, network in model.networks.items()},
+        "optimizers": {player: describe_optimizer(optimizer) for player, optimizer in model.optimizers.items()},
+        "settings": model.settings(),
+    }
+
+
+def digest(network):
+    """Return a sha256 of a network's public configuration, whatever its layers are called and seeded."""
+    config = keras.saving.serialize_keras_object(network) if network.built else {}
+    names = {}
+    text = json.dumps(_without_names(config, names), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_names(value, names):
+    """Return a configuration without seeds, and with numbers in place of the names that Keras counts up."""
+    if isinstance(value, dict):
+        if "class_name" in value and isinstance(config := value.get("config"), dict) and "name" in config:
+            names.setdefault(config["name"], f"#{len(names)}")
+        return {
+            name: _without_names(part, names) for name, part in value.items() if name not in ("seed", "build_config")
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_names(part, names) for part in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def describe_optimizer(optimizer):
+    """Return an optimizer as a dict of numbers and words that JSON can hold: its rate, and what is not a default.
+
+    Of a LossScaleOptimizer, the inner optimizer. Defaults are omitted, so that a release with one setting more
+    describes the same optimizer in the same way.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    config, usual = optimizer.get_config(), type(optimizer)().get_config()
+    chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
+    chosen.pop("name")
+    # A rate is stored in float32; what was given has fewer digits.
+    chosen = {name: round(value, 9) if isinstance(value, float) else value for name, value in chosen.items()}
+    return {"optimizer": type(optimizer).__name__, **json.loads(json.dumps(chosen, default=str))}

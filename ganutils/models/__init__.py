@@ -1,0 +1,23 @@
+"""The networks that the lessons introduce, as Keras functional models; one file an architecture.
+
+Generators map latents (n, latent_dim) to images (n, height, width, channels) in [-1, 1]; discriminators map such
+images to logits (n, 1). The last layer of each computes in float32 whatever the precision of the rest,
+since losses and images are.
+"""
+
+from ganutils.models.conditional import LABEL_INPUTS, conditional_discriminator, conditional_generator
+from ganutils.models.dcgan import dcgan_discriminator, dcgan_generator, fast_dcgan_discriminator, fast_dcgan_generator
+from ganutils.models.vanilla import IMAGE_SHAPE, vanilla_discriminator, vanilla_generator
+
+__all__ = [
+    "IMAGE_SHAPE",
+    "LABEL_INPUTS",
+    "conditional_discriminator",
+    "conditional_generator",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "fast_dcgan_discriminator",
+    "fast_dcgan_generator",
+    "vanilla_discriminator",
+    "vanilla_generator",
+]

@@ -1,0 +1,72 @@
+"""The conditional networks of lesson 03."""
+
+import math
+
+import keras
+from keras import layers, ops
+
+from ganutils.models.dcgan import FAST_FEATURES, fast_dcgan_generator, image_features
+from ganutils.models.vanilla import IMAGE_SHAPE
+
+LABEL_INPUTS = ("one_hot", "embedding", "projection")
+
+
+def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
+    """Generator of lesson 03: `fast_dcgan_generator` that is told which class to draw.
+
+    Args:
+        latent_dim: length of a latent vector.
+        classes: number of classes.
+        label_input: "one_hot" puts the label behind the latent, as `classes` numbers of which one is 1
+            (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector of the class.
+
+    Returns:
+        A keras.Model from [latents (n, latent_dim), labels (n,)] to images (n, 28, 28, 1) in [-1, 1].
+
+    Raises:
+        ValueError: an unknown `label_input`.
+    """
+    latents = keras.Input((latent_dim,), name="latents")
+    labels = keras.Input((), dtype="int32", name="labels")
+    if label_input == "one_hot":
+        joined = layers.Concatenate()([latents, ops.one_hot(labels, classes)])
+    elif label_input == "embedding":
+        joined = latents * layers.Embedding(classes, latent_dim, embeddings_initializer="ones")(labels)
+    else:
+        raise ValueError(f"label_input={label_input!r} is not allowed; choose one_hot or embedding")
+    images = fast_dcgan_generator(joined.shape[-1])(joined)
+    return keras.Model([latents, labels], images, name="conditional_generator")
+
+
+def conditional_discriminator(classes=10, label_input="projection"):
+    """Discriminator of lesson 03: `fast_dcgan_discriminator` that is told of which class an image should be.
+
+    Args:
+        classes: number of classes.
+        label_input: "one_hot" gives the label as `classes` more channels, of which one is 1 everywhere
+            (after Mirza and Osindero 2014); "embedding" as one more channel, a learned picture of the
+            class; "projection" leaves the image alone and adds the scalar product of the last features
+            with a learned vector of the class to the logit (Miyato and Koyama 2018, equation 4).
+
+    Returns:
+        A keras.Model from [images (n, 28, 28, 1), labels (n,)] to logits (n, 1).
+
+    Raises:
+        ValueError: an unknown `label_input`.
+    """
+    images = keras.Input(IMAGE_SHAPE, name="images")
+    labels = keras.Input((), dtype="int32", name="labels")
+    if label_input == "one_hot":
+        maps = ops.tile(ops.one_hot(labels, classes)[:, None, None, :], (1, *IMAGE_SHAPE[:2], 1))
+    elif label_input == "embedding":
+        maps = layers.Reshape(IMAGE_SHAPE)(layers.Embedding(classes, math.prod(IMAGE_SHAPE))(labels))
+    elif label_input == "projection":
+        maps = None
+    else:
+        raise ValueError(f"label_input={label_input!r} is not allowed; choose one of {', '.join(LABEL_INPUTS)}")
+    features = image_features(images if maps is None else layers.Concatenate()([images, maps]), **FAST_FEATURES)
+    logits = layers.Dense(1, dtype="float32")(features)
+    if label_input == "projection":
+        class_vectors = layers.Embedding(classes, features.shape[-1], embeddings_initializer="zeros")(labels)
+        logits = logits + layers.Dot(axes=1, dtype="float32")([features, class_vectors])
+    return keras.Model([images, labels], logits, name="conditional_discriminator")
