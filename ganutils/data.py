@@ -149,11 +149,11 @@ def unscale(images):
     return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype("uint8")
 
 
-def as_float(images, name="images"):
-    """Check images and return them as float32 in [-1, 1].
+def check_images(images, name="images"):
+    """Return images as they are given, as an array.
 
     Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
+        images: (n, height, width, channels), n at least 1, uint8 in [0, 255] or float in [-1, 1].
         name: what an error calls them.
 
     Raises:
@@ -163,10 +163,7 @@ def as_float(images, name="images"):
     if images.ndim != 4 or not len(images):
         raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels) with n at least 1")
     if images.dtype == np.uint8:
-        floats = images.astype("float32")
-        floats /= 127.5
-        floats -= 1.0
-        return floats
+        return images
     if images.dtype.kind != "f":
         raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
     least, most = float(images.min()), float(images.max())
@@ -179,7 +176,17 @@ def as_float(images, name="images"):
             f"{name} are float from {least:.4g} to {most:.4g}, but [-1, 1] is meant; use data.scale for values in "
             "[0, 255], or give them as uint8"
         )
-    return images.astype("float32")
+    return images
+
+
+def as_float(images, name="images"):
+    """Return images that `check_images` lets through as float32 in [-1, 1]."""
+    images = check_images(images, name)
+    floats = images.astype("float32")
+    if images.dtype == np.uint8:
+        floats /= 127.5
+        floats -= 1.0
+    return floats
 
 
 def pipeline(images, labels=None, *, batch_size, n=None, seed=0, first_epoch=0):
