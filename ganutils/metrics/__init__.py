@@ -5,7 +5,6 @@ from ganutils.metrics.classification import (
     ShareRight,
     conditional_fidelity,
     discriminator_accuracy,
-    gan_test,
     gan_train,
     share_right,
 )
@@ -35,7 +34,6 @@ from ganutils.metrics.diversity import (
     PairwiseMean,
     mixture_modes,
     mode_coverage,
-    pairwise_distance,
     pairwise_similarity,
     vendi_score,
 )
@@ -77,7 +75,6 @@ __all__ = [
     "evaluate",
     "frechet_distance",
     "frechet_distance_limit",
-    "gan_test",
     "gan_train",
     "inception_score",
     "inception_score_ceiling",
@@ -88,7 +85,6 @@ __all__ = [
     "mode_coverage",
     "nearest_images",
     "nearest_neighbour_accuracy",
-    "pairwise_distance",
     "pairwise_similarity",
     "parzen_log_likelihood",
     "path_lengths",

@@ -110,23 +110,6 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
     return conditional_fidelity(_checks.predictions(train(fake_images, fake_labels), real_images), real_labels)
 
 
-def gan_test(fake_images, fake_labels, real_images, real_labels, train):
-    """Accuracy on generated images of a classifier that was trained on real ones.
-
-    GAN-test of Shmelkov et al. 2018. It sees wrong classes and poor images, but no lack of diversity.
-
-    Args: as in `gan_train`; here the classifier is trained on `real_images`.
-
-    Returns:
-        `ClassAccuracy` on the generated images.
-
-    Raises:
-        ValueError: as in `gan_train`.
-    """
-    _check_labelled(fake_images, fake_labels, real_images, real_labels)
-    return conditional_fidelity(_checks.predictions(train(real_images, real_labels), fake_images), fake_labels)
-
-
 def _check_labelled(fake_images, fake_labels, real_images, real_labels):
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = _checks.images(images, f"{kind}_images")

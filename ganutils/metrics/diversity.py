@@ -156,32 +156,6 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
     return _mean_over_pairs(similarity, len(images), pairs, labels, seed)
 
 
-def pairwise_distance(samples, pairs=10_000, labels=None, seed=0, features=None):
-    """Mean Euclidean distance between the features of random pairs; small within a class means collapse.
-
-    Args:
-        samples: features (n, d) float, at least 2 rows; images where `features` is given.
-        pairs: number of random pairs overall, and again of each class.
-        labels: (n,), whole numbers from 0 on, or None.
-        seed: seed of the pairs.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
-
-    Returns:
-        `PairwiseMean`, each value at least 0, in the units of the features.
-
-    Raises:
-        ValueError: another shape or range, too few rows, NaN, or labels of another number.
-    """
-    samples = _checks.extracted(samples, "samples", features, 2, "a pair needs two")
-    return _mean_over_pairs(
-        lambda first, second: np.linalg.norm(samples[first] - samples[second], axis=1),
-        len(samples),
-        pairs,
-        labels,
-        seed,
-    )
-
-
 def _mean_over_pairs(measure, n, pairs, labels, seed):
     pairs = _checks.whole_number(pairs, "pairs", 1)
     rng = np.random.default_rng(seed)

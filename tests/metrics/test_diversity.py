@@ -4,7 +4,6 @@ import tensorflow as tf
 from scipy import signal
 
 from ganutils import data, metrics
-from tests.metrics.helpers import distances
 
 
 def test_coverage_of_known_shares():
@@ -101,6 +100,20 @@ def test_similarity_of_real_digits():
     assert scaled.overall == pytest.approx(found.overall, rel=1e-4)
 
 
+def test_similarity_is_the_mean_over_pairs_of_different_images(rng):
+    images, labels = rng.integers(0, 256, (12, 8, 8, 1), "uint8"), np.repeat([0, 1, 4], [6, 5, 1])
+    images[labels == 0] = images[:1] * 0.8 + images[labels == 0] * 0.2
+    every = np.array([[metrics.pairwise_similarity(images[[i, j]], 1).overall for i in range(12)] for j in range(12)])
+    found = metrics.pairwise_similarity(images, 20_000, labels)
+    assert found.overall == pytest.approx(every[~np.eye(12, dtype=bool)].mean(), rel=0.02)
+    for label, n in ((0, 6), (1, 5)):
+        block = every[np.ix_(labels == label, labels == label)]
+        assert found.per_class[label] == pytest.approx(block[~np.eye(n, dtype=bool)].mean(), rel=0.02)
+    assert set(found.per_class) == {0, 1}, "a class of one image has no pairs"
+    assert found.within == pytest.approx(np.mean(list(found.per_class.values())))
+    assert metrics.pairwise_similarity(images).within is None
+
+
 def test_similarity_takes_the_scales_that_fit(rng, monkeypatch):
     seen = []
     original = tf.image.ssim_multiscale
@@ -116,24 +129,6 @@ def test_similarity_takes_the_scales_that_fit(rng, monkeypatch):
     assert [len(weights) for weights, _ in seen] == [3, 2, 5, 1, 2]
     assert all(sum(weights) == pytest.approx(1) for weights, _ in seen)
     assert seen[2][0] == pytest.approx((0.0448, 0.2856, 0.3001, 0.2363, 0.1333), rel=1e-3)
-
-
-def test_distance_is_that_of_all_pairs(rng):
-    samples, labels = rng.standard_normal((60, 5)), np.repeat([0, 1, 4], [30, 29, 1])
-    samples[labels == 0] *= 0.1
-    found = metrics.pairwise_distance(samples, 20_000, labels)
-    every = distances(samples, samples)
-    expected = every[~np.eye(60, dtype=bool)].mean()
-    assert found.overall == pytest.approx(expected, rel=0.02)
-    for label, rows in ((0, slice(0, 30)), (1, slice(30, 59))):
-        block = every[rows, rows]
-        expected = block.sum() / (len(block) * (len(block) - 1))
-        assert found.per_class[label] == pytest.approx(expected, rel=0.02)
-    assert set(found.per_class) == {0, 1}, "a class of one sample has no pairs"
-    assert metrics.pairwise_distance(samples) == metrics.pairwise_distance(samples)
-    assert metrics.pairwise_distance(samples).within is None
-    two = metrics.pairwise_distance(np.array([[0.0], [3.0]]), 50).overall
-    assert two == 3, "a sample is never paired with itself"
 
 
 def test_vendi_score_of_known_sets(rng):
@@ -163,12 +158,6 @@ def test_collapsed_generators_rank_last(rng):
     within = centres[classes] + 0.1 * rng.standard_normal((500, 16))
     collapsed = centres[0] + rng.standard_normal((500, 16))
     assert metrics.vendi_score(good) > metrics.vendi_score(within) > metrics.vendi_score(collapsed)
-    overall = [metrics.pairwise_distance(samples).overall for samples in (good, collapsed)]
-    assert overall[0] > 2 * overall[1]
-    # Copies of ten images are seen within the classes only.
-    good, within = (metrics.pairwise_distance(samples, labels=classes) for samples in (good, within))
-    assert good.within > 5 * within.within
-    assert within.overall > 0.8 * good.overall
 
 
 @pytest.mark.parametrize(
@@ -187,9 +176,8 @@ def test_collapsed_generators_rank_last(rng):
         (lambda i, f: metrics.pairwise_similarity(i, filter_size=9), "filter_size=9 is not allowed; .* from 2 to 8"),
         (lambda i, f: metrics.pairwise_similarity(i, scales=2), "scales=2 is not allowed; .* images of 8 pixels"),
         (lambda i, f: metrics.pairwise_similarity(i, labels=[0]), "labels are 1 for 10 images"),
-        (lambda i, f: metrics.pairwise_distance(f, labels=range(10)), "labels name no class twice"),
-        (lambda i, f: metrics.pairwise_distance(f, pairs=0), "pairs=0 is not allowed"),
-        (lambda i, f: metrics.pairwise_distance(f[:1]), "samples have 1 rows; give at least 2"),
+        (lambda i, f: metrics.pairwise_similarity(i, labels=range(10)), "labels name no class twice"),
+        (lambda i, f: metrics.pairwise_similarity(i, pairs=0), "pairs=0 is not allowed"),
         (lambda i, f: metrics.vendi_score(f * (np.arange(10) != 4)[:, None]), "samples have only zeros in row 4"),
         (lambda i, f: metrics.vendi_score(i), "samples have the shape .* of images"),
     ],
