@@ -2,11 +2,8 @@
 
 from ganutils.metrics.classification import (
     ClassAccuracy,
-    ShareRight,
+    binomial_interval,
     conditional_fidelity,
-    discriminator_accuracy,
-    gan_train,
-    share_right,
 )
 from ganutils.metrics.copies import (
     Memorisation,
@@ -67,15 +64,13 @@ __all__ = [
     "PairwiseMean",
     "ParzenLikelihood",
     "PrecisionRecall",
-    "ShareRight",
     "TwoSampleAccuracy",
+    "binomial_interval",
     "conditional_fidelity",
     "density_coverage",
-    "discriminator_accuracy",
     "evaluate",
     "frechet_distance",
     "frechet_distance_limit",
-    "gan_train",
     "inception_score",
     "inception_score_ceiling",
     "kernel_distance",
@@ -90,6 +85,5 @@ __all__ = [
     "path_lengths",
     "perceptual_path_length",
     "precision_recall",
-    "share_right",
     "vendi_score",
 ]
