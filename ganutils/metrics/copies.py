@@ -5,10 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from ganutils import data
 from ganutils.metrics import _checks, neighbours
 
 _QUERIES_AT_ONCE = 1000
 _REFERENCES_AT_ONCE = 4096
+_NEIGHBOUR_REASON = "each needs a neighbour in its own set"
 
 
 class Neighbours(NamedTuple):
@@ -78,12 +80,10 @@ def nearest_images(queries, references, k=3):
     """
     queries, references = np.asarray(queries), np.asarray(references)
     for name, images in (("queries", queries), ("references", references)):
-        if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"{name} are {images.dtype} {images.shape}, expected uint8 (n, height, width, channels)")
+        if data.check_images(images, name).dtype != np.uint8:
+            raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255]")
     if queries.shape[1:] != references.shape[1:]:
         raise ValueError(f"queries have the shape {queries.shape[1:]}, references {references.shape[1:]}")
-    if not len(queries):
-        raise ValueError("there are no queries; give at least one image")
     if not 1 <= k <= len(references):
         raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
     starts = range(0, len(queries), _QUERIES_AT_ONCE)
@@ -141,7 +141,7 @@ def nearest_neighbour_accuracy(real, fake, features=None):
     Raises:
         ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
     """
-    return _two_samples(*_checks.pair(real, fake, features, 2, "each needs a neighbour in its own set"))
+    return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
 
 def _two_samples(real, fake, real_name="real", fake_name="fake"):
@@ -178,12 +178,7 @@ def memorisation_gap(train, test, fake, features=None):
     Raises:
         ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
     """
-    reason = "each needs a neighbour in its own set"
-    train, test, fake = (
-        _checks.extracted(values, name, features, 2, reason)
-        for name, values in (("train", train), ("test", test), ("fake", fake))
-    )
-    _checks.same_width(train=train, test=test, fake=fake)
+    train, test, fake = _checks.feature_sets(features, 2, _NEIGHBOUR_REASON, train=train, test=test, fake=fake)
     on_train = _two_samples(train, fake, "train").accuracy
     on_test = _two_samples(test, fake, "test").accuracy
     return MemorisationGap(on_test - on_train, on_train, on_test)
@@ -221,12 +216,8 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
         found, of_test = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
         indices, distances, test_distances = found.indices[:, 0], found.distances[:, 0], of_test.distances[:, 0]
     else:
-        fake, train, test = (
-            _checks.extracted(values, name, features)
-            for name, values in (("fake", fake), ("train", train), ("test", test))
-        )
-        _checks.same_width(train=train, test=test, fake=fake)
-        fake, train, test = neighbours.centred(fake, train, test)
+        sets = _checks.feature_sets(features, train=train, fake=fake, test=test)
+        train, fake, test = neighbours.centred(*sets)
         indices, squares = neighbours.nearest(fake, train, 1)
         test_distances = np.sqrt(neighbours.nearest(test, train, 1)[1][:, 0])
         indices, distances = indices[:, 0], np.sqrt(squares[:, 0])

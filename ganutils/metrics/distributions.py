@@ -62,7 +62,7 @@ def frechet_distance(real, fake, features=None):
     Raises:
         ValueError: too few rows, another shape or range, NaN, or different widths.
     """
-    return _frechet(*_checks.pair(real, fake, features, 2, _COVARIANCE_REASON))
+    return _frechet(*_checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake))
 
 
 def _frechet(real, fake):
@@ -100,7 +100,7 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
     Raises:
         ValueError: too few rows, sizes out of range, or what `frechet_distance` refuses.
     """
-    real, fake = _checks.pair(real, fake, features, 2, _COVARIANCE_REASON)
+    real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
     if sizes is None:
         least = _LIMIT_RATIO * (width + 1)
@@ -146,7 +146,9 @@ def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=
     Raises:
         ValueError: fewer rows than a subset has, or another shape, range, width or NaN.
     """
-    real, fake = _checks.pair(real, fake, features, 2, "the unbiased estimate leaves out each row's pair with itself")
+    real, fake = _checks.feature_sets(
+        features, 2, "the unbiased estimate leaves out each row's pair with itself", real=real, fake=fake
+    )
     subsets = _checks.whole_number(subsets, "subsets", 1)
     most = min(len(real), len(fake))
     subset_size = _checks.whole_number(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import special
 from scipy.spatial import KDTree
 
+from ganutils import data
 from ganutils.metrics import _checks
 
 _PAIRS_AT_ONCE = 500
@@ -106,8 +107,7 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
     Raises:
         ValueError: another shape, different widths, NaN, or a number that is not above 0.
     """
-    samples, centres = _checks.features(samples, "samples"), _checks.features(centres, "centres")
-    _checks.same_width(samples=samples, centres=centres)
+    samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     for name, value in (("deviation", deviation), ("deviations", deviations)):
         if not value > 0:
             raise ValueError(f"{name}={value} is not allowed; choose a number above 0")
@@ -141,7 +141,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         ValueError: another shape or range, too few images, labels of another number, or a filter that does
             not fit into the images.
     """
-    images = _checks.images(images, "images")
+    images = data.check_images(images)
     side = min(images.shape[1:3])
     filter_size = _checks.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
     fitting = [n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size]

@@ -107,7 +107,9 @@ def precision_recall(real, fake, k=3, features=None):
         ValueError: too few rows, another shape or range, NaN, or different widths.
     """
     k = _checks.whole_number(k, "k", 1)
-    real, fake = centred(*_checks.pair(real, fake, features, k + 1, f"each needs k={k} neighbours in its own set"))
+    real, fake = centred(
+        *_checks.feature_sets(features, k + 1, f"each needs k={k} neighbours in its own set", real=real, fake=fake)
+    )
     return PrecisionRecall(_share_in_any_ball(real, fake, k), _share_in_any_ball(fake, real, k))
 
 
@@ -135,7 +137,9 @@ def density_coverage(real, fake, k=5, features=None):
         ValueError: too few rows, another shape or range, NaN, or different widths.
     """
     k = _checks.whole_number(k, "k", 1)
-    real, fake = centred(*_checks.pair(real, fake, features, k + 1, f"k={k} neighbours are looked at"))
+    real, fake = centred(
+        *_checks.feature_sets(features, k + 1, f"k={k} neighbours are looked at", real=real, fake=fake)
+    )
     counts = [(inside.sum(), inside.any(axis=1).sum()) for inside in _balls(real, fake, k)]
     pairs, covered = np.sum(counts, axis=0)
     return DensityCoverage(float(pairs / (k * len(fake))), float(covered / len(real)))

@@ -168,7 +168,7 @@ def _features_at(latents, generator, features, labels):
         )
     if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
         raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
-    return _checks.features(_checks.call(features, images, "features"), "features of generated images")
+    return _checks.features(_checks.call(features, images), "features of generated images")
 
 
 def _latent_dim(generator):
