@@ -3,16 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
-from scipy import special
+from scipy import linalg, special
 from scipy.spatial import KDTree
 
 from ganutils import data
 from ganutils.metrics import _checks
 
-_PAIRS_AT_ONCE = 500
-# Wang, Simoncelli and Bovik 2003, section 3.2, finest scale first.
+_PAIRS_AT_ONCE = 100
+# Wang, Simoncelli and Bovik 2003: weights of the scales, finest first, and the constants that keep quotients stable.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_C1, _C2 = 0.01**2, 0.03**2
 
 
 class ModeCoverage(NamedTuple):
@@ -123,13 +123,12 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
     Odena, Olah and Shlens 2017, section 4.2, who compare pairs of one class. Wang et al. 2003 take five
     scales and a filter of 11 pixels, which needs images of 176 pixels. An image of 28 pixels has three scales
     (28, 14, 7) with a filter of 7, which then just fits; their first weights are used, scaled to sum to
-    1. Values with other filters, scales or image sizes do not compare. TensorFlow computes it in float32,
-    and sets negative similarities at a scale to 0.
+    1. Values with other filters, scales or image sizes do not compare.
 
     Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least two.
+        images: (n, height, width, channels), at least two.
         pairs: number of random pairs overall, and again of each class.
-        labels: (n,), whole numbers from 0 on, or None.
+        labels: (n,), or None.
         seed: seed of the pairs.
         filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
         scales: number of scales, 1 to 5; None takes as many as the filter fits into.
@@ -138,47 +137,74 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         `PairwiseMean`, each value from 0 to 1, the similarity of identical images.
 
     Raises:
-        ValueError: another shape or range, too few images, labels of another number, or a filter that does
-            not fit into the images.
+        ValueError: bad images or labels, too few of them, or a filter that does not fit into the images.
     """
     images = data.check_images(images)
+    if len(images) < 2:
+        raise ValueError("images are 1; give at least 2, since a pair needs two")
+    pairs = _checks.whole_number(pairs, "pairs", 1)
     side = min(images.shape[1:3])
     filter_size = _checks.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
-    fitting = [n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size]
+    most = max(n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size)
     reason = f"since images of {side} pixels are halved at each and the filter has {filter_size}"
-    scales = _checks.whole_number(max(fitting) if scales is None else scales, "scales", 1, max(fitting), reason)
-    weights = np.array(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS[:scales])
-
-    def similarity(first, second):
-        first, second = (tf.constant(_checks.to_unit_range(images[rows]).astype("float32")) for rows in (first, second))
-        return tf.image.ssim_multiscale(first, second, 1.0, tuple(weights), filter_size).numpy()
-
-    return _mean_over_pairs(similarity, len(images), pairs, labels, seed)
-
-
-def _mean_over_pairs(measure, n, pairs, labels, seed):
-    pairs = _checks.whole_number(pairs, "pairs", 1)
+    scales = _checks.whole_number(most if scales is None else scales, "scales", 1, most, reason)
     rng = np.random.default_rng(seed)
-    overall = _mean_of_some(measure, np.arange(n), pairs, rng)
+
+    def mean_of(rows):
+        first = rng.integers(len(rows), size=pairs)
+        second = (first + rng.integers(1, len(rows), size=pairs)) % len(rows)  # never the same row twice
+        found = []
+        for start in range(0, pairs, _PAIRS_AT_ONCE):
+            both = (images[rows[part[start : start + _PAIRS_AT_ONCE]]] for part in (first, second))
+            found.append(_similarities(*map(_checks.to_unit_range, both), filter_size, _SCALE_WEIGHTS[:scales]))
+        return float(np.concatenate(found).mean())
+
+    overall = mean_of(np.arange(len(images)))
     if labels is None:
         return PairwiseMean(overall, None, None)
-    labels = _checks.labels(labels, "labels", rows=n)
+    labels = _checks.labels(labels, "labels", rows=len(images))
     groups = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
-    per_class = {label: _mean_of_some(measure, rows, pairs, rng) for label, rows in groups.items() if len(rows) > 1}
+    per_class = {label: mean_of(rows) for label, rows in groups.items() if len(rows) > 1}
     if not per_class:
-        raise ValueError("labels name no class twice, and a pair within a class needs two; give more samples")
+        raise ValueError("labels name no class twice, and a pair within a class needs two; give more images")
     return PairwiseMean(overall, float(np.mean(list(per_class.values()))), per_class)
 
 
-def _mean_of_some(measure, rows, pairs, rng):
-    if len(rows) < 2:
-        raise ValueError(f"there are {len(rows)} samples; give at least 2, since a pair needs two")
-    first = rng.integers(len(rows), size=pairs)
-    second = (first + rng.integers(1, len(rows), size=pairs)) % len(rows)  # never the same row twice
-    parts = [slice(start, start + _PAIRS_AT_ONCE) for start in range(0, pairs, _PAIRS_AT_ONCE)]
-    return float(
-        np.concatenate([measure(rows[first[part]], rows[second[part]]) for part in parts]).mean(dtype="float64")
-    )
+def _similarities(first, second, filter_size, weights):
+    """Return the MS-SSIM (n,) of pairs of images (n, height, width, channels) in [0, 1].
+
+    Terms below 0 count as 0, and channels are averaged, as in TensorFlow's `tf.image.ssim_multiscale`.
+    """
+    terms = []
+    for scale in range(len(weights)):
+        if scale:
+            first, second = _halve(first), _halve(second)
+        rows, columns = (_windows(side, filter_size) for side in first.shape[1:3])
+
+        def smooth(x, rows=rows, columns=columns):
+            return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True)
+
+        means = smooth(first), smooth(second)
+        product, squares = 2 * means[0] * means[1], means[0] ** 2 + means[1] ** 2
+        term = (2 * smooth(first * second) - product + _C2) / (smooth(first**2 + second**2) - squares + _C2)
+        if scale == len(weights) - 1:
+            term *= (product + _C1) / (squares + _C1)  # luminance counts at the coarsest scale only
+        terms.append(np.clip(term.mean(axis=(1, 2)), 0, None))
+    return np.prod(np.stack(terms, axis=-1) ** (np.array(weights) / sum(weights)), axis=-1).mean(axis=-1)
+
+
+def _windows(side, size):
+    """Return the matrix (side - size + 1, side) of a Gaussian window at each place of a line of pixels."""
+    window = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * 1.5**2))
+    return linalg.convolution_matrix(window / window.sum(), side, mode="valid")
+
+
+def _halve(images):
+    """Average blocks of 2 x 2 pixels; an odd last row or column is repeated."""
+    height, width = images.shape[1:3]
+    images = np.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    rows = images[:, ::2] + images[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
 
 
 def vendi_score(samples, features=None):
