@@ -45,7 +45,6 @@ from ganutils.metrics.neighbours import (
     precision_recall,
 )
 from ganutils.metrics.paths import (
-    path_lengths,
     perceptual_path_length,
 )
 from ganutils.metrics.report import evaluate
@@ -82,7 +81,6 @@ __all__ = [
     "nearest_neighbour_accuracy",
     "pairwise_similarity",
     "parzen_log_likelihood",
-    "path_lengths",
     "perceptual_path_length",
     "precision_recall",
     "vendi_score",
