@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ganutils import data, metrics, models, training
 from ganutils.metrics import _checks
+from ganutils.metrics.copies import TwoSampleAccuracy
 
 _IMAGES_AT_ONCE = 500
 
@@ -97,7 +98,7 @@ def discriminator_accuracy(
         step(tf.constant(np.concatenate(batch)))
     real_logits, fake_logits = (_logits(discriminator, held_out) for _, held_out in halves)
     shares = float(np.mean(real_logits > 0)), float(np.mean(fake_logits <= 0))
-    return metrics.TwoSampleAccuracy(sum(shares) / 2, *shares)
+    return TwoSampleAccuracy(sum(shares) / 2, *shares)
 
 
 def _build(build, seed):

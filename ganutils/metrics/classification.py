@@ -39,9 +39,6 @@ def conditional_fidelity(probabilities, labels):
 
     Returns:
         `ClassAccuracy`.
-
-    Raises:
-        ValueError: bad probabilities, labels out of range or of another number.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
@@ -66,9 +63,6 @@ def binomial_interval(successes, trials, confidence=0.95):
 
     Returns:
         `BinomialInterval`.
-
-    Raises:
-        ValueError: a number out of range.
     """
     trials = _checks.whole_number(trials, "trials", 1)
     successes = _checks.whole_number(successes, "successes", 0, trials)

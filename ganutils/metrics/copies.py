@@ -64,8 +64,7 @@ class Memorisation(NamedTuple):
 def nearest_images(queries, references, k=3):
     """Find the nearest references of each query, by Euclidean distance between pixels.
 
-    Queries are taken in blocks of 1,000 and references in blocks of 4,096, so that memory does not grow with
-    the product of their numbers.
+    Both are taken in blocks, so that memory does not grow with the product of their numbers.
 
     Args:
         queries: uint8 images (n, height, width, channels) in [0, 255].
@@ -107,12 +106,8 @@ def _nearest_of_some(queries, references, k):
             indices = np.take_along_axis(indices, kept, axis=1)
             rankings = np.take_along_axis(rankings, kept, axis=1)
     # The k that are left are measured exactly: differences of large squares lose digits.
-    distances = np.stack(
-        [
-            np.linalg.norm(_flat(references[row]).astype("float64") - query, axis=1)
-            for row, query in zip(indices, flat_queries, strict=True)
-        ]
-    )
+    pairs = zip(indices, flat_queries, strict=True)
+    distances = np.stack([np.linalg.norm(_flat(references[row]).astype("float64") - q, axis=1) for row, q in pairs])
     order = np.argsort(distances, axis=1)
     return Neighbours(np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1))
 
@@ -131,15 +126,12 @@ def nearest_neighbour_accuracy(real, fake, features=None):
     the sets are apart; near 0, each sample has a copy in the other set.
 
     Args:
-        real: features (n, d) float of real images, at least 2 rows; images where `features` is given.
-        fake: features (n, d) float of as many generated images; images where `features` is given.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        real: features (n, d), at least 2 rows.
+        fake: features (n, d), as many as real ones.
+        features: function from images to features, or None.
 
     Returns:
         `TwoSampleAccuracy`.
-
-    Raises:
-        ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
     """
     return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
@@ -167,16 +159,13 @@ def memorisation_gap(train, test, fake, features=None):
     found, so give those that the generator has seen.
 
     Args:
-        train: features (n, d) float of images that the generator was trained on; or images.
-        test: features (n, d) float of as many other real images; or images.
-        fake: features (n, d) float of as many generated images; or images.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        train: features (n, d) of images that the generator was trained on.
+        test: features (n, d) of as many other real images.
+        fake: features (n, d) of as many generated images.
+        features: function from images to features, or None.
 
     Returns:
         `MemorisationGap`.
-
-    Raises:
-        ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
     """
     train, test, fake = _checks.feature_sets(features, 2, _NEIGHBOUR_REASON, train=train, test=test, fake=fake)
     on_train = _two_samples(train, fake, "train").accuracy
@@ -194,18 +183,14 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
     Dasgupta 2020 over its largest value.
 
     Args:
-        fake: features (n, d) float of generated images, uint8 images compared by pixels, or any images
-            where `features` is given.
-        train: the same of the images that the generator was trained on.
+        fake: features (n, d); or uint8 images, whose pixels are compared if `features` is None.
+        train: features (m, d) of the images that the generator was trained on, or those images.
         test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
         quantile: share of test samples that lie below the threshold, above 0 and below 1.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
         `Memorisation`; pixels are in [0, 1] for distances between uint8 images.
-
-    Raises:
-        ValueError: a quantile out of range, too few rows, another shape or range, NaN, or different widths.
     """
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} is not allowed; choose a number between 0 and 1")

@@ -55,29 +55,23 @@ def mode_coverage(generated, data_labels, least=1):
     """Count the classes that generated samples fall into, and compare the class shares with the data's.
 
     Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
-    divergence in this direction: KL(generated ‖ data). It is finite without any smoothing when classes are
-    missing; a class that the data do not have makes it infinite. A classifier's mistakes look like rare
-    classes, so choose a larger `least` where it is often unsure.
+    divergence in this direction: KL(generated ‖ data). Missing classes leave it finite; a class that the data
+    do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger `least`
+    where it is often unsure.
 
     Args:
-        generated: labels (n,) that a classifier gives to generated samples, or its probabilities
-            (n, classes), of which the largest counts.
-        data_labels: (m,) labels of real data, whole numbers from 0 on.
+        generated: labels (n,) that a classifier gives to generated samples, or its probabilities (n, classes).
+        data_labels: (m,) labels of real data.
         least: samples that a class needs to be covered.
 
     Returns:
         `ModeCoverage`.
-
-    Raises:
-        ValueError: labels that are not whole numbers from 0 on, beyond the classes of the probabilities, or
-            bad probabilities.
     """
     least = _checks.whole_number(least, "least", 1)
     classes = None
     if np.ndim(generated) == 2:
-        generated = _checks.probabilities(generated, "generated")
-        classes = generated.shape[1]
-        generated = generated.argmax(axis=1)
+        probabilities = _checks.probabilities(generated, "generated")
+        classes, generated = probabilities.shape[1], probabilities.argmax(axis=1)
     generated = _checks.labels(generated, "generated")
     data_labels = _checks.labels(data_labels, "data_labels", classes)
     classes = classes or max(generated.max(), data_labels.max()) + 1
@@ -95,17 +89,14 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
     nearest centre, and a centre is found when it is the nearest of at least one such sample.
 
     Args:
-        samples: (n, d) float, generated.
-        centres: (modes, d) float, means of the mixture.
+        samples: (n, d), generated.
+        centres: (modes, d), means of the mixture.
         deviation: standard deviation of each component, above 0, the same in every direction.
         deviations: radius of a mode in standard deviations, above 0. Of a normal distribution in two
             dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
 
     Returns:
         `MixtureModes`.
-
-    Raises:
-        ValueError: another shape, different widths, NaN, or a number that is not above 0.
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     for name, value in (("deviation", deviation), ("deviations", deviations)):
@@ -121,9 +112,9 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
     """Mean multi-scale structural similarity (MS-SSIM) of random pairs; high within a class means collapse.
 
     Odena, Olah and Shlens 2017, section 4.2, who compare pairs of one class. Wang et al. 2003 take five
-    scales and a filter of 11 pixels, which needs images of 176 pixels. An image of 28 pixels has three scales
-    (28, 14, 7) with a filter of 7, which then just fits; their first weights are used, scaled to sum to
-    1. Values with other filters, scales or image sizes do not compare.
+    scales and a filter of 11 pixels, which needs images of 176 pixels. A filter of 7 fits an image of 28 pixels
+    at three scales (28, 14, 7); their first weights are used, scaled to sum to 1. Values with other filters,
+    scales or image sizes do not compare.
 
     Args:
         images: (n, height, width, channels), at least two.
@@ -135,9 +126,6 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
 
     Returns:
         `PairwiseMean`, each value from 0 to 1, the similarity of identical images.
-
-    Raises:
-        ValueError: bad images or labels, too few of them, or a filter that does not fit into the images.
     """
     images = data.check_images(images)
     if len(images) < 2:
@@ -216,14 +204,14 @@ def vendi_score(samples, features=None):
     scores high. State the data's own score beside it.
 
     Args:
-        samples: features (n, d) float; images where `features` is given.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        samples: features (n, d).
+        features: function from images to features, or None.
 
     Returns:
         A float from 1 to min(n, d).
 
     Raises:
-        ValueError: another shape or range, NaN, or a row of zeros, which has no direction.
+        ValueError: bad features, or a row of zeros, which has no direction.
     """
     samples = _checks.extracted(samples, "samples", features)
     lengths = np.linalg.norm(samples, axis=1)

@@ -30,16 +30,14 @@ def perceptual_path_length(
     d is a network trained on human judgements; here it is the squared distance of features by default, so
     figures compare only between generators that are seen through the same features.
 
-    Latents are interpolated in float64; networks compute in float32 as a rule. There any ε from 1e-3 to 1e-5
-    gives the same mean within 1 % for a DCGAN (tests/metrics/test_paths.py). Below, float32 rounds the step
-    itself; above, curves are cut short. For a generator that hardly moves its images what remains is rounding,
-    about (1e-6 |features| / ε)². Half precision has no such ε.
+    In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1 % (tests/metrics/test_paths.py). Below,
+    the step itself is rounded away; above, curves are cut short. Of a generator that hardly moves its images only
+    rounding remains, about (1e-6 |features| / ε)². Half precision has no such ε.
 
     Args:
-        generator: keras.Model or function, latents (n, latent_dim) float32 to whatever `features` takes, float
-            images (n, height, width, channels) in [-1, 1] as a rule. With `labels`, it is called with the list
-            [latents, labels].
-        features: function from such images to features (n, d) or to an object with `.features`.
+        generator: keras.Model or function from latents (n, latent_dim) float32, or with `labels` from the list
+            [latents, labels], to what `features` takes: float images in [-1, 1] as a rule.
+        features: function from such images to features.
         samples: number of pairs.
         epsilon: ε, length of a step; the whole path has length 1.
         space: "lerp", a straight line, or "slerp", which turns from one latent to the other at an even angle
