@@ -23,10 +23,8 @@ def _finite(values, name):
     bad = ~np.isfinite(values)
     if bad.any():
         row = np.argwhere(bad)[0][0]
-        raise ValueError(
-            f"{name} hold {bad.sum()} values that are NaN or infinite, the first in row {row}; "
-            "find out where they come from, a generator that diverged is the usual reason"
-        )
+        held = f"{name} hold {bad.sum()} values that are NaN or infinite, the first in row {row}"
+        raise ValueError(f"{held}; find out where they come from, a generator that diverged is the usual reason")
 
 
 def features(values, name, least=1, reason="a mean needs one"):
@@ -69,10 +67,8 @@ def same_width(**named):
     (first, reference), *others = named.items()
     for name, values in others:
         if values.shape[1] != reference.shape[1]:
-            raise ValueError(
-                f"{first} have {reference.shape[1]} features a row and {name} have {values.shape[1]}; "
-                "take both from the same extractor"
-            )
+            widths = f"{first} have {reference.shape[1]} features a row and {name} have {values.shape[1]}"
+            raise ValueError(f"{widths}; take both from the same extractor")
 
 
 def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):

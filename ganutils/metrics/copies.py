@@ -136,12 +136,10 @@ def nearest_neighbour_accuracy(real, fake, features=None):
     return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
 
-def _two_samples(real, fake, real_name="real", fake_name="fake"):
+def _two_samples(real, fake, name="real"):
     if len(real) != len(fake):
-        raise ValueError(
-            f"{real_name} have {len(real)} rows and {fake_name} {len(fake)}; give as many of both, since "
-            "neighbours in the larger set are closer for that reason alone"
-        )
+        numbers = f"{name} have {len(real)} rows and fake {len(fake)}"
+        raise ValueError(f"{numbers}; give as many of both, since neighbours in a larger set are closer")
     real, fake = neighbours.centred(real, fake)
     shares = []
     for own, other in ((real, fake), (fake, real)):
@@ -194,24 +192,17 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
     """
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} is not allowed; choose a number between 0 and 1")
-    least = int(np.ceil(1 / quantile))
-    if len(test) < least:
+    if len(test) < (least := int(np.ceil(1 / quantile))):
         raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
     if features is None and all(np.ndim(values) == 4 for values in (fake, train, test)):
         found, of_test = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
         indices, distances, test_distances = found.indices[:, 0], found.distances[:, 0], of_test.distances[:, 0]
     else:
-        sets = _checks.feature_sets(features, train=train, fake=fake, test=test)
-        train, fake, test = neighbours.centred(*sets)
+        train, fake, test = neighbours.centred(*_checks.feature_sets(features, train=train, fake=fake, test=test))
         indices, squares = neighbours.nearest(fake, train, 1)
         test_distances = np.sqrt(neighbours.nearest(test, train, 1)[1][:, 0])
         indices, distances = indices[:, 0], np.sqrt(squares[:, 0])
     threshold = float(np.quantile(test_distances, quantile))
     wins = stats.mannwhitneyu(test_distances, distances).statistic
-    return Memorisation(
-        float(np.mean(distances < threshold)),
-        threshold,
-        float(wins / (len(distances) * len(test_distances))),
-        indices,
-        distances,
-    )
+    share, closer = np.mean(distances < threshold), wins / (len(distances) * len(test_distances))
+    return Memorisation(float(share), threshold, float(closer), indices, distances)

@@ -92,10 +92,8 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
     if sizes is None:
         least = _LIMIT_RATIO * (width + 1)
         if most < least:
-            raise ValueError(
-                f"{most} samples of {width} features are too few for a limit; give at least {least} "
-                "real and generated ones, so that the smallest subset has more rows than features"
-            )
+            reason = "so that the smallest subset has more rows than features"
+            raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both, {reason}")
         sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))
     sizes = sorted({_checks.whole_number(size, "a size", width + 1, most) for size in sizes}, reverse=True)
     if len(sizes) < 2:
@@ -178,11 +176,8 @@ def inception_score(probabilities, splits=1, seed=0):
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
     splits = _checks.whole_number(splits, "splits", 1)
-    if rows < splits * classes:
-        raise ValueError(
-            f"probabilities have {rows} rows for {splits} splits; give at least {splits * classes}, "
-            f"as many a split as there are classes ({classes}), or the ceiling is out of reach"
-        )
+    if rows < (least := splits * classes):
+        raise ValueError(f"probabilities have {rows} rows for {splits} splits; give {least}, {classes} a split or more")
     order = np.random.default_rng(seed).permutation(rows)
     scores = []
     for part in np.array_split(probabilities[order], splits):

@@ -72,9 +72,8 @@ def _balls(centres, points, k):
     radii = nearest(None, centres, k, exclude_self=True)[1][:, -1]
     lengths = np.sum(points**2, axis=1).max()
     start = 0
-    for squares in pairwise_distances_chunked(
-        centres, points, metric="euclidean", squared=True, working_memory=_MEGABYTES_AT_ONCE
-    ):
+    options = {"metric": "euclidean", "squared": True, "working_memory": _MEGABYTES_AT_ONCE}
+    for squares in pairwise_distances_chunked(centres, points, **options):
         block = slice(start, start + len(squares))
         rounding = 1e-13 * (np.sum(centres[block] ** 2, axis=1) + lengths)[:, None]
         squares -= radii[block, None]

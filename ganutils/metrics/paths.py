@@ -4,7 +4,6 @@ import numpy as np
 
 from ganutils.metrics import _checks
 
-SPACES = ("lerp", "slerp")
 _SMALLEST_EPSILON, _LARGEST_EPSILON = 1e-5, 0.1
 
 
@@ -59,24 +58,22 @@ def perceptual_path_length(
     """
     if not 0 <= lower < upper <= 1:
         raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
-    if space not in SPACES:
-        raise ValueError(f"unknown space {space!r}; choose one of {', '.join(SPACES)}")
+    if space not in ("lerp", "slerp"):
+        raise ValueError(f"unknown space {space!r}; choose one of lerp, slerp")
     if not _SMALLEST_EPSILON <= epsilon <= _LARGEST_EPSILON:
-        raise ValueError(
-            f"epsilon={epsilon} is not allowed; choose from {_SMALLEST_EPSILON:g}, below which float32 rounds the step "
-            f"away, to {_LARGEST_EPSILON:g}"
-        )
+        allowed = f"{_SMALLEST_EPSILON:g}, below which float32 rounds the step away, to {_LARGEST_EPSILON:g}"
+        raise ValueError(f"epsilon={epsilon} is not allowed; choose from {allowed}")
     _refuse_half_precision(generator, epsilon)
     samples = _checks.whole_number(samples, "samples", 2)
     batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
     labels = None if labels is None else _checks.labels(labels, "labels")
     between = _lerp if space == "lerp" else _slerp
-    lengths = []
+    distance, lengths = distance or _squared_distance, []
     for start, end, t, classes in _draw_paths(samples, latent_dim, labels, seed, batch_size):
         # A pair's two images take the same row of two batches, so that rounding hits both alike.
         here, there = (_features_at(between(start, end, x), classes, generator, features) for x in (t, t + epsilon))
-        lengths.append(_measured(distance or _squared_distance, here, there) / epsilon**2)
+        lengths.append(_measured(distance, here, there) / epsilon**2)
     lengths = np.concatenate(lengths)
     # "lower" and "higher" take values that occur, as the paper's code does.
     smallest = np.quantile(lengths, lower, method="lower")
@@ -111,10 +108,8 @@ def _features_at(latents, labels, generator, features):
         raise ValueError("the generator takes labels as well; give labels=range(10), or those that it knows")
     images = np.asarray(generator(latents if labels is None else [latents, labels]))
     if images.dtype.kind != "f" or len(images) != len(latents):
-        raise ValueError(
-            f"the generator gave {images.dtype} {images.shape} for {len(latents)} latents; give one float image for "
-            "each, since the rounding of whole numbers hides a small step"
-        )
+        found = f"{images.dtype} {images.shape} for {len(latents)} latents"
+        raise ValueError(f"the generator gave {found}; give a float image each, since whole numbers hide a small step")
     if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
         raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
     return _checks.features(_checks.call(features, images), "features of generated images")
@@ -145,8 +140,5 @@ def _latent_dim(generator):
     shape = getattr(generator, "input_shape", None)
     shape = shape[0] if isinstance(shape, list) else shape
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
-        raise ValueError(
-            "the generator does not tell the length of its latents; give latent_dim, "
-            "or a keras.Model whose first input has the shape (latent_dim,)"
-        )
+        raise ValueError("the generator does not tell the length of its latents; give latent_dim")
     return shape[1]
