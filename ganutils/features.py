@@ -1,4 +1,4 @@
-"""What the metrics look at: the bundled digit classifier, and Inception v3 for those who have its weights.
+"""What the metrics look at: the bundled digit classifier.
 
 A feature extractor is any callable that takes images and returns features (n, d), or an object with such
 features as `.features`.
@@ -153,49 +153,3 @@ def digit_classifier():
     with checkpoints.in_float32():
         network = classifier_network()
     return Classifier(checkpoints.load_weights(network, "digit_classifier"))
-
-
-def inception(weights="imagenet"):
-    """Return Inception v3 as a feature extractor, for colour images or to compare feature extractors.
-
-    These are the weights of `keras.applications`. Published Fréchet distances use another training of
-    the network (Heusel et al. 2017) and another way to resize, so numbers from here compare only with
-    numbers from here.
-
-    Args:
-        weights: "imagenet" (Keras downloads 88 MB once), the path of a weights file, or None for random
-            weights.
-
-    Returns:
-        A function from images (n, height, width, 1 or 3), uint8 in [0, 255] or float in [-1, 1], to
-        features (n, 2048) float32.
-
-    Raises:
-        FileNotFoundError: the weights cannot be downloaded; the message says where to put them.
-    """
-    try:
-        with checkpoints.in_float32():
-            network = keras.applications.InceptionV3(include_top=False, weights=weights, pooling="avg")
-    # Keras raises a bare Exception where a download fails.
-    except Exception as error:
-        raise FileNotFoundError(
-            f"the weights of Inception v3 ({weights}) cannot be had: {error}. Without a network, fetch "
-            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 on another machine, from the releases of "
-            "fchollet/deep-learning-models on GitHub, and put it into ~/.keras/models, or give its path as "
-            "weights=.... The digit classifier needs no network."
-        ) from error
-
-    def prepare(images):
-        """Resize to the 299 x 299 pixels that the network was trained on."""
-        return tf.image.resize(images, (299, 299), "bilinear", antialias=True)
-
-    run = tf.function(lambda images: network(prepare(images), training=False), reduce_retracing=True)
-
-    def extract(images):
-        images = data.as_float(images)
-        if images.shape[-1] not in (1, 3):
-            raise ValueError(f"images have {images.shape[-1]} channels; Inception v3 takes 1 or 3")
-        repeats = 3 // images.shape[-1]
-        return np.concatenate([run(images[i : i + 50].repeat(repeats, axis=-1)) for i in range(0, len(images), 50)])
-
-    return extract

@@ -106,7 +106,7 @@ def blind_test(real, fake, trials=20, seed=0):
         if len(answers) < trials:
             text.value = f"Image {shown + 1} of {trials}."
             return
-        score = metrics.share_right(right, trials)
+        score = metrics.binomial_interval(right, trials)
         verdict = "Chance, 50 %, is within it." if score.low <= 0.5 <= score.high else "Chance, 50 %, is outside it."
         text.value = (
             f"{right} of {trials} right: {score.share:.0%}, with a 95 % confidence interval from {score.low:.0%} to "

@@ -118,7 +118,7 @@ def test_who_always_says_real_is_right_by_chance():
     box = widgets.blind_test(REAL, FAKE, trials=40)
     right = sum(play(box, lambda truth: True))
     assert 10 < right < 30
-    score = metrics.share_right(right, 40)
+    score = metrics.binomial_interval(right, 40)
     assert box.children[2].value == (
         f"{right} of 40 right: {right / 40:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
         f"{score.high:.0%}. Chance, 50 %, is within it."

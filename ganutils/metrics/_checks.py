@@ -1,10 +1,11 @@
-"""Guards for what the metrics are given. Each error names the argument, what it holds and what is allowed."""
+"""Input validation. Each error names the argument, what was given and what is allowed."""
 
 import numbers
 
 import numpy as np
 
-_RANGE_TOLERANCE = 1e-3
+from ganutils import data
+
 _SUM_TOLERANCE = 1e-3
 _LABELS_SHOWN = 5
 
@@ -22,10 +23,8 @@ def _finite(values, name):
     bad = ~np.isfinite(values)
     if bad.any():
         row = np.argwhere(bad)[0][0]
-        raise ValueError(
-            f"{name} hold {bad.sum()} values that are NaN or infinite, the first in row {row}; "
-            "find out where they come from, a generator that diverged is the usual reason"
-        )
+        held = f"{name} hold {bad.sum()} values that are NaN or infinite, the first in row {row}"
+        raise ValueError(f"{held}; find out where they come from, a generator that diverged is the usual reason")
 
 
 def features(values, name, least=1, reason="a mean needs one"):
@@ -48,21 +47,18 @@ def features(values, name, least=1, reason="a mean needs one"):
 
 
 def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
-    """Return `features` of images where a function from images to features is given, or of features as they are.
-
-    The function returns an array (n, d), or an object that holds one as `.features`.
-    """
+    """Return `features` of images if there is an extractor, a function of images, or else of features as given."""
     if extractor is None:
         return features(values, name, least, reason)
-    return features(call(extractor, images(values, name), "features"), f"features of {name}", least, reason)
+    return features(call(extractor, data.check_images(values, name)), f"features of {name}", least, reason)
 
 
-def call(function, argument, attribute):
-    """Return what a function makes of images as an array (n, ...), or the named attribute of what it returns."""
-    result = function(argument)
-    result = np.asarray(getattr(result, attribute, result))
-    if len(result) != len(argument):
-        raise ValueError(f"{attribute} have the shape {result.shape} for {len(argument)} images; give one row an image")
+def call(extractor, images):
+    """Return the features of images as an array of as many rows."""
+    result = extractor(images)
+    result = np.asarray(getattr(result, "features", result))
+    if len(result) != len(images):
+        raise ValueError(f"features have the shape {result.shape} for {len(images)} images; give one row an image")
     return result
 
 
@@ -71,46 +67,19 @@ def same_width(**named):
     (first, reference), *others = named.items()
     for name, values in others:
         if values.shape[1] != reference.shape[1]:
-            raise ValueError(
-                f"{first} have {reference.shape[1]} features a row and {name} have {values.shape[1]}; "
-                "take both from the same extractor"
-            )
+            widths = f"{first} have {reference.shape[1]} features a row and {name} have {values.shape[1]}"
+            raise ValueError(f"{widths}; take both from the same extractor")
 
 
-def pair(real, fake, extractor=None, least=1, reason="a mean needs one"):
-    """Return the features of real and of generated samples, of the same width."""
-    real = extracted(real, "real", extractor, least, reason)
-    fake = extracted(fake, "fake", extractor, least, reason)
-    same_width(real=real, fake=fake)
-    return real, fake
-
-
-def images(values, name):
-    """Return images (n, height, width, channels) as they are: uint8 in [0, 255] or float in [-1, 1]."""
-    values = np.asarray(values)
-    if values.ndim != 4 or not (values.dtype == np.uint8 or np.issubdtype(values.dtype, np.floating)):
-        raise ValueError(
-            f"{name} are {values.dtype} {values.shape}, expected images (n, height, width, channels), "
-            "uint8 in [0, 255] or float in [-1, 1]"
-        )
-    if not values.size:
-        raise ValueError(f"{name} have the shape {values.shape}: give at least one image")
-    if values.dtype == np.uint8:
-        return values
-    _finite(values, name)
-    low, high = float(values.min()), float(values.max())
-    # Images in [-1, 1] have dark pixels too; where nothing is below 0 another scale was meant.
-    if low < -1 - _RANGE_TOLERANCE or high > 1 + _RANGE_TOLERANCE or 0 <= low < high:
-        guess = "[0, 255]" if low >= 0 and high > 1 + _RANGE_TOLERANCE else "[0, 1]" if low >= 0 else "another range"
-        raise ValueError(
-            f"{name} are floats from {low:g} to {high:g}, which looks like {guess}; float images are meant to be "
-            "in [-1, 1], as data.scale makes them from uint8"
-        )
-    return values
+def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):
+    """Return the features of several sets of samples, all of the same width."""
+    found = {name: extracted(values, name, extractor, least, reason) for name, values in named.items()}
+    same_width(**found)
+    return list(found.values())
 
 
 def to_unit_range(values):
-    """Map images that `images` has let through to float64 in [0, 1]."""
+    """Map images that `data.check_images` lets through to float64 in [0, 1]."""
     return values / 255.0 if values.dtype == np.uint8 else (values.astype("float64") + 1) / 2
 
 
@@ -128,11 +97,6 @@ def probabilities(values, name="probabilities"):
     if abs(sums[row] - 1) > _SUM_TOLERANCE:
         raise ValueError(f"{name} in row {row} sum to {sums[row]:g}, not to 1; apply a softmax to logits first")
     return values / sums[:, None]
-
-
-def predictions(predictor, values):
-    """Return the probabilities (n, classes) that a predictor gives to images, as an array or as `.probabilities`."""
-    return probabilities(call(predictor, values, "probabilities"), "the predictor's probabilities")
 
 
 def labels(values, name, classes=None, rows=None, of="images"):

@@ -5,10 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from ganutils import data
 from ganutils.metrics import _checks, neighbours
 
 _QUERIES_AT_ONCE = 1000
 _REFERENCES_AT_ONCE = 4096
+_NEIGHBOUR_REASON = "each needs a neighbour in its own set"
 
 
 class Neighbours(NamedTuple):
@@ -62,8 +64,7 @@ class Memorisation(NamedTuple):
 def nearest_images(queries, references, k=3):
     """Find the nearest references of each query, by Euclidean distance between pixels.
 
-    Queries are taken in blocks of 1,000 and references in blocks of 4,096, so that memory does not grow with
-    the product of their numbers.
+    Both are taken in blocks, so that memory does not grow with the product of their numbers.
 
     Args:
         queries: uint8 images (n, height, width, channels) in [0, 255].
@@ -78,12 +79,10 @@ def nearest_images(queries, references, k=3):
     """
     queries, references = np.asarray(queries), np.asarray(references)
     for name, images in (("queries", queries), ("references", references)):
-        if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"{name} are {images.dtype} {images.shape}, expected uint8 (n, height, width, channels)")
+        if data.check_images(images, name).dtype != np.uint8:
+            raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255]")
     if queries.shape[1:] != references.shape[1:]:
         raise ValueError(f"queries have the shape {queries.shape[1:]}, references {references.shape[1:]}")
-    if not len(queries):
-        raise ValueError("there are no queries; give at least one image")
     if not 1 <= k <= len(references):
         raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
     starts = range(0, len(queries), _QUERIES_AT_ONCE)
@@ -107,12 +106,8 @@ def _nearest_of_some(queries, references, k):
             indices = np.take_along_axis(indices, kept, axis=1)
             rankings = np.take_along_axis(rankings, kept, axis=1)
     # The k that are left are measured exactly: differences of large squares lose digits.
-    distances = np.stack(
-        [
-            np.linalg.norm(_flat(references[row]).astype("float64") - query, axis=1)
-            for row, query in zip(indices, flat_queries, strict=True)
-        ]
-    )
+    pairs = zip(indices, flat_queries, strict=True)
+    distances = np.stack([np.linalg.norm(_flat(references[row]).astype("float64") - q, axis=1) for row, q in pairs])
     order = np.argsort(distances, axis=1)
     return Neighbours(np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1))
 
@@ -131,25 +126,20 @@ def nearest_neighbour_accuracy(real, fake, features=None):
     the sets are apart; near 0, each sample has a copy in the other set.
 
     Args:
-        real: features (n, d) float of real images, at least 2 rows; images where `features` is given.
-        fake: features (n, d) float of as many generated images; images where `features` is given.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        real: features (n, d), at least 2 rows.
+        fake: features (n, d), as many as real ones.
+        features: function from images to features, or None.
 
     Returns:
         `TwoSampleAccuracy`.
-
-    Raises:
-        ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
     """
-    return _two_samples(*_checks.pair(real, fake, features, 2, "each needs a neighbour in its own set"))
+    return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
 
-def _two_samples(real, fake, real_name="real", fake_name="fake"):
+def _two_samples(real, fake, name="real"):
     if len(real) != len(fake):
-        raise ValueError(
-            f"{real_name} have {len(real)} rows and {fake_name} {len(fake)}; give as many of both, since "
-            "neighbours in the larger set are closer for that reason alone"
-        )
+        numbers = f"{name} have {len(real)} rows and fake {len(fake)}"
+        raise ValueError(f"{numbers}; give as many of both, since neighbours in a larger set are closer")
     real, fake = neighbours.centred(real, fake)
     shares = []
     for own, other in ((real, fake), (fake, real)):
@@ -167,23 +157,15 @@ def memorisation_gap(train, test, fake, features=None):
     found, so give those that the generator has seen.
 
     Args:
-        train: features (n, d) float of images that the generator was trained on; or images.
-        test: features (n, d) float of as many other real images; or images.
-        fake: features (n, d) float of as many generated images; or images.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        train: features (n, d) of images that the generator was trained on.
+        test: features (n, d) of as many other real images.
+        fake: features (n, d) of as many generated images.
+        features: function from images to features, or None.
 
     Returns:
         `MemorisationGap`.
-
-    Raises:
-        ValueError: different numbers, too few rows, another shape or range, NaN, or different widths.
     """
-    reason = "each needs a neighbour in its own set"
-    train, test, fake = (
-        _checks.extracted(values, name, features, 2, reason)
-        for name, values in (("train", train), ("test", test), ("fake", fake))
-    )
-    _checks.same_width(train=train, test=test, fake=fake)
+    train, test, fake = _checks.feature_sets(features, 2, _NEIGHBOUR_REASON, train=train, test=test, fake=fake)
     on_train = _two_samples(train, fake, "train").accuracy
     on_test = _two_samples(test, fake, "test").accuracy
     return MemorisationGap(on_test - on_train, on_train, on_test)
@@ -199,43 +181,28 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
     Dasgupta 2020 over its largest value.
 
     Args:
-        fake: features (n, d) float of generated images, uint8 images compared by pixels, or any images
-            where `features` is given.
-        train: the same of the images that the generator was trained on.
+        fake: features (n, d); or uint8 images, whose pixels are compared if `features` is None.
+        train: features (m, d) of the images that the generator was trained on, or those images.
         test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
         quantile: share of test samples that lie below the threshold, above 0 and below 1.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
         `Memorisation`; pixels are in [0, 1] for distances between uint8 images.
-
-    Raises:
-        ValueError: a quantile out of range, too few rows, another shape or range, NaN, or different widths.
     """
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} is not allowed; choose a number between 0 and 1")
-    least = int(np.ceil(1 / quantile))
-    if len(test) < least:
+    if len(test) < (least := int(np.ceil(1 / quantile))):
         raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
     if features is None and all(np.ndim(values) == 4 for values in (fake, train, test)):
         found, of_test = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
         indices, distances, test_distances = found.indices[:, 0], found.distances[:, 0], of_test.distances[:, 0]
     else:
-        fake, train, test = (
-            _checks.extracted(values, name, features)
-            for name, values in (("fake", fake), ("train", train), ("test", test))
-        )
-        _checks.same_width(train=train, test=test, fake=fake)
-        fake, train, test = neighbours.centred(fake, train, test)
+        train, fake, test = neighbours.centred(*_checks.feature_sets(features, train=train, fake=fake, test=test))
         indices, squares = neighbours.nearest(fake, train, 1)
         test_distances = np.sqrt(neighbours.nearest(test, train, 1)[1][:, 0])
         indices, distances = indices[:, 0], np.sqrt(squares[:, 0])
     threshold = float(np.quantile(test_distances, quantile))
     wins = stats.mannwhitneyu(test_distances, distances).statistic
-    return Memorisation(
-        float(np.mean(distances < threshold)),
-        threshold,
-        float(wins / (len(distances) * len(test_distances))),
-        indices,
-        distances,
-    )
+    share, closer = np.mean(distances < threshold), wins / (len(distances) * len(test_distances))
+    return Memorisation(float(share), threshold, float(closer), indices, distances)

@@ -30,15 +30,8 @@ class FrechetLimit(NamedTuple):
     distances: tuple
 
 
-class KernelDistance(NamedTuple):
-    """Kernel distance: mean and standard deviation over the subsets (not the error of the mean)."""
-
-    mean: float
-    std: float
-
-
-class InceptionScore(NamedTuple):
-    """Inception score: mean and standard deviation over the splits."""
+class MeanAndDeviation(NamedTuple):
+    """Mean and standard deviation over subsets or splits; the latter is not the error of the mean."""
 
     mean: float
     std: float
@@ -52,17 +45,14 @@ def frechet_distance(real, fake, features=None):
     For few samples it is too large, by an amount that falls with 1/n: state n, and compare at equal n.
 
     Args:
-        real: features (n, d) float of real images, at least 2 rows; images where `features` is given.
-        fake: features (m, d) float of generated images, at least 2 rows; images where `features` is given.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        real: features (n, d), at least 2 rows.
+        fake: features (m, d), at least 2 rows.
+        features: function from images to features, or None.
 
     Returns:
         A float, at least 0.
-
-    Raises:
-        ValueError: too few rows, another shape or range, NaN, or different widths.
     """
-    return _frechet(*_checks.pair(real, fake, features, 2, _COVARIANCE_REASON))
+    return _frechet(*_checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake))
 
 
 def _frechet(real, fake):
@@ -87,28 +77,23 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
     the distance is the mean over as many disjoint subsets as there are, at most 5 by default.
 
     Args:
-        real: features (n, d) float of real images; images where `features` is given.
-        fake: features (m, d) float of generated images; images where `features` is given.
+        real: features (n, d).
+        fake: features (m, d).
         sizes: at least two numbers of samples, each above d, where the covariance stops being singular, and
             at most min(n, m); None takes 12 from a fifth of min(n, m) to all, evenly spaced in 1/n.
         seed: seed of the order in which samples are taken.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
         `FrechetLimit`.
-
-    Raises:
-        ValueError: too few rows, sizes out of range, or what `frechet_distance` refuses.
     """
-    real, fake = _checks.pair(real, fake, features, 2, _COVARIANCE_REASON)
+    real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
     if sizes is None:
         least = _LIMIT_RATIO * (width + 1)
         if most < least:
-            raise ValueError(
-                f"{most} samples of {width} features are too few for a limit; give at least {least} "
-                "real and generated ones, so that the smallest subset has more rows than features"
-            )
+            reason = "so that the smallest subset has more rows than features"
+            raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both, {reason}")
         sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))
     sizes = sorted({_checks.whole_number(size, "a size", width + 1, most) for size in sizes}, reverse=True)
     if len(sizes) < 2:
@@ -118,9 +103,8 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
     for size in sizes:
         real_parts = rng.permutation(len(real))[: most // size * size].reshape(-1, size)
         fake_parts = rng.permutation(len(fake))[: most // size * size].reshape(-1, size)
-        distances.append(
-            float(np.mean([_frechet(real[a], fake[b]) for a, b in zip(real_parts, fake_parts, strict=True)]))
-        )
+        pairs = zip(real_parts, fake_parts, strict=True)
+        distances.append(float(np.mean([_frechet(real[a], fake[b]) for a, b in pairs])))
     line = stats.linregress(1 / np.array(sizes), distances)
     return FrechetLimit(float(line.intercept), float(line.slope), tuple(sizes), tuple(distances))
 
@@ -133,34 +117,28 @@ def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=
     value; subsets overlap, so dividing it by sqrt(subsets) makes the error of the mean look too small.
 
     Args:
-        real: features (n, d) float of real images; images where `features` is given.
-        fake: features (m, d) float of generated images; images where `features` is given.
+        real: features (n, d).
+        fake: features (m, d).
         subsets: number of random subsets.
         subset_size: rows of a subset, drawn without replacement; at least 2, at most min(n, m).
         seed: seed of the subsets.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
-        `KernelDistance`.
-
-    Raises:
-        ValueError: fewer rows than a subset has, or another shape, range, width or NaN.
+        `MeanAndDeviation`.
     """
-    real, fake = _checks.pair(real, fake, features, 2, "the unbiased estimate leaves out each row's pair with itself")
+    reason = "the unbiased estimate leaves out each row's pair with itself"
+    real, fake = _checks.feature_sets(features, 2, reason, real=real, fake=fake)
     subsets = _checks.whole_number(subsets, "subsets", 1)
     most = min(len(real), len(fake))
-    subset_size = _checks.whole_number(
-        subset_size, "subset_size", 2, most, f"since there are {len(real)} real and {len(fake)} generated rows"
-    )
+    reason = f"since there are {len(real)} real and {len(fake)} generated rows"
+    subset_size = _checks.whole_number(subset_size, "subset_size", 2, most, reason)
     rng = np.random.default_rng(seed)
-    values = [
-        _discrepancy(
-            real[rng.choice(len(real), subset_size, replace=False)],
-            fake[rng.choice(len(fake), subset_size, replace=False)],
-        )
-        for _ in range(subsets)
-    ]
-    return KernelDistance(float(np.mean(values)), float(np.std(values)))
+    values = []
+    for _ in range(subsets):
+        parts = (x[rng.choice(len(x), subset_size, replace=False)] for x in (real, fake))
+        values.append(_discrepancy(*parts))
+    return MeanAndDeviation(float(np.mean(values)), float(np.std(values)))
 
 
 def _discrepancy(real, fake):
@@ -193,25 +171,19 @@ def inception_score(probabilities, splits=1, seed=0):
         seed: seed of the order in which rows are dealt to the parts, so that rows sorted by class do no harm.
 
     Returns:
-        `InceptionScore`.
-
-    Raises:
-        ValueError: too few rows for the splits, negative probabilities, or rows that do not sum to 1.
+        `MeanAndDeviation`.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
     splits = _checks.whole_number(splits, "splits", 1)
-    if rows < splits * classes:
-        raise ValueError(
-            f"probabilities have {rows} rows for {splits} splits; give at least {splits * classes}, "
-            f"as many a split as there are classes ({classes}), or the ceiling is out of reach"
-        )
+    if rows < (least := splits * classes):
+        raise ValueError(f"probabilities have {rows} rows for {splits} splits; give {least}, {classes} a split or more")
     order = np.random.default_rng(seed).permutation(rows)
     scores = []
     for part in np.array_split(probabilities[order], splits):
         divergences = special.rel_entr(part, part.mean(axis=0)).sum(axis=1)
         scores.append(np.exp(divergences.mean()))
-    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
+    return MeanAndDeviation(float(np.mean(scores)), float(np.std(scores)))
 
 
 def inception_score_ceiling(labels):
@@ -224,8 +196,5 @@ def inception_score_ceiling(labels):
 
     Returns:
         A float from 1 to the number of different labels.
-
-    Raises:
-        ValueError: no labels, or some that are not whole numbers from 0 on.
     """
     return float(np.exp(stats.entropy(np.bincount(_checks.labels(labels, "labels")))))

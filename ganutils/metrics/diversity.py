@@ -3,15 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
-from scipy import special
+from scipy import linalg, special
 from scipy.spatial import KDTree
 
+from ganutils import data
 from ganutils.metrics import _checks
 
-_PAIRS_AT_ONCE = 500
-# Wang, Simoncelli and Bovik 2003, section 3.2, finest scale first.
+_PAIRS_AT_ONCE = 100
+# Wang, Simoncelli and Bovik 2003: weights of the scales, finest first, and the constants that keep quotients stable.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_C1, _C2 = 0.01**2, 0.03**2
 
 
 class ModeCoverage(NamedTuple):
@@ -54,29 +55,23 @@ def mode_coverage(generated, data_labels, least=1):
     """Count the classes that generated samples fall into, and compare the class shares with the data's.
 
     Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
-    divergence in this direction: KL(generated ‖ data). It is finite without any smoothing when classes are
-    missing; a class that the data do not have makes it infinite. A classifier's mistakes look like rare
-    classes, so choose a larger `least` where it is often unsure.
+    divergence in this direction: KL(generated ‖ data). Missing classes leave it finite; a class that the data
+    do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger `least`
+    where it is often unsure.
 
     Args:
-        generated: labels (n,) that a classifier gives to generated samples, or its probabilities
-            (n, classes), of which the largest counts.
-        data_labels: (m,) labels of real data, whole numbers from 0 on.
+        generated: labels (n,) that a classifier gives to generated samples, or its probabilities (n, classes).
+        data_labels: (m,) labels of real data.
         least: samples that a class needs to be covered.
 
     Returns:
         `ModeCoverage`.
-
-    Raises:
-        ValueError: labels that are not whole numbers from 0 on, beyond the classes of the probabilities, or
-            bad probabilities.
     """
     least = _checks.whole_number(least, "least", 1)
     classes = None
     if np.ndim(generated) == 2:
-        generated = _checks.probabilities(generated, "generated")
-        classes = generated.shape[1]
-        generated = generated.argmax(axis=1)
+        probabilities = _checks.probabilities(generated, "generated")
+        classes, generated = probabilities.shape[1], probabilities.argmax(axis=1)
     generated = _checks.labels(generated, "generated")
     data_labels = _checks.labels(data_labels, "data_labels", classes)
     classes = classes or max(generated.max(), data_labels.max()) + 1
@@ -94,20 +89,16 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
     nearest centre, and a centre is found when it is the nearest of at least one such sample.
 
     Args:
-        samples: (n, d) float, generated.
-        centres: (modes, d) float, means of the mixture.
+        samples: (n, d), generated.
+        centres: (modes, d), means of the mixture.
         deviation: standard deviation of each component, above 0, the same in every direction.
         deviations: radius of a mode in standard deviations, above 0. Of a normal distribution in two
             dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
 
     Returns:
         `MixtureModes`.
-
-    Raises:
-        ValueError: another shape, different widths, NaN, or a number that is not above 0.
     """
-    samples, centres = _checks.features(samples, "samples"), _checks.features(centres, "centres")
-    _checks.same_width(samples=samples, centres=centres)
+    samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     for name, value in (("deviation", deviation), ("deviations", deviations)):
         if not value > 0:
             raise ValueError(f"{name}={value} is not allowed; choose a number above 0")
@@ -121,90 +112,87 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
     """Mean multi-scale structural similarity (MS-SSIM) of random pairs; high within a class means collapse.
 
     Odena, Olah and Shlens 2017, section 4.2, who compare pairs of one class. Wang et al. 2003 take five
-    scales and a filter of 11 pixels, which needs images of 176 pixels. An image of 28 pixels has three scales
-    (28, 14, 7) with a filter of 7, which then just fits; their first weights are used, scaled to sum to
-    1. Values with other filters, scales or image sizes do not compare. TensorFlow computes it in float32,
-    and sets negative similarities at a scale to 0.
+    scales and a filter of 11 pixels, which needs images of 176 pixels. A filter of 7 fits an image of 28 pixels
+    at three scales (28, 14, 7); their first weights are used, scaled to sum to 1. Values with other filters,
+    scales or image sizes do not compare.
 
     Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least two.
+        images: (n, height, width, channels), at least two.
         pairs: number of random pairs overall, and again of each class.
-        labels: (n,), whole numbers from 0 on, or None.
+        labels: (n,), or None.
         seed: seed of the pairs.
         filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
         scales: number of scales, 1 to 5; None takes as many as the filter fits into.
 
     Returns:
         `PairwiseMean`, each value from 0 to 1, the similarity of identical images.
-
-    Raises:
-        ValueError: another shape or range, too few images, labels of another number, or a filter that does
-            not fit into the images.
     """
-    images = _checks.images(images, "images")
+    images = data.check_images(images)
+    if len(images) < 2:
+        raise ValueError("images are 1; give at least 2, since a pair needs two")
+    pairs = _checks.whole_number(pairs, "pairs", 1)
     side = min(images.shape[1:3])
     filter_size = _checks.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
-    fitting = [n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size]
+    most = max(n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size)
     reason = f"since images of {side} pixels are halved at each and the filter has {filter_size}"
-    scales = _checks.whole_number(max(fitting) if scales is None else scales, "scales", 1, max(fitting), reason)
-    weights = np.array(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS[:scales])
-
-    def similarity(first, second):
-        first, second = (tf.constant(_checks.to_unit_range(images[rows]).astype("float32")) for rows in (first, second))
-        return tf.image.ssim_multiscale(first, second, 1.0, tuple(weights), filter_size).numpy()
-
-    return _mean_over_pairs(similarity, len(images), pairs, labels, seed)
-
-
-def pairwise_distance(samples, pairs=10_000, labels=None, seed=0, features=None):
-    """Mean Euclidean distance between the features of random pairs; small within a class means collapse.
-
-    Args:
-        samples: features (n, d) float, at least 2 rows; images where `features` is given.
-        pairs: number of random pairs overall, and again of each class.
-        labels: (n,), whole numbers from 0 on, or None.
-        seed: seed of the pairs.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
-
-    Returns:
-        `PairwiseMean`, each value at least 0, in the units of the features.
-
-    Raises:
-        ValueError: another shape or range, too few rows, NaN, or labels of another number.
-    """
-    samples = _checks.extracted(samples, "samples", features, 2, "a pair needs two")
-    return _mean_over_pairs(
-        lambda first, second: np.linalg.norm(samples[first] - samples[second], axis=1),
-        len(samples),
-        pairs,
-        labels,
-        seed,
-    )
-
-
-def _mean_over_pairs(measure, n, pairs, labels, seed):
-    pairs = _checks.whole_number(pairs, "pairs", 1)
+    scales = _checks.whole_number(most if scales is None else scales, "scales", 1, most, reason)
     rng = np.random.default_rng(seed)
-    overall = _mean_of_some(measure, np.arange(n), pairs, rng)
+
+    def mean_of(rows):
+        first = rng.integers(len(rows), size=pairs)
+        second = (first + rng.integers(1, len(rows), size=pairs)) % len(rows)  # never the same row twice
+        found = []
+        for start in range(0, pairs, _PAIRS_AT_ONCE):
+            both = (images[rows[part[start : start + _PAIRS_AT_ONCE]]] for part in (first, second))
+            found.append(_similarities(*map(_checks.to_unit_range, both), filter_size, _SCALE_WEIGHTS[:scales]))
+        return float(np.concatenate(found).mean())
+
+    overall = mean_of(np.arange(len(images)))
     if labels is None:
         return PairwiseMean(overall, None, None)
-    labels = _checks.labels(labels, "labels", rows=n)
+    labels = _checks.labels(labels, "labels", rows=len(images))
     groups = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
-    per_class = {label: _mean_of_some(measure, rows, pairs, rng) for label, rows in groups.items() if len(rows) > 1}
+    per_class = {label: mean_of(rows) for label, rows in groups.items() if len(rows) > 1}
     if not per_class:
-        raise ValueError("labels name no class twice, and a pair within a class needs two; give more samples")
+        raise ValueError("labels name no class twice, and a pair within a class needs two; give more images")
     return PairwiseMean(overall, float(np.mean(list(per_class.values()))), per_class)
 
 
-def _mean_of_some(measure, rows, pairs, rng):
-    if len(rows) < 2:
-        raise ValueError(f"there are {len(rows)} samples; give at least 2, since a pair needs two")
-    first = rng.integers(len(rows), size=pairs)
-    second = (first + rng.integers(1, len(rows), size=pairs)) % len(rows)  # never the same row twice
-    parts = [slice(start, start + _PAIRS_AT_ONCE) for start in range(0, pairs, _PAIRS_AT_ONCE)]
-    return float(
-        np.concatenate([measure(rows[first[part]], rows[second[part]]) for part in parts]).mean(dtype="float64")
-    )
+def _similarities(first, second, filter_size, weights):
+    """Return the MS-SSIM (n,) of pairs of images (n, height, width, channels) in [0, 1].
+
+    Terms below 0 count as 0, and channels are averaged, as in TensorFlow's `tf.image.ssim_multiscale`.
+    """
+    terms = []
+    for scale in range(len(weights)):
+        if scale:
+            first, second = _halve(first), _halve(second)
+        rows, columns = (_windows(side, filter_size) for side in first.shape[1:3])
+
+        def smooth(x, rows=rows, columns=columns):
+            return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True)
+
+        means = smooth(first), smooth(second)
+        product, squares = 2 * means[0] * means[1], means[0] ** 2 + means[1] ** 2
+        term = (2 * smooth(first * second) - product + _C2) / (smooth(first**2 + second**2) - squares + _C2)
+        if scale == len(weights) - 1:
+            term *= (product + _C1) / (squares + _C1)  # luminance counts at the coarsest scale only
+        terms.append(np.clip(term.mean(axis=(1, 2)), 0, None))
+    return np.prod(np.stack(terms, axis=-1) ** (np.array(weights) / sum(weights)), axis=-1).mean(axis=-1)
+
+
+def _windows(side, size):
+    """Return the matrix (side - size + 1, side) of a Gaussian window at each place of a line of pixels."""
+    window = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * 1.5**2))
+    return linalg.convolution_matrix(window / window.sum(), side, mode="valid")
+
+
+def _halve(images):
+    """Average blocks of 2 x 2 pixels; an odd last row or column is repeated."""
+    height, width = images.shape[1:3]
+    images = np.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    rows = images[:, ::2] + images[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
 
 
 def vendi_score(samples, features=None):
@@ -216,14 +204,14 @@ def vendi_score(samples, features=None):
     scores high. State the data's own score beside it.
 
     Args:
-        samples: features (n, d) float; images where `features` is given.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        samples: features (n, d).
+        features: function from images to features, or None.
 
     Returns:
         A float from 1 to min(n, d).
 
     Raises:
-        ValueError: another shape or range, NaN, or a row of zeros, which has no direction.
+        ValueError: bad features, or a row of zeros, which has no direction.
     """
     samples = _checks.extracted(samples, "samples", features)
     lengths = np.linalg.norm(samples, axis=1)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 from sklearn.metrics import pairwise_distances_chunked
 
+from ganutils import data
 from ganutils.metrics import _checks
 
 BANDWIDTHS = tuple(float(width) for width in np.logspace(-1, 0, 10))
@@ -29,27 +30,23 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
     above true data. It depends on the scale of the values, so figures compare only at one scale.
 
     Args:
-        fake: features (n, d) float, or images: their pixels are taken in [0, 1] where `features` is None.
+        fake: features (n, d), or images, whose pixels are taken in [0, 1] if `features` is None.
         test: (m, d) the same of real samples, at least 2.
-        bandwidth: a number above 0, or several to choose from; None chooses from `BANDWIDTHS`, 10 values
-            from 0.1 to 1, which suit pixels.
+        bandwidth: a number above 0, or several to choose from; None chooses from 10 from 0.1 to 1, which suit pixels.
         validation: (v, d) real samples to choose the bandwidth by, not the test samples; None with one bandwidth.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
         `ParzenLikelihood`.
 
     Raises:
-        ValueError: several bandwidths without validation samples, one that is not above 0, another shape,
-            range or width, NaN, or too few rows.
+        ValueError: several bandwidths without validation samples, one that is not above 0, or bad features.
     """
     bandwidths = np.atleast_1d(np.asarray(BANDWIDTHS if bandwidth is None else bandwidth, "float64"))
     if bandwidths.ndim != 1 or not bandwidths.size or not (np.isfinite(bandwidths) & (bandwidths > 0)).all():
         raise ValueError(f"bandwidth={bandwidth} is not allowed; choose numbers above 0")
     if len(bandwidths) > 1 and validation is None:
-        raise ValueError(
-            "validation is None, and a bandwidth is to be chosen; give validation samples or one bandwidth"
-        )
+        raise ValueError("validation is None; give validation samples to choose a bandwidth by, or one bandwidth")
     fake, test = _rows(fake, "fake", features), _rows(test, "test", features, 2, "a standard error needs two")
     _checks.same_width(fake=fake, test=test)
     if len(bandwidths) > 1:
@@ -58,14 +55,13 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
         likelihoods = _log_likelihoods(fake, validation, bandwidths).mean(axis=1)
         bandwidths = bandwidths[[likelihoods.argmax()]]
     values = _log_likelihoods(fake, test, bandwidths)[0]
-    return ParzenLikelihood(
-        float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), float(bandwidths[0])
-    )
+    standard_error = values.std(ddof=1) / np.sqrt(len(values))
+    return ParzenLikelihood(float(values.mean()), float(standard_error), float(bandwidths[0]))
 
 
 def _rows(values, name, features, least=1, reason="a mean needs one"):
     if features is None and np.ndim(values) == 4:
-        values = _checks.to_unit_range(_checks.images(values, name))
+        values = _checks.to_unit_range(data.check_images(values, name))
         values = values.reshape(len(values), -1)
     return _checks.extracted(values, name, features, least, reason)
 
@@ -77,9 +73,8 @@ def _log_likelihoods(centres, points, bandwidths):
     and lose the digits of such small densities (scikit-learn's issue 7492; on MNIST by hundreds of nats).
     """
     columns = []
-    for squares in pairwise_distances_chunked(
-        points, centres, metric="euclidean", squared=True, working_memory=_MEGABYTES_AT_ONCE
-    ):
+    options = {"metric": "euclidean", "squared": True, "working_memory": _MEGABYTES_AT_ONCE}
+    for squares in pairwise_distances_chunked(points, centres, **options):
         columns.append([special.logsumexp(squares / (-2 * width**2), axis=1) for width in bandwidths])
     normaliser = np.log(len(centres)) + centres.shape[1] * np.log(np.sqrt(2 * np.pi) * bandwidths)
     return np.concatenate(columns, axis=1) - normaliser[:, None]

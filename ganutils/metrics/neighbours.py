@@ -72,9 +72,8 @@ def _balls(centres, points, k):
     radii = nearest(None, centres, k, exclude_self=True)[1][:, -1]
     lengths = np.sum(points**2, axis=1).max()
     start = 0
-    for squares in pairwise_distances_chunked(
-        centres, points, metric="euclidean", squared=True, working_memory=_MEGABYTES_AT_ONCE
-    ):
+    options = {"metric": "euclidean", "squared": True, "working_memory": _MEGABYTES_AT_ONCE}
+    for squares in pairwise_distances_chunked(centres, points, **options):
         block = slice(start, start + len(squares))
         rounding = 1e-13 * (np.sum(centres[block] ** 2, axis=1) + lengths)[:, None]
         squares -= radii[block, None]
@@ -95,19 +94,17 @@ def precision_recall(real, fake, k=3, features=None):
     samples, and one outlier's ball is large: compare at equal n, with the values of two real sets beside.
 
     Args:
-        real: features (n, d) float of real images, more than k rows; images where `features` is given.
-        fake: features (m, d) float of generated images, more than k rows; images where `features` is given.
+        real: features (n, d), more than k rows.
+        fake: features (m, d), more than k rows.
         k: number of neighbours.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
         `PrecisionRecall`, both in [0, 1].
-
-    Raises:
-        ValueError: too few rows, another shape or range, NaN, or different widths.
     """
     k = _checks.whole_number(k, "k", 1)
-    real, fake = centred(*_checks.pair(real, fake, features, k + 1, f"each needs k={k} neighbours in its own set"))
+    reason = f"each needs k={k} neighbours in its own set"
+    real, fake = centred(*_checks.feature_sets(features, k + 1, reason, real=real, fake=fake))
     return PrecisionRecall(_share_in_any_ball(real, fake, k), _share_in_any_ball(fake, real, k))
 
 
@@ -122,20 +119,17 @@ def density_coverage(real, fake, k=5, features=None):
     about 1 - 2⁻ᵏ. Density may exceed 1, where samples crowd at the data's densest places.
 
     Args:
-        real: features (n, d) float of real images, more than k rows; images where `features` is given.
-        fake: features (m, d) float of generated images; images where `features` is given. Coverage needs
-            as many as there are real ones, or it is small for that reason alone.
+        real: features (n, d), more than k rows.
+        fake: features (m, d). Coverage needs as many as there are real ones, or it is small for that reason alone.
         k: number of neighbours.
-        features: function from images to features (n, d) or to an object with `.features`, or None.
+        features: function from images to features, or None.
 
     Returns:
         `DensityCoverage`, density at least 0, coverage in [0, 1].
-
-    Raises:
-        ValueError: too few rows, another shape or range, NaN, or different widths.
     """
     k = _checks.whole_number(k, "k", 1)
-    real, fake = centred(*_checks.pair(real, fake, features, k + 1, f"k={k} neighbours are looked at"))
+    sets = _checks.feature_sets(features, k + 1, f"k={k} neighbours are looked at", real=real, fake=fake)
+    real, fake = centred(*sets)
     counts = [(inside.sum(), inside.any(axis=1).sum()) for inside in _balls(real, fake, k)]
     pairs, covered = np.sum(counts, axis=0)
     return DensityCoverage(float(pairs / (k * len(fake))), float(covered / len(real)))

@@ -1,13 +1,10 @@
-"""Perceptual path length: how evenly images change along a line between latents."""
+"""Perceptual path length: how evenly images change along a path between latents."""
 
-import keras
 import numpy as np
 
 from ganutils.metrics import _checks
 
-SPACES = ("lerp", "slerp")
-_SMALLEST_EPSILON = 1e-5
-_LARGEST_EPSILON = 0.1
+_SMALLEST_EPSILON, _LARGEST_EPSILON = 1e-5, 0.1
 
 
 def perceptual_path_length(
@@ -32,109 +29,94 @@ def perceptual_path_length(
     d is a network trained on human judgements; here it is the squared distance of features by default, so
     figures compare only between generators that are seen through the same features.
 
-    Args: as in `path_lengths`, and
-        lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values below the first and above the second are left out.
-
-    Returns:
-        A float, at least 0.
-
-    Raises:
-        ValueError: what `path_lengths` refuses, or quantiles out of range.
-    """
-    if not 0 <= lower < upper <= 1:
-        raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
-    lengths = path_lengths(
-        generator,
-        features,
-        samples,
-        epsilon,
-        space,
-        seed,
-        distance=distance,
-        labels=labels,
-        latent_dim=latent_dim,
-        batch_size=batch_size,
-    )
-    # "lower" and "higher" take values that occur, as the paper's code does.
-    smallest = np.quantile(lengths, lower, method="lower")
-    largest = np.quantile(lengths, upper, method="higher")
-    return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
-
-
-def path_lengths(
-    generator,
-    features,
-    samples=10_000,
-    epsilon=1e-4,
-    space="lerp",
-    seed=0,
-    *,
-    distance=None,
-    labels=None,
-    latent_dim=None,
-    batch_size=250,
-):
-    """Return d(G(p(t)), G(p(t + ε))) / ε² of each of many pairs, whose mean is the perceptual path length.
-
-    Latents are interpolated in float64; images and features are what the networks compute, in float32 as a
-    rule. There any ε from 1e-3 to 1e-5 gives the same mean within 1 % (tests/metrics/test_paths.py holds that
-    for a DCGAN). Below, float32 rounds the step itself; above, curves are cut short. For a generator that hardly
-    moves its images what remains is rounding, about (1e-6 |features| / ε)². Half precision has no such ε.
+    In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1 % (tests/metrics/test_paths.py). Below,
+    the step itself is rounded away; above, curves are cut short. Of a generator that hardly moves its images only
+    rounding remains, about (1e-6 |features| / ε)². Half precision has no such ε.
 
     Args:
-        generator: keras.Model or function, latents (n, latent_dim) float32 to whatever `features` takes, float
-            images (n, height, width, channels) in [-1, 1] as a rule. With `labels`, it is called with the list
-            [latents, labels].
-        features: function from such images to features (n, d) or to an object with `.features`.
+        generator: keras.Model or function from latents (n, latent_dim) float32, or with `labels` from the list
+            [latents, labels], to what `features` takes: float images in [-1, 1] as a rule.
+        features: function from such images to features.
         samples: number of pairs.
         epsilon: ε, length of a step; the whole path has length 1.
         space: "lerp", a straight line, or "slerp", which turns from one latent to the other at an even angle
             (Shoemake 1985; White 2016 for latents, whose length it keeps).
         seed: seed of latents, labels and t.
         distance: function of two batches of features (n, d), to n distances; squared Euclidean if None.
+        lower: quantile, 0 ≤ lower < upper; values below it are left out.
+        upper: quantile, lower < upper ≤ 1; values above it are left out.
         labels: (m,), whole numbers to draw labels from; both ends of a pair have the same. None: no labels.
         latent_dim: length of a latent; None takes it from the generator's input.
         batch_size: pairs at once.
 
     Returns:
-        float64 array (samples,).
+        A float, at least 0.
 
     Raises:
         ValueError: an unknown space, a number out of range, a generator whose latent_dim is not known, images
             that are not float in [-1, 1] or that change in jumps, as in half precision, or bad features.
     """
-    if space not in SPACES:
-        raise ValueError(f"unknown space {space!r}; choose one of {', '.join(SPACES)}")
+    if not 0 <= lower < upper <= 1:
+        raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
+    if space not in ("lerp", "slerp"):
+        raise ValueError(f"unknown space {space!r}; choose one of lerp, slerp")
     if not _SMALLEST_EPSILON <= epsilon <= _LARGEST_EPSILON:
-        raise ValueError(
-            f"epsilon={epsilon} is not allowed; choose from {_SMALLEST_EPSILON:g}, below which float32 rounds the step "
-            f"away, to {_LARGEST_EPSILON:g}"
-        )
+        allowed = f"{_SMALLEST_EPSILON:g}, below which float32 rounds the step away, to {_LARGEST_EPSILON:g}"
+        raise ValueError(f"epsilon={epsilon} is not allowed; choose from {allowed}")
     _refuse_half_precision(generator, epsilon)
     samples = _checks.whole_number(samples, "samples", 2)
     batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
-    distance = distance or _squared_distance
-    interpolate = _lerp if space == "lerp" else _slerp
+    labels = None if labels is None else _checks.labels(labels, "labels")
+    between = _lerp if space == "lerp" else _slerp
+    distance, lengths = distance or _squared_distance, []
+    for start, end, t, classes in _draw_paths(samples, latent_dim, labels, seed, batch_size):
+        # A pair's two images take the same row of two batches, so that rounding hits both alike.
+        here, there = (_features_at(between(start, end, x), classes, generator, features) for x in (t, t + epsilon))
+        lengths.append(_measured(distance, here, there) / epsilon**2)
+    lengths = np.concatenate(lengths)
+    # "lower" and "higher" take values that occur, as the paper's code does.
+    smallest = np.quantile(lengths, lower, method="lower")
+    largest = np.quantile(lengths, upper, method="higher")
+    return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
+
+
+def _draw_paths(samples, latent_dim, labels, seed, batch_size):
+    """Yield batches of both ends of paths (n, latent_dim), of times (n, 1) and of labels (n,) or None."""
     # One stream for each kind of number, so that the batch size changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
-    chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
-    lengths = np.empty(samples)
+    chosen = None if labels is None else choice.choice(labels, samples)
     for first in range(0, samples, batch_size):
-        rows = slice(first, min(first + batch_size, samples))
-        n = rows.stop - rows.start
+        n = min(batch_size, samples - first)
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)
-        times = uniform.uniform(size=(n, 1))
-        batch_labels = None if chosen is None else chosen[rows]
+        yield start, end, uniform.uniform(size=(n, 1)), None if chosen is None else chosen[first : first + n]
 
-        def features_at(t, start=start, end=end, batch_labels=batch_labels):
-            return _features_at(interpolate(start, end, t), generator, features, batch_labels)
 
-        # A pair's two images take the same row of two batches, so that rounding hits both alike.
-        here = features_at(times)
-        found = _measured(distance, here, features_at(times + epsilon))
-        lengths[rows] = found / epsilon**2
-    return lengths
+def _lerp(start, end, t):
+    return start + (end - start) * t
+
+
+def _slerp(start, end, t):
+    cosine = np.sum(start * end, axis=1) / np.linalg.norm(start, axis=1) / np.linalg.norm(end, axis=1)
+    angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
+    return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+
+
+def _features_at(latents, labels, generator, features):
+    latents = latents.astype("float32")
+    if labels is None and len(getattr(generator, "inputs", [None])) > 1:
+        raise ValueError("the generator takes labels as well; give labels=range(10), or those that it knows")
+    images = np.asarray(generator(latents if labels is None else [latents, labels]))
+    if images.dtype.kind != "f" or len(images) != len(latents):
+        found = f"{images.dtype} {images.shape} for {len(latents)} latents"
+        raise ValueError(f"the generator gave {found}; give a float image each, since whole numbers hide a small step")
+    if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
+        raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
+    return _checks.features(_checks.call(features, images), "features of generated images")
+
+
+def _squared_distance(first, second):
+    return np.sum((first - second) ** 2, axis=1)
 
 
 def _measured(distance, first, second):
@@ -154,46 +136,9 @@ def _refuse_half_precision(generator, epsilon):
         )
 
 
-def _features_at(latents, generator, features, labels):
-    latents = latents.astype("float32")
-    if labels is None and len(getattr(generator, "inputs", [None])) > 1:
-        raise ValueError("the generator takes labels as well; give labels=range(10), or those that it knows")
-    inputs = latents if labels is None else [latents, labels]
-    images = generator(inputs, training=False) if isinstance(generator, keras.Model) else generator(inputs)
-    images = keras.ops.convert_to_numpy(images)
-    if images.dtype.kind != "f" or len(images) != len(latents):
-        raise ValueError(
-            f"the generator gave {images.dtype} {images.shape} for {len(latents)} latents; give one float image for "
-            "each, since the rounding of whole numbers hides a small step"
-        )
-    if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
-        raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
-    return _checks.features(_checks.call(features, images, "features"), "features of generated images")
-
-
 def _latent_dim(generator):
     shape = getattr(generator, "input_shape", None)
-    if isinstance(shape, dict):
-        shape = None
-    if isinstance(shape, list):
-        shape = shape[0]
-    if not shape or len(shape) != 2 or shape[1] is None:
-        raise ValueError(
-            "the generator does not tell the length of its latents; give latent_dim, "
-            "or a keras.Model whose first input has the shape (latent_dim,)"
-        )
+    shape = shape[0] if isinstance(shape, list) else shape
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
+        raise ValueError("the generator does not tell the length of its latents; give latent_dim")
     return shape[1]
-
-
-def _squared_distance(first, second):
-    return np.sum((first - second) ** 2, axis=1)
-
-
-def _lerp(start, end, t):
-    return start + (end - start) * t
-
-
-def _slerp(start, end, t):
-    cosine = np.sum(start * end, axis=1) / np.linalg.norm(start, axis=1) / np.linalg.norm(end, axis=1)
-    angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
-    return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)

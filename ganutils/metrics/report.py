@@ -21,25 +21,18 @@ def evaluate(real, fake, train=None):
         ValueError: different numbers of real and generated samples, or what the measures refuse.
     """
     if len(real.features) != len(fake.features):
-        raise ValueError(
-            f"{len(real.features)} real and {len(fake.features)} generated samples; give as many of both: most "
-            "measures depend on the number"
-        )
-    precision, recall = neighbours.precision_recall(real.features, fake.features)
-    density, coverage = neighbours.density_coverage(real.features, fake.features)
+        numbers = f"{len(real.features)} real and {len(fake.features)} generated samples"
+        raise ValueError(f"{numbers}; give as many of both: most measures depend on the number")
     # A class counts from one sample in a hundred on: fewer may be the classifier's mistakes.
     least = max(1, len(fake.probabilities) // 100)
     modes = diversity.mode_coverage(fake.probabilities, real.probabilities.argmax(axis=1), least)
+    subset_size = min(1000, len(real.features) // 2)
     found = {
         "frechet_distance": distributions.frechet_distance(real.features, fake.features),
-        "kernel_distance": distributions.kernel_distance(
-            real.features, fake.features, subsets=20, subset_size=min(1000, len(real.features) // 2)
-        ).mean,
+        "kernel_distance": distributions.kernel_distance(real.features, fake.features, 20, subset_size).mean,
         "inception_score": distributions.inception_score(fake.probabilities).mean,
-        "precision": precision,
-        "recall": recall,
-        "density": density,
-        "coverage": coverage,
+        **neighbours.precision_recall(real.features, fake.features)._asdict(),
+        **neighbours.density_coverage(real.features, fake.features)._asdict(),
         "nearest_neighbour_accuracy": copies.nearest_neighbour_accuracy(real.features, fake.features).accuracy,
         "classes_covered": float(modes.covered),
         "class_divergence": modes.divergence,

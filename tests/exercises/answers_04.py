@@ -54,9 +54,9 @@ def frechet_distance(real, fake, weights):
 def collapse_detector(real_features, fake_features, fake_probabilities):
     n = min(len(real_features), len(fake_features))
     different = metrics.vendi_score(fake_features[:n]) / metrics.vendi_score(real_features[:n])
-    near = metrics.pairwise_distance(fake_features[:n]).overall / metrics.pairwise_distance(real_features[:n]).overall
-    fifth, real_fifth = (np.mean(np.sort(pairwise_distances(x[:n]))[:, 5]) for x in (fake_features, real_features))
-    duplicates = fifth / real_fifth
+    between, real_between = (pairwise_distances(x[:n]) for x in (fake_features, real_features))
+    near = between.mean() / real_between.mean()
+    duplicates = np.sort(between)[:, 5].mean() / np.sort(real_between)[:, 5].mean()
     rarest = np.sort(np.bincount(fake_probabilities.argmax(axis=1), minlength=10))[2] / len(fake_features)
     return bool(min(different, near, duplicates) < 0.5 or rarest < 0.01)
 """,

@@ -40,11 +40,13 @@ def test_neighbours_read_real_digits():
 
 
 def test_bad_images_are_named(digits):
-    with pytest.raises(ValueError, match="queries are float32"):
+    with pytest.raises(ValueError, match="queries are float"):
         metrics.nearest_images(digits.astype("float32"), digits)
     with pytest.raises(ValueError, match=r"references \(4, 8, 1\)"):
         metrics.nearest_images(digits, digits[:, :4])
-    with pytest.raises(ValueError, match="no queries"):
+    with pytest.raises(ValueError, match="queries are float"):
+        metrics.nearest_images(digits / 127.5 - 1, digits)
+    with pytest.raises(ValueError, match=r"queries have the shape \(0, 8, 8, 1\)"):
         metrics.nearest_images(digits[:0], digits)
     with pytest.raises(ValueError, match="k=65 is not allowed; choose from 1 to 64"):
         metrics.nearest_images(digits, digits, k=65)

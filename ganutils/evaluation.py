@@ -1,0 +1,175 @@
+"""Evaluation that trains a judge, a classifier on generated images or a fresh discriminator, or draws from a model."""
+
+import random
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ganutils import data, features, metrics, models, training
+from ganutils.metrics import _checks
+from ganutils.metrics.copies import TwoSampleAccuracy
+
+SAMPLES = 2000
+_IMAGES_AT_ONCE = 500
+
+
+def gan_train(fake_images, fake_labels, real_images, real_labels, train):
+    """Accuracy on real images of a classifier that was trained on generated ones.
+
+    GAN-train of Shmelkov et al. 2018, the classification accuracy score of Ravuri and Vinyals 2019. Low
+    where images are unlike real ones, of the wrong class, or too much alike. Compare with a classifier
+    that is trained on as many real images.
+
+    Args:
+        fake_images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
+        fake_labels: (n,), whole numbers, the classes that were asked for.
+        real_images: (m, height, width, channels), not seen in training of the generator.
+        real_labels: (m,), their classes.
+        train: function of images and labels that returns a function from images to probabilities (n, classes)
+            or to an object with `.probabilities`; such as `features.train_classifier`.
+
+    Returns:
+        `metrics.classification.ClassAccuracy` on the real images.
+
+    Raises:
+        ValueError: another shape or range, labels out of range or of another number, or bad probabilities.
+    """
+    for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
+        images = data.check_images(images, f"{kind}_images")
+        _checks.labels(labels, f"{kind}_labels", rows=len(images))
+    predicted = train(fake_images, fake_labels)(real_images)
+    return metrics.conditional_fidelity(getattr(predicted, "probabilities", predicted), real_labels)
+
+
+def discriminator_accuracy(
+    real, fake, build=models.fast_dcgan_discriminator, steps=500, batch_size=64, learning_rate=1e-3, seed=0
+):
+    """Accuracy of a fresh discriminator on images that it was not trained on.
+
+    The classifier two-sample test of Lopez-Paz and Oquab 2017: half of the real and half of the generated
+    images train a discriminator, the others test it. 0.5 is ideal. It finds any difference that a network
+    can learn, also those that nobody sees, so well trained generators may still be near 1. Pass real
+    images that the generator has not seen. The global random state is left unchanged.
+
+    Args:
+        real: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least 4.
+        fake: images of the same shape, at least 4.
+        build: function without arguments that returns a keras.Model from images in [-1, 1] to logits (n, 1).
+        steps: training steps, each on half real and half generated images.
+        batch_size: images in a step, an even number.
+        learning_rate: of Adam.
+        seed: seed of weights, halves and batches.
+
+    Returns:
+        `metrics.copies.TwoSampleAccuracy`; its accuracy is the mean over both kinds, so that it is 0.5 for a
+        constant answer.
+
+    Raises:
+        ValueError: another shape or range, NaN, too few images, or a number out of range.
+    """
+    real, fake = data.check_images(real, "real"), data.check_images(fake, "fake")
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(f"real have the shape {real.shape[1:]} and fake {fake.shape[1:]}; give images of one shape")
+    for name, images in (("real", real), ("fake", fake)):
+        if len(images) < 4:
+            raise ValueError(f"{name} are {len(images)} images; give at least 4, two to train on and two to test on")
+    steps = _checks.whole_number(steps, "steps", 1)
+    half_batch = _checks.whole_number(batch_size / 2, "half of batch_size", 1)
+    rng = np.random.default_rng(seed)
+    halves = []
+    for images in (real, fake):
+        order, middle = rng.permutation(len(images)), len(images) // 2
+        halves.append((images[order[:middle]], images[order[middle:]]))
+    discriminator = _build(build, seed)
+    optimizer = training.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
+    targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
+
+    @tf.function
+    def step(images):
+        with tf.GradientTape() as tape:
+            logits = tf.cast(discriminator(images, training=True), "float32")
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
+            loss = optimizer.scale_loss(loss)
+        variables = discriminator.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+
+    for _ in range(steps):
+        batch = [data.as_float(train[rng.integers(len(train), size=half_batch)]) for train, _ in halves]
+        step(tf.constant(np.concatenate(batch)))
+    real_logits, fake_logits = (_logits(discriminator, held_out) for _, held_out in halves)
+    shares = float(np.mean(real_logits > 0)), float(np.mean(fake_logits <= 0))
+    return TwoSampleAccuracy(sum(shares) / 2, *shares)
+
+
+def _build(build, seed):
+    """Build a network from a seed. Keras draws the seeds of its layers from Python's own generator."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        return build()
+    finally:
+        random.setstate(state)
+
+
+def _logits(discriminator, images):
+    starts = range(0, len(images), _IMAGES_AT_ONCE)
+    parts = [discriminator(data.as_float(images[i : i + _IMAGES_AT_ONCE]), training=False) for i in starts]
+    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+
+
+class Quality(NamedTuple):
+    """FID (digits), at least 0, and coverage in [0, 1]; both NaN where a generator's images are not finite."""
+
+    frechet_distance: float
+    coverage: float
+
+
+def measure(gan, classifier=None, samples=SAMPLES):
+    """Return FID (digits) and coverage of a GAN, as they were measured in the reference runs.
+
+    The images are compared with test images chosen at random, always the same. Latents are always the same
+    too, so that two moments of a run differ by its training alone. A conditional GAN is asked for the digits of
+    those test images.
+
+    Args:
+        gan: a `training.GAN` of digits (n, 28, 28, 1); called on latents, it uses the averaged generator where
+            there is one.
+        classifier: what `features.digit_classifier` returns; None loads it.
+        samples: number of generated and of real images, at most 5,000. Both figures depend on it.
+
+    Returns:
+        A `Quality`.
+    """
+    classifier = classifier or features.digit_classifier()
+    images, labels, _ = _real_images(samples)
+    latents = np.random.default_rng(1).standard_normal((samples, gan.latent_dim)).astype("float32")
+    parts = [slice(i, i + _IMAGES_AT_ONCE) for i in range(0, samples, _IMAGES_AT_ONCE)]
+    conditional = len(gan.generator.inputs) == 2
+    drawn = [gan([latents[part], labels[part]] if conditional else latents[part]) for part in parts]
+    drawn = np.concatenate([np.asarray(part) for part in drawn])
+    if not np.isfinite(drawn).all():
+        return Quality(np.nan, np.nan)
+    return _quality(classifier(images).features, classifier(drawn).features)
+
+
+def floor(classifier=None, samples=SAMPLES):
+    """Return the `Quality` of other real images in the place of generated ones; arguments as in `measure`."""
+    classifier = classifier or features.digit_classifier()
+    images, _, others = _real_images(samples)
+    return _quality(classifier(images).features, classifier(others).features)
+
+
+def _real_images(samples):
+    """Return test images, their labels, and as many others; the order in the data set is not random."""
+    images, labels = data.load_dataset(split="test")
+    if not 2 <= samples <= len(images) // 2:
+        raise ValueError(f"samples={samples} is not allowed; choose from 2 to {len(images) // 2:,}")
+    order = np.random.default_rng(0).permutation(len(images))
+    chosen, others = order[:samples], order[samples : 2 * samples]
+    return images[chosen], labels[chosen], images[others]
+
+
+def _quality(real, fake):
+    return Quality(metrics.frechet_distance(real, fake), metrics.density_coverage(real, fake).coverage)
