@@ -1,4 +1,4 @@
-"""Is a student's run normal? The recorded reference runs of lessons 01 to 03, and comparisons with them.
+"""Is a student's run normal? The recorded reference runs of lessons, and comparisons with them.
 
 `tools/record_reference_runs.py` makes `data/reference_runs/LESSON.json`: the lesson's own recipe, trained
 with several seeds. The lessons' default seed is none of them.

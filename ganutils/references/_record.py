@@ -1,6 +1,7 @@
 """The recorded runs, and what is measured in them."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,8 +9,10 @@ import numpy as np
 
 from ganutils import data, features, metrics
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "reference_runs"
-LESSONS = ("01_vanilla_gan", "02_dcgan", "03_conditional_gan")
+_ROOT = Path(__file__).resolve().parents[2]
+FOLDER = _ROOT / "data" / "reference_runs"
+_ENTRIES = tomllib.loads((_ROOT / "lessons.toml").read_text(encoding="utf-8"))
+LESSONS = tuple(name for name, lesson in _ENTRIES.items() if lesson["reference_runs"])
 CURVES = ("discriminator_loss", "generator_loss", "real_accuracy", "fake_accuracy")
 MEASURES = ("frechet_distance", "coverage")
 SAMPLES = 2000

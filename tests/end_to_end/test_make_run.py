@@ -9,9 +9,9 @@ import sys
 import nbformat
 import pytest
 
-from ganutils import profiles
+from ganutils import lessons
 
-ROOT = profiles.__file__.rsplit("ganutils", 1)[0].rstrip("/\\")
+ROOT = lessons.__file__.rsplit("ganutils", 1)[0].rstrip("/\\")
 RUNNER = os.path.join(ROOT, "tools", "run_notebooks.py")
 
 
@@ -35,7 +35,7 @@ def build(tmp_path_factory):
     return folder, finished.stdout
 
 
-LESSONS = list(profiles.LESSONS)
+LESSONS = list(lessons.LESSONS)
 
 
 def test_summary_has_a_row_for_each_notebook(build):
