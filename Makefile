@@ -9,7 +9,7 @@ TORCH_PYTHON ?=
 TORCH = $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
 VENV = .venv/bin
 
-.PHONY: run test test-full lab record release bench clean
+.PHONY: run test test-full lab record release address bench clean
 
 run: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --profile "$(PROFILE)" --part "$(PART)" --only "$(ONLY)"
@@ -33,6 +33,10 @@ record: .venv/ready
 # The student versions of the exercises, from instructor/source: exercises/ and build/exercises/*.zip.
 release: .venv/ready
 	$(VENV)/python tools/release_exercises.py
+
+# Badges and links lead to the remote `origin`, or to ADDRESS=https://... . Once, after publishing a copy.
+address: .venv/ready
+	$(VENV)/python tools/address.py $(ADDRESS)
 
 # Two and a half hours, on a machine that does nothing else. TORCH_PYTHON names an interpreter that has PyTorch.
 bench: .venv/ready
