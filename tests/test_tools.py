@@ -161,8 +161,8 @@ def tables():
 
 def test_the_table_of_lessons_shows_what_was_recorded(tables):
     costs = {
-        "01_one laptop": {"seconds": 150.0, "peak_mb": 1234.0},
-        "02_two laptop": {"seconds": 60.2, "peak_mb": 900.0},
+        "01_one laptop": {"seconds": 150.0, "peak_mb": 1234.0, "steps_per_second": 20.3},
+        "02_two laptop": {"seconds": 60.2, "peak_mb": 900.0, "steps_per_second": 20.3},
     }
     text = tables.lessons_by_part(LESSONS, costs)
     one, three = text.split("### Part three")
@@ -170,6 +170,7 @@ def test_the_table_of_lessons_shows_what_was_recorded(tables):
     assert "| [02 · Two](notebooks/02_two.ipynb) | add | 60 s | 0.9 GB | 2 h |" in one
     assert "| [03 · Three](notebooks/03_three.ipynb) | multiply | – | – | 20 min |" in three
     assert "Part two" not in text
+    assert "an idle machine that takes 20 of lesson 00's training steps a second." in text
 
 
 def test_tables_of_assignments_show_those_that_are_there(tables):

@@ -27,7 +27,7 @@ def lessons_by_part(lessons, costs):
 
     Args:
         lessons: lessons.toml as a dict.
-        costs: dict from "NAME laptop" to a dict with seconds and peak_mb.
+        costs: dict from "NAME laptop" to a dict with seconds, peak_mb and steps_per_second.
     """
     parts = []
     for part, title in PARTS.items():
@@ -44,6 +44,13 @@ def lessons_by_part(lessons, costs):
         if rows:
             columns = ["lesson", "what you can do after it", "runs in", "memory", "to work through"]
             parts.append(f"### {title}\n\n{table(columns, rows)}")
+    rates = sorted({round(costs[key]["steps_per_second"]) for name in lessons if (key := f"{name} laptop") in costs})
+    if rates:
+        speed = f"{rates[0]} to {rates[-1]}" if len(rates) > 1 else rates[0]
+        parts.append(
+            "Time and peak memory are those of the `laptop` profile on an idle machine that takes "
+            f"{speed} of lesson 00's training steps a second."
+        )
     return "\n\n".join(parts)
 
 
