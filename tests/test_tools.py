@@ -100,6 +100,7 @@ def test_the_address_is_written_everywhere():
     assert 'REPOSITORY = "https://github.com/group/course"' in new
     assert with_address("git clone https://x/y", "https://z/w") == "git clone https://z/w"
     assert with_address("`git clone --bare https://x/y`, then", "https://z/w") == "`git clone --bare https://z/w`, then"
+    assert with_address("git clone https://x/y\ncd y\n", "https://z/w") == "git clone https://z/w\ncd w\n"
     assert "mybinder.org/v2/gh/group/course/HEAD?labpath=x" in new
     assert "colab.research.google.com/github/group/course/blob/HEAD/notebooks/x" in new
     assert "(https://github.com/group/course/blob/HEAD/notebooks/y)" in new

@@ -49,6 +49,7 @@ def with_address(text, address):
     owner_and_name = "/".join(address.split("/")[-2:])
     text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
     text = re.sub(r"(git clone (?:--bare )?)https://[^\s`]+", lambda match: match[1] + address, text)
+    text = re.sub(rf"(git clone {re.escape(address)}\ncd )\S+", lambda match: match[1] + address.split("/")[-1], text)
     text = re.sub(r"https://(?!colab\.)[^\s()\"]+(?=/blob/HEAD/notebooks/)", lambda _: address, text)
     return re.sub(
         r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+",

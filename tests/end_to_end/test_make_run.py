@@ -70,7 +70,7 @@ def test_checked_cells_print_what_is_in_git(build, lesson):
 
 def test_another_output_of_a_checked_cell_is_found_and_chance_cuts_are_not():
     def notebook(*texts):
-        outputs = [{"output_type": "stream", "name": "stdout", "text": text} for text in texts]
+        outputs = [{"output_type": "stream", "name": "stdout", "text": text.splitlines(True)} for text in texts]
         cell = {"cell_type": "code", "source": [], "outputs": outputs}
         checked, free = {"id": "a", "metadata": {"tags": ["nbval-check-output"]}}, {"id": "b", "metadata": {}}
         return {"cells": [{**cell, **checked}, {**cell, **free}]}
