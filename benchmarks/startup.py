@@ -122,7 +122,7 @@ def main():
     arguments = parser.parse_args()
     runners = {"process": run_process}
     if not arguments.no_kernel and all(map(importlib.util.find_spec, ("jupyter_client", "ipykernel"))):
-        runners["Jupyter kernel"] = run_kernel
+        runners["lesson"] = run_kernel
     kinds = [(kind, repeat(run, arguments.repetitions)) for kind, run in runners.items()]
     report(kinds)
     common.write_json(arguments.json, {"settings": common.settings(arguments), "runs": dict(kinds)})

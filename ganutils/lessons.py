@@ -99,7 +99,7 @@ class Lesson:
             seconds, memory, recorded_rate = expected
             steps = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps a second"
             text += f" Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory"
-            text += " on this machine while it is idle." if rate else f" on {steps}."
+            text += " on this machine, if it is as idle as when lesson 00 measured it." if rate else f" on {steps}."
         print(text if expected else f"{text} No run of it has been recorded, so there is no estimate.")
         if tf.config.list_physical_devices("GPU"):
             if deterministic:
