@@ -4,14 +4,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 PROFILE ?= $(or $(GANUTILS_PROFILE),laptop)
 ONLY ?=
+PART ?= 1
 TORCH_PYTHON ?=
 TORCH = $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
 VENV = .venv/bin
 
-.PHONY: run test test-full lab record release bench clean
+.PHONY: run test test-full lab record release address bench clean
 
 run: .venv/ready
-	$(VENV)/python tools/run_notebooks.py --profile "$(PROFILE)" --only "$(ONLY)"
+	$(VENV)/python tools/run_notebooks.py --profile "$(PROFILE)" --part "$(PART)" --only "$(ONLY)"
 
 test: .venv/ready
 	$(VENV)/python tools/run_tests.py
@@ -25,13 +26,17 @@ lab: .venv/ready
 
 # Run all lessons and keep their costs and pictures in the repository.
 record: .venv/ready
-	$(VENV)/python tools/run_notebooks.py --profile smoke --record
-	$(VENV)/python tools/run_notebooks.py --profile laptop --record
+	$(VENV)/python tools/run_notebooks.py --part all --profile smoke --record
+	$(VENV)/python tools/run_notebooks.py --part all --profile laptop --record
 	$(VENV)/python benchmarks/report.py
 
 # The student versions of the exercises, from instructor/source: exercises/ and build/exercises/*.zip.
 release: .venv/ready
 	$(VENV)/python tools/release_exercises.py
+
+# Badges and links lead to the remote `origin`, or to ADDRESS=https://... . Once, after publishing a copy.
+address: .venv/ready
+	$(VENV)/python tools/address.py $(ADDRESS)
 
 # Two and a half hours, on a machine that does nothing else. TORCH_PYTHON names an interpreter that has PyTorch.
 bench: .venv/ready

@@ -191,9 +191,9 @@ def torch_version(python):
 
 def machine():
     """Return a dict that describes this machine and the versions in use."""
-    from ganutils import costs
+    from ganutils import lessons
 
-    return {**costs.machine(), "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None}
+    return {**lessons.machine(), "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None}
 
 
 def cores():

@@ -75,19 +75,19 @@ def train(n, size, batch_size, seconds):
     import numpy as np
     import peers
 
-    from ganutils import costs
+    from ganutils import lessons
 
     rng = np.random.default_rng(0)
-    before_images = costs.peak_memory_mb()
+    before_images = lessons.peak_memory_mb()
     images = np.empty((n, size, size, 1), "uint8")
     for row in range(0, n, 1000):
         images[row : row + 1000] = rng.integers(0, 256, images[row : row + 1000].shape, "uint8")
-    before_training = costs.peak_memory_mb()
+    before_training = lessons.peak_memory_mb()
     peer = peers.Ganutils(*networks(size))
     peer.load(images, batch_size)
     clock = common.Clock(seconds, warm_up=5)
     peer.train(clock.tick)
-    peak = costs.peak_memory_mb()
+    peak = lessons.peak_memory_mb()
     step = clock.elapsed / clock.steps
     return {
         "seconds a step": step,
@@ -104,16 +104,16 @@ def evaluate(metric, samples, repetitions):
     """Compute a metric of random features in a worker; returns median seconds and the growth of memory."""
     import numpy as np
 
-    from ganutils import costs, metrics
+    from ganutils import lessons, metrics
 
     real, fake = np.random.default_rng(0).standard_normal((2, samples, FEATURES))
-    before, seconds = costs.peak_memory_mb(), []
+    before, seconds = lessons.peak_memory_mb(), []
     for _ in range(repetitions + 1):
         start = time.perf_counter()
         getattr(metrics, metric)(real, fake)
         seconds.append(time.perf_counter() - start)
     # The first call also loads libraries.
-    return {"seconds": statistics.median(seconds[1:]), "growth MB": costs.peak_memory_mb() - before}
+    return {"seconds": statistics.median(seconds[1:]), "growth MB": lessons.peak_memory_mb() - before}
 
 
 def sweep(name, values, passes, **arguments):

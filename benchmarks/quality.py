@@ -31,7 +31,7 @@ RUNS = common.FOLDER.parent / "build" / "quality"
 # The modules beside this file that a run goes through.
 CODE = ("common.py", "peers.py", "published.py", "quality.py", "torch_peers.py")
 # Parts of ganutils that none goes through.
-NOT_TRAINING = ("checks", "plotting", "references", "costs.py", "profiles.py", "widgets.py")
+NOT_TRAINING = ("checks", "plotting", "references", "lessons.py", "widgets.py")
 OURS = ("dcgan", "conditional_gan", "vanilla_gan")
 PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "keras_gan_vanilla_repaired")
 
@@ -200,9 +200,9 @@ def digest(torch_python=None):
 
     A run of other code or of another machine is then trained anew, and not taken for one of these.
     """
-    from ganutils import checkpoints, costs
+    from ganutils import checkpoints, lessons
 
-    versions = [costs.machine(), torch_python and common.torch_version(torch_python)]
+    versions = [lessons.machine(), torch_python and common.torch_version(torch_python)]
     found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     package = common.FOLDER.parent / "ganutils"
     sources = [Path(__file__).with_name(name) for name in CODE]

@@ -4,10 +4,8 @@
     python benchmarks/startup.py --repetitions 9 --json startup.json
 
 The same cells run in a plain Python process and, where ipykernel is installed, in a Jupyter kernel, as a student
-meets them: in the first lesson of the day, which measures the machine for its estimate of the costs, and in a later
-one, which remembers what was measured. One run that is not counted goes first, so that all files are in the system's
-cache: a machine that has just been switched on, or a fresh Binder session, waits longer, for its disk. All numbers
-are medians.
+meets them. One run that is not counted goes first, so that all files are in the system's cache: a machine that has
+just been switched on, or a fresh Binder session, waits longer, for its disk. All numbers are medians.
 """
 
 import argparse
@@ -28,9 +26,9 @@ STAGES = {
 import keras
 import numpy as np
 from keras import layers, ops
-from ganutils import callbacks, costs, data, losses, metrics, models, plotting, references, training, widgets
+from ganutils import callbacks, data, lessons, losses, metrics, models, plotting, references, training, widgets
 """,
-    "estimate costs": "costs.steps_per_second(anew={first})",  # as `costs.Lesson` does
+    "open the lesson": 'lesson = lessons.Lesson("02_dcgan", "laptop")',
     "load data": """
 keras.utils.set_random_seed(0)
 images, labels = data.load_dataset("mnist")
@@ -50,15 +48,9 @@ LATER_STEPS = "_later = time.monotonic(); gan.fit(batches.repeat(), steps_per_ep
 ANSWER = "print('MARKS', json.dumps([_marks, (time.monotonic() - _later) / 50]))"
 
 
-def cells(first=None):
-    """Return the names of the stages and the code of all cells, marks included.
-
-    Args:
-        first: whether this is the first lesson of the day, whose machine is still unknown; None estimates no costs.
-    """
-    names = [name for name in STAGES if first is not None or name != "estimate costs"]
-    codes = [STAGES[name].replace("{first}", str(first)) for name in names]
-    return names, [PRELUDE, *(f"{code}\n{MARK}" for code in codes), LATER_STEPS, ANSWER]
+def cells():
+    """Return the code of all cells, marks included."""
+    return [PRELUDE, *(f"{code}\n{MARK}" for code in STAGES.values()), LATER_STEPS, ANSWER]
 
 
 def run_process(code):
@@ -92,24 +84,23 @@ def run_kernel(code):
     return start, "".join(printed)
 
 
-def measure(run, first=None):
+def measure(run):
     """Return the seconds of each stage, of their sum and of a later step, of one run.
 
     The clock is `time.monotonic`, which all processes of a machine share.
     """
-    names, code = cells(first)
-    start, output = run(code)
+    start, output = run(cells())
     marks, later_step = json.loads(output.partition("MARKS ")[2])
     ends = [start, *marks]
     seconds = [after - before for before, after in itertools.pairwise(ends)]
-    stages = dict(zip(["start", *names], seconds, strict=True))
+    stages = dict(zip(["start", *STAGES], seconds, strict=True))
     return {**stages, "until the first step is done": sum(seconds), "a later step": later_step}
 
 
-def repeat(run, repetitions, first=None):
+def repeat(run, repetitions):
     """Return the runs after one more, which fills the file cache."""
-    measure(run, first)
-    return [measure(run, first) for _ in range(repetitions)]
+    measure(run)
+    return [measure(run) for _ in range(repetitions)]
 
 
 def report(kinds):
@@ -129,10 +120,10 @@ def main():
     parser.add_argument("--no-kernel", action="store_true", help="plain processes only")
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
-    runners = {"process": (run_process, None)}
+    runners = {"process": run_process}
     if not arguments.no_kernel and all(map(importlib.util.find_spec, ("jupyter_client", "ipykernel"))):
-        runners |= {"first lesson of the day": (run_kernel, True), "later lesson": (run_kernel, False)}
-    kinds = [(kind, repeat(run, arguments.repetitions, first)) for kind, (run, first) in runners.items()]
+        runners["lesson"] = run_kernel
+    kinds = [(kind, repeat(run, arguments.repetitions)) for kind, run in runners.items()]
     report(kinds)
     common.write_json(arguments.json, {"settings": common.settings(arguments), "runs": dict(kinds)})
 

@@ -1,4 +1,4 @@
-"""The training recipes of lessons 01 to 03: networks, optimizers and penalty, as they stand in the lessons.
+"""The training recipes of the lessons that train a GAN: networks, optimizers and penalty, as the lessons have them.
 
 The shipped weights, the reference runs and the benchmarks train with these; a test compares each with the
 cell of its lesson.
@@ -6,7 +6,7 @@ cell of its lesson.
 
 import keras
 
-from ganutils import losses, models, training
+from ganutils import lessons, losses, models, training
 
 
 def vanilla_gan(seed=0):
@@ -48,7 +48,7 @@ def conditional_gan(seed=0, average=0.99, steps=None):
     return _with_r1(training.ConditionalGAN, networks, seed, average, steps)
 
 
-RECIPES = {"01_vanilla_gan": vanilla_gan, "02_dcgan": dcgan, "03_conditional_gan": conditional_gan}
+RECIPES = {name: globals()[lesson["recipe"]] for name, lesson in lessons.LESSONS.items() if "recipe" in lesson}
 
 
 def _with_r1(kind, networks, seed, average, steps):

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from ganutils import costs, data, models, profiles, recipes
+from ganutils import data, lessons, models, recipes
 from tests.conftest import tiny_networks
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -472,7 +472,7 @@ def test_startup_times_the_recipe_of_lesson_02():
     for stage in ("import the lesson's modules", "load data", "build"):
         exec(startup.STAGES[stage], names)
     assert recipes.describe(names["gan"]) == recipes.describe(recipes.dcgan())
-    assert names["batches"].element_spec.shape[0] == profiles.load("laptop", "02_dcgan").batch_size
+    assert names["batches"].element_spec.shape[0] == lessons.Profile("02_dcgan", "laptop").batch_size
 
 
 def test_settings_that_are_stored_hold_no_paths():
@@ -481,7 +481,7 @@ def test_settings_that_are_stored_hold_no_paths():
 
 
 def test_startup_adds_up_its_stages():
-    names, _ = startup.cells()
+    names = list(startup.STAGES)
 
     def run(code):
         assert len(code) == len(names) + 3
@@ -491,16 +491,6 @@ def test_startup_adds_up_its_stages():
     assert list(seconds)[:-2] == ["start", *names]
     assert seconds["until the first step is done"] == 1 + len(names)
     assert seconds["a later step"] == 0.25
-
-
-def test_startup_measures_the_machine_in_the_first_lesson_only(monkeypatch):
-    asked = []
-    monkeypatch.setattr(costs, "steps_per_second", lambda seconds=2.0, anew=False: asked.append(anew))
-    for first in (True, False):
-        names, code = startup.cells(first)
-        exec(code[1 + names.index("estimate costs")].removesuffix(startup.MARK), {"costs": costs})
-    assert asked == [True, False]
-    assert "estimate costs" not in startup.cells()[0]
 
 
 def test_throughput_measures_in_processes_that_end(tmp_path, rng, capsys, monkeypatch):
@@ -725,8 +715,7 @@ def results(tmp_path, monkeypatch):
         "throughput": {"results": {"familiar": found, "fast": found}, "machine": {"CPU": "some"}, "date": "today"},
         "startup": {
             "runs": {
-                "first lesson of the day": [{"estimate costs": 5.0, "until the first step is done": 15.0}],
-                "later lesson": [{"estimate costs": 0.01, "until the first step is done": s} for s in (9, 11, 30)],
+                "lesson": [{"open the lesson": 0.01, "until the first step is done": s} for s in (9, 11, 30)],
             }
         },
         "quality": {
@@ -755,8 +744,7 @@ def test_report_says_which_aims_are_met(results):
     assert found["FID (digits) of the DCGAN after 300 s"] == ["at most 10", "12", "no"]
     assert found["best peer's FID over ours after 300 s, without PyTorch"] == ["at least 5 times", "5.5 times", "yes"]
     start = "kernel start to first training step of the DCGAN"
-    assert found[f"{start}, later lesson"] == ["at most 12 s", "11 s", "yes"]
-    assert found[f"{start}, first lesson of the day"] == ["at most 12 s", "15 s", "no"]
+    assert found[f"{start}, lesson"] == ["at most 12 s", "11 s", "yes"]
 
 
 def test_report_leaves_out_aims_that_were_not_measured(results):
@@ -777,7 +765,7 @@ def test_report_fills_what_has_results_and_leaves_the_rest(results):
     assert "| *the limit with memory* |  | 107 |  | 100% |" in filled
     assert "500 ms at that rate" in filled
     assert "100 ms at that bandwidth. These took processor time while others were measured: pytorch_eager." in filled
-    assert "| estimate costs | 5.00 | 0.01 |" in filled
+    assert "| open the lesson | 0.01 |" in filled
     assert (
         "![FID (digits) over seconds of training, on logarithmic axes. After 300 s: dcgan 12, keras example 66]("
         in filled

@@ -35,7 +35,6 @@ def remembering(function):
 def tool():
     """tools/train_checkpoints.py; it measures the real images, which are the same for all cards, only once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tools")
         tool = load_tool("train_checkpoints")
         classifier = remembering(features.digit_classifier())
         patch.setattr(tool, "features", SimpleNamespace(digit_classifier=lambda: classifier))
@@ -91,8 +90,7 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
     assert (ROOT / script).is_file()
     trained, written = [], []
     if name == "digit_classifier":
-        monkeypatch.syspath_prepend(ROOT / "tools")
-        tool = load_tool("train_classifier")
+        tool = load_tool("train_checkpoints")
         few = {
             split: data.LabelledImages(*(part[:100] for part in data.load_dataset(split=split)))
             for split in data.SPLITS
@@ -112,13 +110,13 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
         monkeypatch.setattr(tool, "RUNS", {without_training(run): how for run, how in tool.RUNS.items()})
         monkeypatch.setattr(tool, "measure", lambda network: {})
     assert (ROOT / script).samefile(tool.__file__)
-    monkeypatch.setattr(tool.cards, "write", lambda name, network, **card: written.append((name, card)))
+    monkeypatch.setattr(tool, "write", lambda name, network, **card: written.append((name, card)))
     monkeypatch.setattr("sys.argv", [script, *arguments])
     tool.main()
     assert trained == [card["seed"]]
     ((written_name, written_card),) = written
     assert written_name == name
-    assert written_card.pop("made_by") == card["command"]
+    assert written_card["command"] == card["command"]
     del written_card["metrics"]
     written_card = json.loads(json.dumps(written_card))  # which makes lists of tuples
     assert written_card == {key: card[key] for key in written_card}
@@ -236,12 +234,12 @@ def test_missing_weights_say_how_to_get_them_back(copied):
 def test_a_written_checkpoint_can_be_loaded(tool, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "FOLDER", tmp_path / "new" / "checkpoints")
     network = models.conditional_generator(4, classes=3)
-    tool.cards.write(
+    tool.write(
         "mine",
         network,
         builder="conditional_generator",
         arguments={"latent_dim": 4, "classes": 3},
-        made_by="by hand",
+        command="by hand",
         description="Größe",
         seed=5,
         metrics={"recall": {"value": 0.5}},

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import profiles, recipes, references
+from ganutils import lessons, recipes, references
 from tests.test_tools import load_tool
 
 LESSON = "01_vanilla_gan"
 # Four steps an epoch: measured after 1, 2, 3, 6 and 12 steps.
-PROFILE = profiles.Profile(name="smoke", images=128, epochs=3, batch_size=32)
+PROFILE = lessons.Profile(LESSON, "smoke", images=128, epochs=3, batch_size=32)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_only_a_run_of_the_same_recipe_and_code_is_taken_from_an_earlier_time(to
         patch.setitem(recipes.RECIPES, LESSON, slower)
         tool.finished_run(LESSON, PROFILE, 1, tool.describe_run(LESSON, PROFILE), None)
     assert trained == [1, 2, 1]
-    longer = profiles.Profile(name="smoke", images=128, epochs=4, batch_size=32)
+    longer = lessons.Profile(LESSON, "smoke", images=128, epochs=4, batch_size=32)
     tool.finished_run(LESSON, longer, 1, tool.describe_run(LESSON, longer), None)
     assert trained == [1, 2, 1, 1]
     (tmp_path / "losses.py").write_text("# another")
@@ -115,7 +115,7 @@ def test_what_is_recorded_can_be_loaded_and_compared_with(tool, monkeypatch):
         return recipes.vanilla_gan(seed)
 
     monkeypatch.setitem(recipes.RECIPES, LESSON, noted)
-    profile = profiles.Profile(name="laptop", images=128, epochs=3, batch_size=32)
+    profile = lessons.Profile(LESSON, "laptop", images=128, epochs=3, batch_size=32)
     path = tool.record(LESSON, profile, seeds=2)
     assert path == tool.FOLDER / f"{LESSON}.json"
     monkeypatch.setattr(references._record, "FOLDER", tool.FOLDER)

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+def load_tool(name, folder="tools"):
+    """Return a script as a new module, which a test may patch."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / folder)  # a script finds its neighbours
+        spec.loader.exec_module(module)
     return module
 
 
@@ -76,7 +80,7 @@ def test_check_finds_dirt_and_cleaning_removes_it(cleaner, tmp_path, monkeypatch
     before = path.read_text()
     monkeypatch.setattr("sys.argv", ["clean_notebooks", "--check", str(path)])
     assert cleaner.main() == 1
-    assert f"dirty: {path}" in capsys.readouterr().out
+    assert f"out of date: {path}" in capsys.readouterr().out
     assert path.read_text() == before, "--check must change nothing"
     monkeypatch.setattr("sys.argv", ["clean_notebooks", str(path)])
     assert cleaner.main() == 0
@@ -84,46 +88,150 @@ def test_check_finds_dirt_and_cleaning_removes_it(cleaner, tmp_path, monkeypatch
     assert cleaner.main() == 0
 
 
-def test_the_address_is_written_everywhere(cleaner):
+def test_the_address_is_written_everywhere():
+    with_address = load_tool("address").with_address
     text = (
         'REPOSITORY = "https://old.example/a/b" '
-        "https://mybinder.org/v2/gh/a/b/HEAD?labpath=x https://colab.research.google.com/github/a/b/blob/HEAD/x"
+        "https://mybinder.org/v2/gh/a/b/HEAD?labpath=x "
+        "https://colab.research.google.com/github/a/b/blob/HEAD/notebooks/x "
+        "(https://old.example/a/b/blob/HEAD/notebooks/y)"
     )
-    new = cleaner.with_address(text, "https://github.com/group/course")
+    new = with_address(text, "https://github.com/group/course")
     assert 'REPOSITORY = "https://github.com/group/course"' in new
-    assert cleaner.with_address("git clone https://x/y", "https://z/w") == "git clone https://z/w"
-    assert cleaner.with_address("`git clone --bare https://x/y`, then", "https://z/w") == (
-        "`git clone --bare https://z/w`, then"
-    )
+    assert with_address("git clone https://x/y", "https://z/w") == "git clone https://z/w"
+    assert with_address("`git clone --bare https://x/y`, then", "https://z/w") == "`git clone --bare https://z/w`, then"
+    assert with_address("git clone https://x/y\ncd y\n", "https://z/w") == "git clone https://z/w\ncd w\n"
     assert "mybinder.org/v2/gh/group/course/HEAD?labpath=x" in new
-    assert "colab.research.google.com/github/group/course/blob/HEAD/x" in new
+    assert "colab.research.google.com/github/group/course/blob/HEAD/notebooks/x" in new
+    assert "(https://github.com/group/course/blob/HEAD/notebooks/y)" in new
+    assert with_address(with_address(text, "https://gitlab.com/c/d"), "https://github.com/group/course") == new
 
 
-def test_the_readme_takes_time_and_memory_from_the_record():
+@pytest.mark.parametrize(
+    ("cloned_from", "page"),
+    [
+        ("https://github.com/owner/name", "https://github.com/owner/name"),
+        ("https://github.com/owner/name.git\n", "https://github.com/owner/name"),
+        ("https://someone:secret@gitlab.com/group/part/gan.course.git/", "https://gitlab.com/group/part/gan.course"),
+        ("git@github.com:owner/name.git", "https://github.com/owner/name"),
+        ("git@codeberg.org:owner/name", "https://codeberg.org/owner/name"),
+        ("ssh://git@example.org:2222/owner/name.git", "https://example.org/owner/name"),
+        ("/srv/git/owner/name.git", None),
+        ("../name", None),
+        ("file:///srv/git/name", None),
+        ("https://example.org/name", None),
+        ("", None),
+    ],
+)
+def test_the_web_address_of_what_was_cloned(cloned_from, page):
+    assert load_tool("address").web_address(cloned_from) == page
+
+
+def test_a_remote_that_differs_is_named_and_others_are_silent(cleaner, tmp_path, monkeypatch, capsys):
+    address = load_tool("address")
+    git = ["git", "-C", str(tmp_path)]
+    assert address.remote(tmp_path) is None, "no repository"
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    assert address.remote(tmp_path) is None, "no remote"
+    subprocess.run([*git, "remote", "add", "origin", "git@github.com:me/mine.git"], check=True)
+    assert address.remote(tmp_path) == "https://github.com/me/mine"
+    path = tmp_path / "clean.md"
+    path.write_text("nothing to write\n")
+    monkeypatch.setattr("sys.argv", ["clean_notebooks", "--check", str(path)])
+    for origin, printed in ((address.repository(), ""), (None, ""), ("https://github.com/me/mine", "make address")):
+        monkeypatch.setattr(cleaner, "remote", lambda origin=origin: origin)
+        assert cleaner.main() == 0
+        output = capsys.readouterr().out
+        assert printed in output
+        assert bool(output) == bool(printed)
+
+
+# What is made from lessons.toml
+
+LESSONS = {
+    "01_one": {"title": "One", "part": 1, "objectives": "count", "minutes": 95, "assignment_minutes": 150},
+    "02_two": {"title": "Two", "part": 1, "objectives": "add", "minutes": 120},
+    "03_three": {"title": "Three", "part": 3, "objectives": "multiply", "minutes": 20},
+}
+
+
+@pytest.fixture
+def tables():
+    return load_tool("tables")
+
+
+def test_the_table_of_lessons_shows_what_was_recorded(tables):
+    costs = {
+        "01_one laptop": {"seconds": 150.0, "peak_mb": 1234.0, "steps_per_second": 20.3},
+        "02_two laptop": {"seconds": 60.2, "peak_mb": 900.0, "steps_per_second": 20.3},
+    }
+    text = tables.lessons_by_part(LESSONS, costs)
+    one, three = text.split("### Part three")
+    assert "| [01 · One](notebooks/01_one.ipynb) | count | 2.5 min | 1.2 GB | 95 min |" in one
+    assert "| [02 · Two](notebooks/02_two.ipynb) | add | 60 s | 0.9 GB | 2 h |" in one
+    assert "| [03 · Three](notebooks/03_three.ipynb) | multiply | – | – | 20 min |" in three
+    assert "Part two" not in text
+    assert "an idle machine that takes 20 of lesson 00's training steps a second." in text
+
+
+def test_tables_of_assignments_show_those_that_are_there(tables):
+    assert tables.assignments(LESSONS).splitlines()[2:] == ["| [01 · One](exercises/01_one/01_one.ipynb) | 2.5 h |"]
+    rows = tables.minutes(LESSONS).splitlines()[2:]
+    assert rows[0] == "| [01 · One](../notebooks/01_one.ipynb) | 95 | [01_one](source/01_one/01_one.ipynb) | 150 |"
+    assert rows[1] == "| [02 · Two](../notebooks/02_two.ipynb) | 120 | – | – |"
+
+
+def test_a_table_goes_between_its_marks(tables):
+    text = "before <!-- a --> old <!-- /a --> after <!-- b --><!-- /b -->"
+    new = tables.fill(text, "a", "new")
+    assert new == "before <!-- a -->\n\nnew\n\n<!-- /a --> after <!-- b --><!-- /b -->"
+    assert tables.fill(new, "a", "new") == new
+    with pytest.raises(SystemExit, match="<!-- c -->"):
+        tables.fill(text, "c", "new")
+
+
+def markdown(*lines):
+    return {"cell_type": "markdown", "id": "m", "metadata": {}, "source": [f"{line}\n" for line in lines]}
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "expected"),
+    [
+        ("01_one", "the summary", ["the summary\n", "Next: [02 · Two](02_two.ipynb)."]),
+        ("01_one", "Next: [99 · Old](99_old.ipynb), where it was.", ["Next: [02 · Two](02_two.ipynb)."]),
+        ("01_one", "Next: [02 · Two](02_two.ipynb), twice.", ["Next: [02 · Two](02_two.ipynb), twice.\n"]),
+        ("01_one", "This was the last lesson. Bye.", ["Next: [02 · Two](02_two.ipynb)."]),
+        ("03_three", "Next: [02 · Two](02_two.ipynb).", ["This was the last lesson."]),
+        ("03_three", "This was the last lesson. Bye.", ["This was the last lesson. Bye.\n"]),
+    ],
+)
+def test_the_last_cell_leads_to_the_next_lesson(tables, name, end, expected):
+    badge = (
+        "[![Open in Binder](b)](https://x/HEAD?labpath=notebooks/old.ipynb) (https://y/blob/HEAD/notebooks/old.ipynb)"
+    )
+    cells = tables.with_links([markdown("# title", badge), markdown("text"), markdown(end)], name, LESSONS)
+    assert cells[0]["source"] == ["# title\n", f"{badge.replace('old', name)}\n"]
+    assert ["".join(cell["source"]) for cell in cells[2:]] == expected
+    assert tables.with_links(cells, name, LESSONS) == cells
+    with pytest.raises(SystemExit, match=r"98_none\.ipynb has no entry in lessons\.toml"):
+        tables.with_links(cells, "98_none", LESSONS)
+
+
+def test_the_runner_chooses_by_part_and_by_name(tmp_path, monkeypatch):
     runner = load_tool("run_notebooks")
-    text = "# Title\n\n| [01](notebooks/01_vanilla_gan.ipynb) | players | old | old |\n| other | a | b | c |\n"
-    lessons = {"01_vanilla_gan laptop": {"seconds": 150.0, "peak_mb": 1234.0}}
-    new = runner.with_costs(text, lessons)
-    assert "| [01](notebooks/01_vanilla_gan.ipynb) | players | 2.5 min | 1.2 GB |" in new
-    assert "| other | a | b | c |" in new
-    assert runner.with_costs(new, lessons) == new
+    monkeypatch.setattr(runner, "LESSONS", LESSONS)
+    for name in (*LESSONS, "04_without_entry", "notes"):
+        (tmp_path / f"{name}.ipynb").write_text("")
 
+    def chosen(**how):
+        return [path.stem for path in runner.find_notebooks(tmp_path, **how)]
 
-def test_recorded_lessons_stay_in_their_budget():
-    lessons = json.loads((ROOT / "data" / "reference_runs" / "costs.json").read_text())["lessons"]
-    laptop = {name: row for name, row in lessons.items() if name.endswith(" laptop")}
-    assert len(laptop) == len(list((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
-    for name, row in laptop.items():
-        assert row["seconds"] <= 300, name
-        assert row["peak_mb"] <= 1500, name
-
-
-def test_the_readme_shows_the_recorded_costs():
-    runner = load_tool("run_notebooks")
-    lessons = json.loads((ROOT / "data" / "reference_runs" / "costs.json").read_text())["lessons"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert runner.with_costs(readme, lessons) == readme
-    for lesson in lessons:
-        name = lesson.split()[0]
-        assert (ROOT / "notebooks" / f"{name}.ipynb").is_file()
-        assert f"notebooks/{name}.ipynb" in readme
+    assert chosen() == ["01_one", "02_two", "04_without_entry"]
+    assert chosen(part="3") == ["03_three", "04_without_entry"]
+    assert chosen(part="all") == [*LESSONS, "04_without_entry"]
+    assert chosen(only="03, 01") == ["01_one", "03_three"], "of all parts"
+    (tmp_path / "04_without_entry.ipynb").unlink()
+    with pytest.raises(SystemExit, match="no notebook belongs to part 2"):
+        chosen(part="2")
+    with pytest.raises(SystemExit, match="no notebook begins with '07'; there are 01_one"):
+        chosen(only="07")

@@ -1,20 +1,22 @@
-"""Keep notebooks in git small, comparable and pointing at the right repository.
+"""Keep notebooks in git small and comparable, and write what is made from lessons.toml and pyproject.toml.
 
-    python tools/clean_notebooks.py                       strip outputs, write the repository's address
+    python tools/clean_notebooks.py                       strip outputs, write tables, links and the address
     python tools/clean_notebooks.py --check               change nothing; fail if something would change
     python tools/clean_notebooks.py --take-outputs DIR    first take the checked outputs from executed notebooks
 
-Only cells tagged `nbval-check-output` keep their outputs: the tests compare them. The address comes from
-pyproject.toml and goes into the set-up cells and the Binder and Colab links of notebooks and READMEs. The student
-versions of the exercises follow with `make release`.
+Only cells tagged `nbval-check-output` keep their outputs: the tests compare them. `tables.py` has what is made from
+lessons.toml: tables in the READMEs, links from lesson to lesson. `address.py` has the repository's address. The
+student versions of the exercises follow with `make release`.
 """
 
 import argparse
 import json
-import re
 import sys
 import tomllib
 from pathlib import Path
+
+import tables
+from address import remote, repository, with_address
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKED = "nbval-check-output"
@@ -22,25 +24,6 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-
-
-def repository():
-    """Return the repository's address, which stands in pyproject.toml and nowhere else by hand."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return project["project"]["urls"]["Repository"]
-
-
-def with_address(text, address):
-    """Return text with the address in set-up cells and in links to Binder and Colab."""
-    owner_and_name = "/".join(address.rstrip("/").split("/")[-2:])
-    text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
-    text = re.sub(r"(git clone (?:--bare )?)https://[^\s`]+", lambda match: match[1] + address, text)
-    text = re.sub(r"https://github\.com/[^/\s]+/[^/\s]+(?=/blob/HEAD/notebooks/)", lambda _: address, text)
-    return re.sub(
-        r"(mybinder\.org/v2/gh/|colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+",
-        lambda match: match[1] + owner_and_name,
-        text,
-    )
 
 
 def clean(notebook, executed=None):
@@ -103,27 +86,55 @@ def main():
     parser.add_argument("files", nargs="*", type=Path, help="notebooks and Markdown files; all of them by default")
     arguments = parser.parse_args()
 
-    notebooks = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "instructor/source").glob("*/*.ipynb"))]
-    files = arguments.files or [*notebooks, ROOT / "README.md", ROOT / "instructor" / "README.md"]
+    lessons = tomllib.loads((ROOT / "lessons.toml").read_text(encoding="utf-8"))
+    files = arguments.files or [
+        *sorted((ROOT / "notebooks").glob("*.ipynb")),
+        *sorted((ROOT / "instructor" / "source").glob("*/*.ipynb")),
+        *sorted((ROOT / "exercises").glob("*/*.ipynb")),
+        *(ROOT / "README.md", ROOT / "instructor" / "README.md"),
+    ]
     address, dirty = repository(), []
     for path in files:
         old = path.read_text(encoding="utf-8")
-        new = old
-        if path.suffix == ".ipynb":
-            executed = arguments.take_outputs and arguments.take_outputs / path.name
-            executed = json.loads(executed.read_text(encoding="utf-8")) if executed and executed.is_file() else None
-            new = as_text(clean(json.loads(old), executed))
-        new = with_address(new, address)
+        new = with_address(generate(path.resolve(), old, lessons, arguments.take_outputs), address)
         if new != old:
             dirty.append(path)
             if not arguments.check:
                 path.write_text(new, encoding="utf-8", newline="\n")
     for path in dirty:
-        print(f"{'dirty' if arguments.check else 'cleaned'}: {path}")
+        print(f"{'out of date' if arguments.check else 'written'}: {path}")
+    if (origin := remote()) and origin != address:
+        print(f"This clone's origin is {origin}, but badges and links lead to {address}: run `make address`")
     if arguments.check and dirty:
         print("run `python tools/clean_notebooks.py`, then commit", file=sys.stderr)
         return 1
     return 0
+
+
+def generate(path, text, lessons, executed=None):
+    """Return a file's text with everything in it that is made; the address apart.
+
+    Args:
+        path: of the file; what is made depends on where it is.
+        text: its content.
+        lessons: lessons.toml as a dict.
+        executed: folder of executed notebooks whose checked outputs are taken, or None.
+    """
+    if path == ROOT / "README.md":
+        record = ROOT / "data" / "reference_runs" / "costs.json"
+        costs = json.loads(record.read_text(encoding="utf-8"))["lessons"] if record.is_file() else {}
+        text = tables.fill(text, "lessons", tables.lessons_by_part(lessons, costs))
+        return tables.fill(text, "assignments", tables.assignments(lessons))
+    if path == ROOT / "instructor" / "README.md":
+        return tables.fill(text, "minutes", tables.minutes(lessons))
+    if path.suffix != ".ipynb" or path.is_relative_to(ROOT / "exercises"):  # the latter are nbgrader's
+        return text
+    copy = executed / path.name if executed else None
+    copy = json.loads(copy.read_text(encoding="utf-8")) if copy and copy.is_file() else None
+    notebook = clean(json.loads(text), copy)
+    if path.parent == ROOT / "notebooks":
+        notebook["cells"] = tables.with_links(notebook["cells"], path.stem, lessons)
+    return as_text(notebook)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Record what normal runs of lessons 01, 02 and 03 look like, into data/reference_runs.
+"""Record what normal runs look like, into data/reference_runs: of the lessons with `reference_runs` in lessons.toml.
 
     python tools/record_reference_runs.py                 all, each with the seeds 1 to 5
     python tools/record_reference_runs.py 02_dcgan        one of them
@@ -23,14 +23,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ganutils import callbacks, checkpoints, costs, data, features, profiles, recipes, references, training
+from ganutils import callbacks, checkpoints, data, features, lessons, recipes, references, training
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "reference_runs"
 PACKAGE = ROOT / "ganutils"
 FOLDER = ROOT / "data" / "reference_runs"
 # Steps in a window of the curves, as in the lessons; a test compares them.
-EVERY = {"01_vanilla_gan": 25, "02_dcgan": 50, "03_conditional_gan": 25}
+EVERY = {name: lessons.LESSONS[name].get("curves_every", 25) for name in references.LESSONS}
 MOMENTS = 8
 DIGITS = 4
 LONGEST_LINE = 240
@@ -94,7 +94,7 @@ def describe_run(lesson, profile):
         "classifier": hashlib.sha256((checkpoints.FOLDER / "digit_classifier.weights.h5").read_bytes()).hexdigest()[
             :12
         ],
-        "machine": costs.machine(),
+        "machine": lessons.machine(),
     }
 
 
@@ -209,16 +209,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help=f"some of {', '.join(EVERY)}; all by default")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="train with the seeds 1 to N")
-    parser.add_argument("--profile", choices=profiles.NAMES, default="laptop")
+    parser.add_argument("--profile", choices=lessons.PROFILES, default="laptop")
     arguments = parser.parse_args()
     if unknown := set(arguments.lessons) - set(EVERY):
         parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(EVERY)}")
     if arguments.seeds < 1:
         parser.error(f"--seeds {arguments.seeds} is not allowed; give 1 or more")
     for lesson in arguments.lessons or EVERY:
-        # Not `profiles.load`: what the command says must not be overridden by the environment.
-        profile = profiles.Profile(name=arguments.profile, **profiles.LESSONS[lesson][arguments.profile])
-        path = record(lesson, profile, arguments.seeds)
+        path = record(lesson, lessons.Profile(lesson, arguments.profile), arguments.seeds)
         print(f"{path} ({path.stat().st_size / 1000:.0f} kB)", flush=True)
 
 

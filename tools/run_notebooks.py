@@ -1,7 +1,8 @@
 """Execute the numbered notebooks in order, and write what they took and found.
 
-    python tools/run_notebooks.py                                 all, in the laptop profile
-    python tools/run_notebooks.py --profile smoke --only 02       one, in seconds
+    python tools/run_notebooks.py                                 part one, in the laptop profile
+    python tools/run_notebooks.py --part all                      all parts
+    python tools/run_notebooks.py --profile smoke --only 02       one lesson, in seconds
 
 Writes NOTEBOOK.ipynb and NOTEBOOK.html into build/notebooks, and build/summary.json and summary.md.
 """
@@ -11,8 +12,10 @@ import json
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -23,12 +26,20 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILES = ("smoke", "laptop", "gpu")
-RESULT = "application/vnd.ganutils.lesson+json"
+LESSONS = tomllib.loads((ROOT / "lessons.toml").read_text(encoding="utf-8"))
+PARTS = sorted({str(lesson["part"]) for lesson in LESSONS.values()})
+PROFILES = [key for key, sizes in next(iter(LESSONS.values())).items() if isinstance(sizes, dict)]
 
 
-def find_notebooks(folder, only):
-    """Return the numbered notebooks whose names begin with one of the comma-separated `only`, in order."""
+def find_notebooks(folder, only="", part="1"):
+    """Return numbered notebooks, in order.
+
+    Args:
+        folder: where they are.
+        only: comma-separated beginnings of their names; of all parts.
+        part: "1", "2" or "3" of the course, or "all", where `only` is empty. A notebook without an entry in
+            lessons.toml belongs to each part.
+    """
     found = sorted(path for path in Path(folder).glob("[0-9][0-9]_*.ipynb"))
     if not found:
         raise SystemExit(f"no numbered notebooks in {folder}")
@@ -38,7 +49,10 @@ def find_notebooks(folder, only):
         if not chosen:
             raise SystemExit(f"no notebook begins with {only!r}; there are {', '.join(p.stem for p in found)}")
         return chosen
-    return found
+    chosen = [path for path in found if part in ("all", str(LESSONS.get(path.stem, {}).get("part", part)))]
+    if not chosen:
+        raise SystemExit(f"no notebook belongs to part {part}; there is {', '.join(PARTS)} or all")
+    return chosen
 
 
 def execute(path, output, profile):
@@ -83,12 +97,14 @@ def execute(path, output, profile):
 
 
 def read_result(path):
-    """Return what a notebook's last cell left for the summary (see `ganutils.costs.Lesson.close`)."""
+    """Return what a notebook's last cell left for the summary (see `ganutils.lessons.Lesson.close`)."""
+    from ganutils import lessons  # imports TensorFlow, so not before a notebook was executed
+
     for cell in reversed(nbformat.read(path, as_version=4).cells):
         for output in cell.get("outputs", []):
-            if RESULT in output.get("data", {}):
-                return output["data"][RESULT]
-    return {"peak_mb": None, "steps_per_second": None, "metrics": {}}
+            if lessons.MIME_TYPE in output.get("data", {}):
+                return output["data"][lessons.MIME_TYPE]
+    return {"peak_mb": None, "metrics": {}}
 
 
 def write_html(path):
@@ -155,7 +171,6 @@ def run(notebooks, profile, build):
                 "seconds": round(seconds, 1),
                 "peak_mb": result["peak_mb"],
                 "metrics": result["metrics"],
-                "steps_per_second": result["steps_per_second"],
             }
         )
         rows.sort(key=lambda row: row["notebook"])
@@ -164,19 +179,19 @@ def run(notebooks, profile, build):
 
 
 def record(rows, profile):
-    """Keep this run's costs for later estimates, its pictures, and its figures for the README's table.
+    """Keep this run's costs for later estimates and for the README's table, and its pictures.
 
     Args:
         rows: those of `run`, of the notebooks that were executed just now.
         profile: name of the profile that they ran in.
     """
-    path = ROOT / "data" / "reference_runs" / "costs.json"
+    from ganutils import lessons
+
+    path = lessons.RECORD
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"lessons": {}}
     kept["command"] = "make record"
-    # One machine, one speed: the best of the measurements, which other programs disturb least.
-    rows = [row for row in rows if row["steps_per_second"]]
-    rate = max(row["steps_per_second"] for row in rows)
-    for row in rows:
+    rate = lessons.stored_speed() or lessons.measure_steps_per_second()
+    for row in (row for row in rows if row["peak_mb"]):  # not of a notebook that does not close its lesson
         kept["lessons"][f"{row['notebook']} {profile}"] = {
             "seconds": row["seconds"],
             "peak_mb": row["peak_mb"],
@@ -190,50 +205,27 @@ def record(rows, profile):
             shutil.copyfile(picture, target)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    readme = ROOT / "README.md"
-    readme.write_text(with_costs(readme.read_text(encoding="utf-8"), kept["lessons"]), encoding="utf-8")
-
-
-def with_costs(text, lessons):
-    """Return the README with the time and memory columns of its table of lessons taken from the record.
-
-    A row of that table begins with a link to the notebook; its last two cells are time and memory.
-    """
-    lines = []
-    for line in text.splitlines():
-        cells = line.split("|")
-        name = next(
-            (key.split()[0] for key in lessons if key.endswith(" laptop") and f"{key.split()[0]}.ipynb" in line), None
-        )
-        if name and line.startswith("|") and len(cells) > 4:
-            row = lessons[f"{name} laptop"]
-            cells[-3:-1] = [f" {_minutes(row['seconds'])} ", f" {row['peak_mb'] / 1000:.1f} GB "]
-            line = "|".join(cells)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def _minutes(seconds):
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    subprocess.run([sys.executable, ROOT / "tools" / "clean_notebooks.py"], check=True)  # which writes the table
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default=os.environ.get("GANUTILS_PROFILE") or "laptop", choices=PROFILES)
-    parser.add_argument("--only", default="", help="beginnings of notebook names, such as 02 or 00,01")
+    parser.add_argument("--only", default="", help="beginnings of notebook names, such as 02 or 00,01, of any part")
+    parser.add_argument("--part", default="1", choices=[*PARTS, "all"], help="part of the course; 1 by default")
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="folder of the notebooks")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="folder to write to")
     parser.add_argument("--record", action="store_true", help="keep costs and pictures of this run in the repository")
     arguments = parser.parse_args()
     logging.getLogger("papermill").setLevel(logging.ERROR)
 
-    notebooks = find_notebooks(arguments.notebooks, arguments.only)
-    if arguments.record:  # a figure that is kept must be of this hour: forget what `costs.steps_per_second` remembers
+    notebooks = find_notebooks(arguments.notebooks, arguments.only, arguments.part)
+    if arguments.record:  # the speed that is kept with the costs must be of this hour
         (ROOT / "build" / "speed.json").unlink(missing_ok=True)
     try:
         rows, failure = run(notebooks, arguments.profile, arguments.build)
     except KeyboardInterrupt:
-        print("\nInterrupted. Next time this lesson's training goes on at its last finished epoch.", file=sys.stderr)
+        print("\nInterrupted. Next time this lesson's training resumes from its last finished epoch.", file=sys.stderr)
         return 130
     print("\n" + write_summary(rows, arguments.build))
     if failure:

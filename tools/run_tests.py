@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
+PYTEST = [PYTHON, "-m", "pytest", "--durations=5"]
 
 # Tests do not depend on each other, so they may be executed in any order; the cheap ones come first.
 PARTS = {
@@ -23,22 +24,15 @@ PARTS = {
     ],
     "unit": [
         [
-            *(PYTHON, "-m", "pytest", "tests"),
+            *(*PYTEST, "tests"),
             *(f"--ignore=tests/{folder}" for folder in ("end_to_end", "exercises", "grading")),
         ]
     ],
-    "exercises": [[PYTHON, "-m", "pytest", "tests/exercises"]],
-    # Compares the outputs of the cells tagged nbval-check-output with those in git.
-    "notebooks": [
-        [
-            *(PYTHON, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"),
-            *("-p", "no:cacheprovider", "notebooks"),
-        ]
-    ],
-    # The whole path of `make run`: parameters, pages, summary.
-    "run": [[PYTHON, "-m", "pytest", "tests/end_to_end"]],
+    "exercises": [[*PYTEST, "tests/exercises"]],
+    # The whole path of `make run`: parameters, outputs that are checked, pages, summary; and a new lesson.
+    "lessons": [[*PYTEST, "tests/end_to_end"]],
     # A class of students, with nbgrader's own commands; some minutes, most of them endless loops running out.
-    "grading": [[PYTHON, "-m", "pytest", "tests/grading"]],
+    "grading": [[*PYTEST, "tests/grading"]],
 }
 ASKED_FOR = ("grading",)
 
@@ -47,7 +41,7 @@ def main(chosen):
     if unknown := set(chosen) - set(PARTS):
         print(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    # Neither a profile nor a backup that somebody left may change what is tested. Files are UTF-8 everywhere.
+    # Neither a profile nor a backup that is left from before may change what is tested. Files are UTF-8 everywhere.
     environment = {**os.environ, "GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent", "PYTHONUTF8": "1"}
     for folder in (ROOT / "build" / "lessons").glob("*-smoke"):
         shutil.rmtree(folder)
@@ -62,6 +56,7 @@ def main(chosen):
     print("\npart        seconds  result")
     for part, seconds, failed in results:
         print(f"{part:10} {seconds:8.0f}  {'FAILED' if failed else 'passed'}")
+    print(f"{'all':10} {sum(seconds for _, seconds, _ in results):8.0f}")
     return int(any(failed for _, _, failed in results))
 
 

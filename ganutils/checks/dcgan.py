@@ -203,7 +203,7 @@ def draw(answer, seed=0):
 def loss_curves():
     """Return five recorded trainings, "A" to "E": dicts of lists as in `callbacks.Curves.history`.
 
-    `tools/record_loss_curves.py` made them. They lie beside the notebook, or else in the course's folder.
+    `instructor/record_loss_curves.py` made them. They lie beside the notebook, or else in the course's folder.
 
     Raises:
         FileNotFoundError: they are in neither place.

@@ -9,14 +9,15 @@ import sys
 import nbformat
 import pytest
 
-from ganutils import profiles
+from ganutils import lessons
+from tests.test_tools import ROOT, load_tool
 
-ROOT = profiles.__file__.rsplit("ganutils", 1)[0].rstrip("/\\")
-RUNNER = os.path.join(ROOT, "tools", "run_notebooks.py")
+RUNNER = str(ROOT / "tools" / "run_notebooks.py")
+LESSONS = list(lessons.LESSONS)
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, RUNNER, *arguments], capture_output=True, text=True, timeout=900)
+    return subprocess.run([sys.executable, RUNNER, *arguments], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +26,13 @@ def build(tmp_path_factory):
     # GANUTILS_PROFILE stays unset here: the runner's own option must be enough.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GANUTILS")}
     finished = subprocess.run(
-        [sys.executable, RUNNER, "--profile", "smoke", "--build", str(folder)],
+        [sys.executable, RUNNER, "--profile", "smoke", "--part", "all", "--build", str(folder)],
         capture_output=True,
         text=True,
         env=environment,
-        timeout=900,
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
     return folder, finished.stdout
-
-
-LESSONS = list(profiles.LESSONS)
 
 
 def test_summary_has_a_row_for_each_notebook(build):
@@ -50,6 +47,37 @@ def test_summary_has_a_row_for_each_notebook(build):
     table = (folder / "summary.md").read_text()
     assert table.strip() in printed
     assert str(folder / "notebooks") in printed
+
+
+def changed_outputs(committed, executed):
+    """Return the ids of the cells tagged `nbval-check-output` whose outputs in an executed notebook are other ones."""
+    clean = load_tool("clean_notebooks").clean
+    before, after = clean(committed)["cells"], clean(committed, executed)["cells"]
+    return [cell["id"] for cell, new in zip(before, after, strict=True) if cell.get("outputs") != new.get("outputs")]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_checked_cells_print_what_is_in_git(build, lesson):
+    committed = json.loads((ROOT / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8"))
+    executed = json.loads((build[0] / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8"))
+    changed = changed_outputs(committed, executed)
+    assert not changed, (
+        f"{lesson}: the output of {', '.join(changed)} is not the one in git. To take the new ones: `make run "
+        "PROFILE=smoke PART=all`, `python tools/clean_notebooks.py --take-outputs build/notebooks`, and look at the "
+        "difference"
+    )
+
+
+def test_another_output_of_a_checked_cell_is_found_and_chance_cuts_are_not():
+    def notebook(*texts):
+        outputs = [{"output_type": "stream", "name": "stdout", "text": text.splitlines(True)} for text in texts]
+        cell = {"cell_type": "code", "source": [], "outputs": outputs}
+        checked, free = {"id": "a", "metadata": {"tags": ["nbval-check-output"]}}, {"id": "b", "metadata": {}}
+        return {"cells": [{**cell, **checked}, {**cell, **free}]}
+
+    assert changed_outputs(notebook("one\ntwo\n"), notebook("one\n", "two\n")) == []
+    assert changed_outputs(notebook("one\ntwo\n"), notebook("one\n", "three\n")) == ["a"]
+    assert changed_outputs(notebook("one\n"), notebook()) == ["a"]
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -105,22 +133,8 @@ def test_a_failing_notebook_stops_the_run_and_keeps_what_was_done(tmp_path):
     assert [row["notebook"] for row in rows] == ["00_good"]
 
 
-def test_only_chooses_by_the_beginning_of_the_name(tmp_path):
-    for name in ("00_a.ipynb", "01_b.ipynb", "02_c.ipynb", "notes.ipynb"):
-        small_notebook(tmp_path, name, "1")
-    finished = run("--only", "02,00", "--notebooks", str(tmp_path), "--build", str(tmp_path / "build"))
-    assert finished.returncode == 0
-    assert sorted(path.name for path in (tmp_path / "build" / "notebooks").glob("*.ipynb")) == [
-        "00_a.ipynb",
-        "02_c.ipynb",
-    ]
-
-
-def test_unknown_notebook_or_profile_is_refused(tmp_path):
-    small_notebook(tmp_path, "00_a.ipynb", "1")
-    finished = run("--only", "07", "--notebooks", str(tmp_path), "--build", str(tmp_path / "build"))
-    assert finished.returncode != 0
-    assert "no notebook begins with '07'; there are 00_a" in finished.stderr
-    finished = run("--profile", "huge")
-    assert finished.returncode != 0
-    assert "smoke" in finished.stderr
+def test_an_unknown_profile_or_part_is_refused():
+    for option, allowed in (("--profile", "smoke"), ("--part", "all")):
+        finished = run(option, "huge")
+        assert finished.returncode != 0
+        assert allowed in finished.stderr

@@ -8,6 +8,7 @@ from tests.test_tools import ROOT
 
 SOURCE = ROOT / "instructor" / "source"
 EXERCISES = ROOT / "exercises"
+NAMES = sorted(path.parent.name for path in SOURCE.glob("*/*.ipynb"))
 # The body of a function that swallows every alarm of a check, and the interrupt of nbgrader.
 STUBBORN = """\
     while True:

@@ -1,5 +1,6 @@
 """Every task of every assignment: its reference, its stub, another style, and wrong answers with their message."""
 
+import importlib
 import re
 
 import numpy as np
@@ -7,15 +8,9 @@ import pytest
 
 from ganutils import models
 from ganutils.checks import dcgan
-from tests.exercises import answers_01, answers_02, answers_03, answers_04
-from tests.exercises.assignments import EXERCISES, Assignment, cells
+from tests.exercises.assignments import EXERCISES, NAMES, Assignment, cells
 
-ANSWERS = {
-    "01_vanilla_gan": answers_01,
-    "02_dcgan": answers_02,
-    "03_conditional_gan": answers_03,
-    "04_evaluation": answers_04,
-}
+ANSWERS = {name: importlib.import_module(f"tests.exercises.answers_{name[:2]}") for name in NAMES}
 UNSEEN = "unseen"
 
 

@@ -4,8 +4,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.exercises.assignments import EXERCISES, kind
-from tests.exercises.test_release import NAMES
+from tests.exercises.assignments import EXERCISES, NAMES, kind
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,6 @@
 """Train five GANs, four of them with a mistake, and keep their curves for assignment 02.
 
-    python tools/record_loss_curves.py --seed 4711     writes instructor/source/02_dcgan/loss_curves.json
+    python instructor/record_loss_curves.py --seed 4711     writes instructor/source/02_dcgan/loss_curves.json
 
 The seed decides about the weights and the order of the images: keep yours to yourself, and take another one each year.
 Neither the file nor the seed says which letter belongs to which mistake: the letters are drawn anew at each call.
@@ -81,7 +81,7 @@ def main():
     faults = np.random.default_rng().permutation(list(TRAININGS))
     answer = dict(zip("ABCDE", map(str, faults), strict=True))
     found = {
-        "made by": "python tools/record_loss_curves.py --seed SEED",
+        "made by": "python instructor/record_loss_curves.py --seed SEED",
         "curves": {letter: train(arguments.seed, **TRAININGS[fault]) for letter, fault in answer.items()},
     }
     text = json.dumps(found, separators=(",", ":")).replace('"curves":', '\n"curves":').replace('},"', '},\n"')

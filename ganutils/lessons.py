@@ -1,0 +1,242 @@
+"""A lesson's sizes and what it costs: read from lessons.toml, estimated before the lesson, measured at its end.
+
+The estimate is a recorded run (`make record` writes data/reference_runs/costs.json), scaled by the speed of one fixed
+training step there and here. Only lesson 00 measures this machine; the others read what it stored.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from ganutils import models, training
+
+_ROOT = Path(__file__).resolve().parents[1]
+RECORD = _ROOT / "data" / "reference_runs" / "costs.json"
+_SPEED = _ROOT / "build" / "speed.json"
+MIME_TYPE = "application/vnd.ganutils.lesson+json"
+LESSONS = tomllib.loads((_ROOT / "lessons.toml").read_text(encoding="utf-8"))
+PROFILES = ("smoke", "laptop", "gpu")
+_WHOLE = ("images", "epochs", "batch_size", "samples")
+
+
+class Profile:
+    """How large a run of a lesson is. Each size that lessons.toml has for it is an attribute.
+
+    Args:
+        lesson: name of a notebook without its ending, such as "02_dcgan".
+        name: "smoke" (seconds, for tests), "laptop" (two CPU cores) or "gpu" (the full run).
+        **changes: sizes to replace, such as `epochs=20`.
+
+    Attributes:
+        steps_per_epoch: training steps in one epoch; an incomplete last batch is dropped.
+        steps: training steps of the whole run.
+
+    Raises:
+        ValueError: an unknown lesson, profile or size, or a number that is not positive.
+    """
+
+    def __init__(self, lesson, name, **changes):
+        for what, given, allowed in (("lesson", lesson, LESSONS), ("profile", name, PROFILES)):
+            if given not in allowed:
+                raise ValueError(f"unknown {what} {given!r}; choose one of {', '.join(allowed)}")
+        sizes = {**LESSONS[lesson][name], **changes}
+        if unknown := sizes.keys() - LESSONS[lesson][name]:
+            raise ValueError(f"unknown {', '.join(sorted(unknown))}; {lesson} has {', '.join(LESSONS[lesson][name])}")
+        for key, value in sizes.items():
+            whole = "whole " if key in _WHOLE else ""
+            number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+            if key != "precision" and not (number and value > 0):
+                raise ValueError(f"{key}={value!r} is not allowed; give a positive {whole}number")
+        if sizes["batch_size"] > sizes["images"]:
+            raise ValueError(f"batch_size={sizes['batch_size']} is not allowed; there are {sizes['images']} images")
+        self.lesson, self.name, self._sizes = lesson, name, sizes
+        vars(self).update(sizes)
+        self.steps_per_epoch = self.images // self.batch_size
+        self.steps = self.epochs * self.steps_per_epoch
+
+    def __getattr__(self, key):  # is asked only for what is not there
+        sizes = ", ".join(self.__dict__.get("_sizes", ()))
+        raise AttributeError(f"no {key!r}: for this lesson and profile lessons.toml has {sizes}")
+
+    def __repr__(self):
+        sizes = ", ".join(f"{key}={value!r}" for key, value in sorted(self._sizes.items()))
+        return f"Profile({self.lesson!r}, {self.name!r}, {sizes})"
+
+
+class Lesson:
+    """One lesson from its first cell to its last; opening it prints what to expect.
+
+    Args:
+        name: name of the notebook without its ending.
+        profile: "smoke", "laptop" or "gpu"; the environment variable GANUTILS_PROFILE, where it is set, overrides it.
+        deterministic: whether a GPU, if there is one, computes deterministically from now on, in the whole process.
+
+    Attributes:
+        profile: the lesson's `Profile`.
+        folder: where the lesson keeps its backup, weights and picture; not in git.
+    """
+
+    def __init__(self, name, profile, deterministic=True):
+        self._start = time.perf_counter()
+        chosen = os.environ.get("GANUTILS_PROFILE") or profile
+        if chosen not in PROFILES:
+            where = "the environment variable GANUTILS_PROFILE" if chosen != profile else "the parameters cell"
+            raise ValueError(f"unknown profile {chosen!r} in {where}; choose one of {', '.join(PROFILES)}")
+        self.name, self.profile = name, Profile(name, chosen)
+        self.folder = _ROOT / "build" / "lessons" / f"{name}-{chosen}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}."
+        if expected := estimate(self.profile, rate := stored_speed()):
+            seconds, memory, recorded_rate = expected
+            steps = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps a second"
+            text += f" Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory"
+            text += " on this machine, if it is as idle as when lesson 00 measured it." if rate else f" on {steps}."
+        print(text if expected else f"{text} No run of it has been recorded, so there is no estimate.")
+        if tf.config.list_physical_devices("GPU"):
+            if deterministic:
+                tf.config.experimental.enable_op_determinism()
+                print("The GPU computes deterministically: the same seed gives the same numbers, a little more slowly.")
+        elif chosen == "gpu":
+            print("TensorFlow sees no GPU here. TF_CPP_MIN_LOG_LEVEL=0 in the environment lets it say why.")
+
+    def measure_machine(self, seconds):
+        """Return `measure_steps_per_second`, and store it for the other lessons (but not in `smoke`: too short)."""
+        rate = measure_steps_per_second(seconds)
+        if self.profile.name != "smoke":
+            _SPEED.parent.mkdir(parents=True, exist_ok=True)
+            _SPEED.write_text(json.dumps({"machine": machine(), "steps_per_second": rate}), encoding="utf-8")
+        return rate
+
+    def save_picture(self, figure):
+        """Keep a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""
+        figure.savefig(self.folder / "picture.png", dpi=80, bbox_inches="tight", pad_inches=0.02)
+
+    def close(self, **metrics):
+        """Print what the lesson took and found (numbers by name), and leave it in the notebook for the run's summary.
+
+        The lesson is over, so its backups are removed: the next run trains from scratch.
+        """
+        from IPython.display import display
+
+        seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
+        found = {name: float(value) for name, value in metrics.items()}
+        for backup in self.folder.glob("backup*.npz"):
+            backup.unlink(missing_ok=True)  # another kernel may have closed the same lesson
+        lines = [f"This lesson took {format_duration(seconds)} and at most {memory / 1000:.2f} GB of memory."]
+        lines += [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in found.items()]
+        result = {"peak_mb": round(memory, 1), "metrics": found}
+        display({"text/plain": "\n".join(lines), MIME_TYPE: result}, raw=True)
+
+
+def estimate(profile, steps_per_second=None):
+    """Return what a lesson is expected to take, or None where no run of it is recorded.
+
+    A profile without a record of its own is scaled from `laptop` by the number of training images seen.
+
+    Args:
+        profile: a `Profile`.
+        steps_per_second: the speed of this machine, from `measure_steps_per_second`; None for the recorded one.
+
+    Returns:
+        (seconds, peak memory in megabytes, training steps a second of the machine that was recorded).
+    """
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))["lessons"] if RECORD.is_file() else {}
+    for measured in (profile, Profile(profile.lesson, "laptop")):
+        if row := recorded.get(f"{profile.lesson} {measured.name}"):
+            rate, fixed = row["steps_per_second"], getattr(profile, "fixed_seconds", 0)
+            work = profile.images * profile.epochs / (measured.images * measured.epochs)
+            computing = max(0.0, row["seconds"] - getattr(measured, "fixed_seconds", 0))
+            return fixed + computing * work * rate / (steps_per_second or rate), row["peak_mb"], rate
+    return None
+
+
+def measure_steps_per_second(seconds=2.0):
+    """Return how many training steps of lesson 02's small DCGAN this machine takes in a second.
+
+    Args:
+        seconds: how long to measure, above 0. Building the networks and tracing take about 3 more.
+
+    Returns:
+        The third quartile over chunks of ten steps: other programs slow some chunks down, none speeds one up.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds={seconds} is not allowed; give a number above 0")
+    gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), "uint8"))
+    step = tf.function(gan.train_step)
+    float(step(images)["generator_loss"])
+    rates, end = [], time.perf_counter() + seconds
+    while not rates or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(10):
+            result = step(images)
+        float(result["generator_loss"])  # waits until a GPU has finished
+        rates.append(10 / (time.perf_counter() - start))
+    return float(np.quantile(rates, 0.75))
+
+
+def stored_speed():
+    """Return the speed that lesson 00 stored on this machine with these versions, or None."""
+    try:
+        found = json.loads(_SPEED.read_text(encoding="utf-8"))
+        return found["steps_per_second"] if found["machine"] == machine() else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or something else
+        return None
+
+
+def machine():
+    """Return a dict that describes this machine and the versions in use."""
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "Python": platform.python_version(),
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "NumPy": np.__version__,
+        "system": f"{platform.system()} on {platform.machine()}",
+        "processor": processor_field("model name") or platform.processor() or platform.machine(),
+        "CPU cores": cores,
+        "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
+        "GPU": ", ".join(gpu.get("device_name", "unnamed") for gpu in gpus) or "none",
+    }
+
+
+def processor_field(name):
+    """Return what Linux says of the processor, such as its "model name" or "flags"; None elsewhere."""
+    information = Path("/proc/cpuinfo")
+    for line in information.read_text(encoding="utf-8").splitlines() if information.is_file() else ():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return None
+
+
+def peak_memory_mb():
+    """Return the most memory that this process has held so far, in megabytes (10⁶ bytes)."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 1e6
+    if sys.platform == "linux":
+        # Not getrusage: there, a process inherits the peak of the one that started it.
+        _, found, peak = Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")
+        if found:  # some sandboxes leave the field out
+            return int(peak.split()[0]) * 1024 / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def format_duration(seconds):
+    """Return a duration as people say it: "40 s", "3 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
