@@ -35,7 +35,7 @@ images, labels = data.load_dataset("mnist")
 """,
     "build": """
 generator, discriminator = models.fast_dcgan_generator(), models.fast_dcgan_discriminator()
-gan = training.GAN(generator, discriminator, average=0.99, penalty=losses.R1(1.0), penalty_every=8, seed=0)
+gan = training.GAN(generator, discriminator, average=0.99, penalty=losses.R1(1.0, every=8), seed=0)
 gan.compile(keras.optimizers.Adam(2e-3, 0.0, 0.99), keras.optimizers.Adam(2e-3, 0.0, 0.99))
 batches = data.pipeline(images, batch_size=64, seed=0)
 """,

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from ganutils import models, training
+from ganutils import evaluation, models, plotting, references, training
 
 _ROOT = Path(__file__).resolve().parents[1]
 RECORD = _ROOT / "data" / "reference_runs" / "costs.json"
@@ -115,6 +115,18 @@ class Lesson:
             _SPEED.parent.mkdir(parents=True, exist_ok=True)
             _SPEED.write_text(json.dumps({"machine": machine(), "steps_per_second": rate}), encoding="utf-8")
         return rate
+
+    def is_this_normal(self, history, gan):
+        """Show a run over the lesson's reference runs, with the FID (digits) of its generator and a verdict in words.
+
+        Args:
+            history: `callbacks.Curves.history` of the run.
+            gan: the trained GAN.
+        """
+        distance = evaluation.measure(gan).frechet_distance
+        figure, verdict = references.figure(history, self.name, distance, self.profile.batch_size)
+        caption = "Your run over reference runs with other seeds. The sentence below the curves is the verdict."
+        plotting.show(figure, caption, alt=f"Curves of the run over a band. {verdict.sentence}")
 
     def save_picture(self, figure):
         """Keep a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""

@@ -45,7 +45,7 @@ def tool():
 
 @functools.cache
 def loaded(name):
-    return models.load_checkpoint(name)
+    return checkpoints.load_checkpoint(name)
 
 
 def drawn(name, n, seed=0):
@@ -189,7 +189,7 @@ def test_the_noisy_generator_is_the_shipped_dcgan_under_noise(tool):
 
 
 def test_unknown_names_list_the_known_ones():
-    for read in (checkpoints.read_card, models.load_checkpoint):
+    for read in (checkpoints.read_card, checkpoints.load_checkpoint):
         with pytest.raises(ValueError, match="no checkpoint 'biggan'") as error:
             read("biggan")
         assert str(error.value).endswith(", ".join(NAMES))
@@ -197,7 +197,7 @@ def test_unknown_names_list_the_known_ones():
 
 def test_the_classifier_is_no_generator():
     with pytest.raises(ValueError, match="'digit_classifier' is no generator"):
-        models.load_checkpoint("digit_classifier")
+        checkpoints.load_checkpoint("digit_classifier")
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_damaged_weights_are_refused(copied, damage):
         content = (copied / "dcgan.weights.h5").read_bytes()
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"early\.weights\.h5 is damaged or was replaced.*git checkout -- data/check"):
-        models.load_checkpoint("early")
+        checkpoints.load_checkpoint("early")
 
 
 def test_missing_weights_say_how_to_get_them_back(copied):
@@ -247,7 +247,7 @@ def test_a_written_checkpoint_can_be_loaded(tool, tmp_path, monkeypatch):
     card = checkpoints.read_card("mine")
     assert (card["command"], card["seed"], card["description"]) == ("by hand", 5, "Größe")
     assert card["metrics"] == {"recall": {"value": 0.5}}
-    for written, weight in zip(models.load_checkpoint("mine").get_weights(), network.get_weights(), strict=True):
+    for written, weight in zip(checkpoints.load_checkpoint("mine").get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(written, weight)
     text = (checkpoints.FOLDER / "mine.json").read_text(encoding="utf-8")
     assert json.loads(text) == card

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import data, models
+from ganutils import data, models, plotting
 
 GENERATORS = (models.vanilla_generator, models.dcgan_generator, models.fast_dcgan_generator)
 DISCRIMINATORS = (models.vanilla_discriminator, models.dcgan_discriminator, models.fast_dcgan_discriminator)
@@ -67,8 +67,8 @@ def test_the_last_layer_computes_in_float32_under_mixed_precision(build):
 
 def test_mix_latents_keeps_the_ends_and_the_length(rng):
     latents = rng.standard_normal((2, 64))
-    np.testing.assert_allclose(models.mix_latents(latents, np.eye(2)), latents, rtol=1e-5)
-    middle = models.mix_latents(latents, [0.5, 0.5])
+    np.testing.assert_allclose(plotting.mix_latents(latents, np.eye(2)), latents, rtol=1e-5)
+    middle = plotting.mix_latents(latents, [0.5, 0.5])
     assert np.linalg.norm(middle) == pytest.approx(np.linalg.norm(latents, axis=1).mean(), rel=1e-5)
     cosine = middle @ latents.mean(axis=0) / np.linalg.norm(middle) / np.linalg.norm(latents.mean(axis=0))
     assert cosine == pytest.approx(1, rel=1e-5)
@@ -76,7 +76,7 @@ def test_mix_latents_keeps_the_ends_and_the_length(rng):
 
 def test_mix_latents_refuses_another_number_of_weights(rng):
     with pytest.raises(ValueError, match=r"\(2, 64\).*\(3,\)"):
-        models.mix_latents(rng.standard_normal((2, 64)), [0.2, 0.3, 0.5])
+        plotting.mix_latents(rng.standard_normal((2, 64)), [0.2, 0.3, 0.5])
 
 
 def randomise(network, rng):

@@ -57,7 +57,7 @@ def test_a_run_that_is_interrupted_ends_as_if_it_had_not_been(tool, monkeypatch)
     whole = tool.finished_run(LESSON, PROFILE, 1, {"made": "at once"}, None)
 
     def interrupted(gan, classifier):
-        if int(gan.generator_optimizer.iterations) == 12:
+        if int(gan.optimizers["generator"].iterations) == 12:
             raise KeyboardInterrupt
         return references.Quality(12.3456789, 0.123456789)
 
@@ -91,7 +91,7 @@ def test_only_a_run_of_the_same_recipe_and_code_is_taken_from_an_earlier_time(to
 
     def slower(seed=0):
         gan = recipes.vanilla_gan(seed)
-        gan.generator_optimizer.learning_rate = 1e-4
+        gan.optimizers["generator"].learning_rate = 1e-4
         return gan
 
     with monkeypatch.context() as patch:
@@ -146,7 +146,7 @@ def test_other_profiles_stay_out_of_the_repository(tool):
 def test_losses_that_are_not_finite_are_no_reference(tool, monkeypatch):
     def exploding(seed=0):
         gan = recipes.vanilla_gan(seed)
-        gan.generator_optimizer.learning_rate = 1e30
+        gan.optimizers["generator"].learning_rate = 1e30
         return gan
 
     monkeypatch.setitem(recipes.RECIPES, LESSON, exploding)

@@ -8,13 +8,12 @@ FID (digits) and coverage are measured after the last step, and after a half, a 
 to 1/128: eight moments, each at twice the steps of the one before. Seconds are those of training since the
 end of the first step. Neither building the graph nor measuring is part of them.
 
-The same command, given again after an interruption, goes on after the last finished epoch. What is finished
-is in build/reference_runs, under a name made of the recipe, the profile, the versions and the machine, so that
-a run of another recipe is never taken for one of this. Profiles other than `laptop` stay there altogether.
+The same command, given again after an interruption, resumes from the last finished epoch. What is finished
+is in build/reference_runs, with all that makes a run what it is, so that a run of another recipe is never taken
+for one of this. Profiles other than `laptop` stay there altogether.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import time
@@ -23,14 +22,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ganutils import callbacks, checkpoints, data, features, lessons, recipes, references, training
+from ganutils import backup, callbacks, checkpoints, data, evaluation, features, lessons, recipes, training
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "reference_runs"
-PACKAGE = ROOT / "ganutils"
 FOLDER = ROOT / "data" / "reference_runs"
-# Steps in a window of the curves, as in the lessons; a test compares them.
-EVERY = {name: lessons.LESSONS[name].get("curves_every", 25) for name in references.LESSONS}
+LESSONS = [name for name, lesson in lessons.LESSONS.items() if lesson["reference_runs"]]
+SIZES = ("images", "epochs", "batch_size")
 MOMENTS = 8
 DIGITS = 4
 LONGEST_LINE = 240
@@ -66,7 +64,7 @@ class Measurements(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         now = time.perf_counter()
         if self._start is None:
-            # The first step of a run that is taken up again builds the graph anew, and counts as nothing.
+            # The first step of a run that is resumed builds the graph again, and counts as nothing.
             self._start = now - (self.seconds[-1] if self.seconds else 0.0)
         self.seconds.append(now - self._start)
         if len(self.seconds) in self.chosen_steps:
@@ -84,22 +82,21 @@ class Measurements(keras.callbacks.Callback):
 
 def describe_run(lesson, profile):
     """Return all that makes a run of a lesson what it is, but for its seed."""
+    recipe = backup.describe(recipes.RECIPES[lesson]())
+    recipe["settings"].pop("seed")
     return {
         "lesson": lesson,
-        "profile": {name: getattr(profile, name) for name in ("name", "images", "epochs", "batch_size")},
-        "every": EVERY[lesson],
-        "samples": references.SAMPLES,
-        "recipe": recipes.describe(recipes.RECIPES[lesson]()),
+        "profile": {"name": profile.name, **{name: getattr(profile, name) for name in SIZES}},
+        "samples": evaluation.SAMPLES,
+        "recipe": recipe,
         # Every distance goes through it.
-        "classifier": hashlib.sha256((checkpoints.FOLDER / "digit_classifier.weights.h5").read_bytes()).hexdigest()[
-            :12
-        ],
+        "classifier": checkpoints.read_card("digit_classifier")["sha256"][:12],
         "machine": lessons.machine(),
     }
 
 
 def train(lesson, profile, seed, classifier, path):
-    """Train one run, and return it as a dict of lists. A backup beside `path` lets it go on after an interruption.
+    """Train one run, and return it as a dict of lists. A backup next to `path` lets it be resumed.
 
     Raises:
         SystemExit: a run whose losses are not finite is no reference.
@@ -107,51 +104,46 @@ def train(lesson, profile, seed, classifier, path):
     gan = recipes.RECIPES[lesson](seed)
     images, labels = data.load_dataset()
     labels = labels if isinstance(gan, training.ConditionalGAN) else None
-    curves = callbacks.Curves(every=EVERY[lesson])
-    measurements = Measurements(moments(profile.steps), lambda gan: references.measure(gan, classifier))
-    backup = callbacks.Backup(path.with_name(f"{path.stem}-backup"), keep=[curves, measurements])
-    batches = data.pipeline(
-        images, labels, batch_size=profile.batch_size, n=profile.images, seed=seed, first_epoch=backup.epoch
-    )
+    curves = callbacks.Curves()
+    measurements = Measurements(moments(profile.steps), lambda gan: evaluation.measure(gan, classifier))
+    batches = data.pipeline(images, labels, batch_size=profile.batch_size, n=profile.images, seed=seed)
     gan.fit(
         batches,
         epochs=profile.epochs,
-        initial_epoch=backup.epoch,
         verbose=0,
-        callbacks=[measurements, callbacks.Progress(), curves, backup],
+        callbacks=[measurements, callbacks.Progress(), curves],
+        backup=callbacks.Backup(path.with_name(f"{path.stem}-backup")),
     )
     history, measured = curves.history, measurements.measured
-    if not all(np.isfinite(history[name]).all() for name in references.CURVES):
+    names = [mean.name for mean in gan.metrics]
+    if not all(np.isfinite(history[name]).all() for name in names):
         raise SystemExit(f"{lesson}, seed {seed}: the losses are not finite, so this run is no reference")
+    distances, coverages = zip(*measured.values(), strict=True)
     return {
         "seed": seed,
         "step": history["step"],
         "seconds": [measurements.seconds[step - 1] for step in history["step"]],
-        **{name: history[name] for name in references.CURVES},
+        **{name: history[name] for name in names},
+        "curves": names,
         "measured_step": list(measured),
         "measured_seconds": [measurements.seconds[step - 1] for step in measured],
-        **{
-            name: [getattr(references.Quality(*row), name) for row in measured.values()] for name in references.MEASURES
-        },
+        "frechet_distance": distances,
+        "coverage": coverages,
     }
 
 
 def finished_run(lesson, profile, seed, description, classifier):
-    """Return a run: from build/reference_runs where it is finished, or else trained now and stored there.
-
-    A finished run of other code is not taken, whatever was changed in the package.
-    """
-    found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for source in sorted(PACKAGE.rglob("*.py")):
-        found.update(source.read_bytes())
-    path = BUILD / f"{lesson}-{profile.name}-{found.hexdigest()[:12]}-seed{seed}.json"
+    """Return a run: from build/reference_runs where it is finished, or else trained now and stored there."""
+    path = BUILD / f"{lesson}-{profile.name}-seed{seed}.json"
     if path.is_file():
-        print(f"{lesson}, seed {seed}: finished before ({path.name})", flush=True)
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["description"] == json.loads(json.dumps(description)):
+            print(f"{lesson}, seed {seed}: finished before ({path.name})", flush=True)
+            return found["run"]
     print(f"{lesson}, seed {seed}:", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
     run = train(lesson, profile, seed, classifier, path)
-    _write(path, json.dumps(run))
+    _write(path, json.dumps({"description": description, "run": run}))
     path.with_name(f"{path.stem}-backup.npz").unlink(missing_ok=True)
     return run
 
@@ -191,12 +183,11 @@ def record(lesson, profile, seeds):
     runs = [finished_run(lesson, profile, seed, description, classifier) for seed in range(1, seeds + 1)]
     folder = FOLDER if profile.name == "laptop" else BUILD
     path = folder / (f"{lesson}.json" if profile.name == "laptop" else f"{lesson}-{profile.name}.json")
-    # The same in all runs.
-    shared = {name: runs[0][name] for name in ("step", "measured_step")}
+    shared = {name: runs[0][name] for name in ("curves", "step", "measured_step")}  # the same in all runs
     found = {
         "command": f"python tools/record_reference_runs.py {lesson} --seeds {seeds} --profile {profile.name}",
         **description,
-        "floor": rounded(references.floor(classifier)._asdict()),
+        "floor": rounded(evaluation.floor(classifier)._asdict()),
         **shared,
         "runs": [rounded({name: values for name, values in run.items() if name not in shared}) for run in runs],
     }
@@ -207,15 +198,15 @@ def record(lesson, profile, seeds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lessons", nargs="*", metavar="LESSON", help=f"some of {', '.join(EVERY)}; all by default")
+    parser.add_argument("lessons", nargs="*", metavar="LESSON", help=f"some of {', '.join(LESSONS)}; all by default")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="train with the seeds 1 to N")
     parser.add_argument("--profile", choices=lessons.PROFILES, default="laptop")
     arguments = parser.parse_args()
-    if unknown := set(arguments.lessons) - set(EVERY):
-        parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(EVERY)}")
+    if unknown := set(arguments.lessons) - set(LESSONS):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(LESSONS)}")
     if arguments.seeds < 1:
         parser.error(f"--seeds {arguments.seeds} is not allowed; give 1 or more")
-    for lesson in arguments.lessons or EVERY:
+    for lesson in arguments.lessons or LESSONS:
         path = record(lesson, lessons.Profile(lesson, arguments.profile), arguments.seeds)
         print(f"{path} ({path.stat().st_size / 1000:.0f} kB)", flush=True)
 

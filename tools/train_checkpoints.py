@@ -75,7 +75,7 @@ def collapsed(seed):
 def noisy(seed):
     """The shipped DCGAN, with noise in each pixel."""
     network = models.noisy_generator(LATENT_DIM, scale=0.5)
-    network.get_layer("dcgan_generator").set_weights(models.load_checkpoint("dcgan").get_weights())
+    network.get_layer("dcgan_generator").set_weights(checkpoints.load_checkpoint("dcgan").get_weights())
     return network
 
 
@@ -227,7 +227,7 @@ def main():
             continue
         print(f"{name}: {run.__doc__}", flush=True)
         keras.utils.set_random_seed(arguments.seed)
-        network = models.load_checkpoint(name) if arguments.measure else run(arguments.seed)
+        network = checkpoints.load_checkpoint(name) if arguments.measure else run(arguments.seed)
         found = measure(network)
         print("  " + ", ".join(f"{key} {row['value']:.4g}" for key, row in found.items()), flush=True)
         if arguments.measure:

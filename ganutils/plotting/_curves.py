@@ -24,8 +24,9 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
     names = [name for name in history if name not in ("step", "seconds")]
     panels = {"losses": [name for name in names if name.endswith("loss")]}
     if accuracies := [name for name in names if name.endswith("accuracy")]:
-        panels["accuracy of the discriminator"] = accuracies
+        panels["accuracy of the discriminator"] = sorted(accuracies, reverse=True)  # on real images first
     panels |= {_words(name): [name] for name in names if not name.endswith(("loss", "accuracy"))}
+    names = [name for shown in panels.values() for name in shown]
     # Pairs of a colour and a style: the four of LINES, and then each colour in the style of another one.
     pairs = [(LINES[i % 4][0], LINES[(i + i // 4) % 4][1]) for i in range(16)]
     marker = "o" if len(history["step"]) < 5 else None  # a line of one point would not be seen

@@ -181,7 +181,7 @@ WRONG = {
         ),
         (
             "def recipe():\n"
-            "    gan = training.GAN(models.load_checkpoint('dcgan'), models.fast_dcgan_discriminator())\n"
+            "    gan = training.GAN(checkpoints.load_checkpoint('dcgan'), models.fast_dcgan_discriminator())\n"
             "    gan.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))\n"
             "    return gan",
             "not trained yet",

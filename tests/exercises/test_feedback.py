@@ -257,4 +257,4 @@ def test_a_speed_is_measured_by_training():
     # Two steps are enough, however long they take.
     assert 0 < dcgan._speed(gan, dcgan._batches(0), 1e-6) < 10_000
     assert any((new != old).any() for new, old in zip(gan.generator.get_weights(), before, strict=True))
-    assert int(gan.generator_optimizer.iterations) == 2
+    assert int(gan.optimizers["generator"].iterations) == 2
