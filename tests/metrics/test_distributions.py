@@ -179,6 +179,7 @@ def test_generators_rank_as_they_should(rng):
         (lambda f: metrics.frechet_distance(f, f[0]), r"fake are float64 \(3,\), expected float features"),
         (lambda f: metrics.frechet_distance(f, f.astype(int)), r"fake are int64 \(20, 3\), expected float"),
         (lambda f: metrics.frechet_distance(np.zeros((4, 8, 8, 1)), f), "real have the shape .* give features="),
+        (lambda f: metrics.frechet_distance(np.full((4, 8, 8, 1), 255.0), f, np.ravel), "real are float from 255"),
         (lambda f: metrics.frechet_distance_limit(f[:19], f), "too few; give at least 20"),
         (lambda f: metrics.frechet_distance_limit(f, f, sizes=[3, 20]), "a size=3 is not allowed; .* from 4 to 20"),
         (lambda f: metrics.frechet_distance_limit(f, f, sizes=[20]), "a line needs two different sizes"),

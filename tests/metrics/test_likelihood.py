@@ -57,6 +57,7 @@ def test_cluster_centres_beat_true_samples(rng):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda f: metrics.parzen_log_likelihood(np.full((2, 4, 4, 1), 9.0), f, 0.1), "fake are float from 9"),
         (lambda f: metrics.parzen_log_likelihood(f, f), "validation is None"),
         (lambda f: metrics.parzen_log_likelihood(f, f, [0.1, 0.2]), "validation is None"),
         (lambda f: metrics.parzen_log_likelihood(f, f, 0), "bandwidth=0 is not allowed"),
