@@ -22,7 +22,7 @@ import common
 import keras
 import tensorflow as tf
 
-from ganutils import lessons
+from ganutils import hardware
 
 FLOAT_BYTES = 4
 
@@ -172,7 +172,7 @@ def matmul_rate(dtype="float32", seconds=0.3):
 
 def has_bfloat16():
     """Return whether the processor says that it multiplies bfloat16 numbers."""
-    return bool({"amx_bf16", "avx512_bf16"} & set((lessons.processor_field("flags") or "").split()))
+    return bool({"amx_bf16", "avx512_bf16"} & set((hardware.processor_field("flags") or "").split()))
 
 
 def bandwidth(megabytes=(0.5, 2, 8, 32, 256), seconds=0.2):

@@ -6,18 +6,14 @@ training step there and here. Only lesson 00 measures this machine; the others r
 
 import json
 import os
-import platform
-import sys
 import time
 import tomllib
 from pathlib import Path
 
-import keras
-import numpy as np
-import psutil
 import tensorflow as tf
 
-from ganutils import evaluation, models, plotting, references, training
+from ganutils import evaluation, plotting, references
+from ganutils.hardware import machine, measure_steps_per_second, peak_memory_mb
 
 _ROOT = Path(__file__).resolve().parents[1]
 RECORD = _ROOT / "data" / "reference_runs" / "costs.json"
@@ -171,32 +167,6 @@ def estimate(profile, steps_per_second=None):
     return None
 
 
-def measure_steps_per_second(seconds=2.0):
-    """Return how many training steps of lesson 02's small DCGAN this machine takes in a second.
-
-    Args:
-        seconds: how long to measure, above 0. Building the networks and tracing take about 3 more.
-
-    Returns:
-        The third quartile over chunks of ten steps: other programs slow some chunks down, none speeds one up.
-    """
-    if not seconds > 0:
-        raise ValueError(f"seconds={seconds} is not allowed; give a number above 0")
-    gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())
-    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
-    images = tf.constant(np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), "uint8"))
-    step = tf.function(gan.train_step)
-    float(step(images)["generator_loss"])
-    rates, end = [], time.perf_counter() + seconds
-    while not rates or time.perf_counter() < end:
-        start = time.perf_counter()
-        for _ in range(10):
-            result = step(images)
-        float(result["generator_loss"])  # waits until a GPU has finished
-        rates.append(10 / (time.perf_counter() - start))
-    return float(np.quantile(rates, 0.75))
-
-
 def stored_speed():
     """Return the speed that lesson 00 stored on this machine with these versions, or None."""
     try:
@@ -204,47 +174,6 @@ def stored_speed():
         return found["steps_per_second"] if found["machine"] == machine() else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or something else
         return None
-
-
-def machine():
-    """Return a dict that describes this machine and the versions in use."""
-    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "Python": platform.python_version(),
-        "TensorFlow": tf.__version__,
-        "Keras": keras.__version__,
-        "NumPy": np.__version__,
-        "system": f"{platform.system()} on {platform.machine()}",
-        "processor": processor_field("model name") or platform.processor() or platform.machine(),
-        "CPU cores": cores,
-        "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
-        "GPU": ", ".join(gpu.get("device_name", "unnamed") for gpu in gpus) or "none",
-    }
-
-
-def processor_field(name):
-    """Return what Linux says of the processor, such as its "model name" or "flags"; None elsewhere."""
-    information = Path("/proc/cpuinfo")
-    for line in information.read_text(encoding="utf-8").splitlines() if information.is_file() else ():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
-
-
-def peak_memory_mb():
-    """Return the most memory that this process has held so far, in megabytes (10⁶ bytes)."""
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset / 1e6
-    if sys.platform == "linux":
-        # Not getrusage: there, a process inherits the peak of the one that started it.
-        _, found, peak = Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")
-        if found:  # some sandboxes leave the field out
-            return int(peak.split()[0]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def format_duration(seconds):

@@ -4,6 +4,8 @@ The shipped weights, the reference runs and the benchmarks train with these; a t
 cell of its lesson.
 """
 
+import sys
+
 import keras
 
 from ganutils import lessons, losses, models, training
@@ -48,7 +50,11 @@ def conditional_gan(seed=0, average=0.99, steps=None):
     return _with_r1(training.ConditionalGAN, networks, seed, average, steps)
 
 
-RECIPES = {name: globals()[lesson["recipe"]] for name, lesson in lessons.LESSONS.items() if "recipe" in lesson}
+RECIPES = {
+    name: getattr(sys.modules[__name__], lesson["recipe"])
+    for name, lesson in lessons.LESSONS.items()
+    if "recipe" in lesson
+}
 
 
 def _with_r1(kind, networks, seed, average, steps):
