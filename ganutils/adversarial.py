@@ -256,6 +256,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         A number that was changed since then counts as it is now.
         """
         given = {name: getattr(self, name, value) for name, value in self._given.items() if not _holds_networks(value)}
+        given.pop("name", None)
         # A function's text has its place in memory, which another process does not repeat.
         words = {name: getattr(value, "__qualname__", repr(value)) for name, value in given.items()}
         return words | {"loss": self.adversarial_loss.name}
