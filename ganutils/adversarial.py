@@ -21,28 +21,26 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 self.target = target
 
             def losses(self, real_images):
-                latents = self.draw(lambda n: keras.random.normal((n, 32), seed=self.seed_generator), len(real_images))
+                latents = self.draw(lambda n: keras.random.normal((n, 5), seed=self.seed_generator), len(real_images))
                 fake_logits = self.run("discriminator", self.run("generator", latents))
                 real_logits = self.run("discriminator", real_images)
-                on_real, on_fake = ops.mean((real_logits - self.target) ** 2), ops.mean(fake_logits**2)
-                return {"discriminator": on_real + on_fake, "generator": ops.mean((fake_logits - self.target) ** 2)}
+                judged = ops.mean((real_logits - self.target) ** 2) + ops.mean(fake_logits**2)
+                return {"discriminator": judged, "generator": ops.mean((fake_logits - self.target) ** 2)}
 
             def call(self, latents, training=False):
                 return self.networks["generator"](latents, training=training)
 
+        gan = LeastSquaresGAN(generator, discriminator)
         gan.compile({"discriminator": keras.optimizers.Adam(1e-3), "generator": keras.optimizers.Adam(1e-3)})
 
     What a step draws at random goes through `draw`; further quantities of interest are handed to `record`, under
-    names that stand in the class's `measures`. `turns` and `validate` may be overridden as well.
+    names that stand in the class's `measures`. A backup knows all arguments of the constructor.
 
     Args:
         networks: dict from a player's name to its built keras.Model. Players are updated in this order.
         averages: dict from a player to the decay in [0, 1) of an exponential moving average of all of its
             weights, batch-norm statistics included (Yazıcı et al. 2019), kept in `averaged`; None for none.
         seed: of the random numbers that a step draws.
-
-    Attributes:
-        networks, optimizers, averaged: dicts by player.
 
     Raises:
         ValueError: a network that is not built, one network for two players, or a decay out of range.
@@ -51,13 +49,12 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     measures = ()
 
     def __new__(cls, *args, **kwargs):
-        """Remember what the constructor was given: a backup must know it, and no family has to say it again."""
+        """Remember what the constructor was given, for `settings`, so that no family has to say it again."""
         model = super().__new__(cls, *args, **kwargs)
-        signature = inspect.signature(cls.__init__)
-        given = signature.bind(model, *args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
         given.apply_defaults()
-        named = [name for name, parameter in signature.parameters.items() if parameter.kind != parameter.VAR_KEYWORD]
-        model.__dict__["_given"] = {name: given.arguments[name] for name in named[1:]} | given.kwargs
+        _, *named = given.arguments.items()
+        model.__dict__["_given"] = {name: value for name, value in named if name != "kwargs"} | given.kwargs
         return model
 
     def __init__(self, networks, *, averages=None, seed=0, name=None):
@@ -90,26 +87,21 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             **kwargs: passed to `keras.Model.compile`, such as `steps_per_execution`.
 
         Raises:
-            ValueError: an unknown loss, other players, what is no optimizer, one optimizer for two players, or a
-                player without weights to train.
+            ValueError: an unknown loss, other players, what is no optimizer, or a player without weights to train.
         """
         if set(optimizers) != set(self.networks):
             raise ValueError(f"optimizers for {', '.join(optimizers)}; give one to each of {', '.join(self.networks)}")
-        for player, optimizer in optimizers.items():
-            if not isinstance(optimizer, (str, keras.optimizers.Optimizer)):
-                raise ValueError(
-                    f"{player}: {optimizer!r} is no optimizer; give one such as keras.optimizers.Adam(1e-3)"
-                )
+        for player, given in optimizers.items():
+            if not isinstance(given, (str, keras.optimizers.Optimizer)):
+                raise ValueError(f"{player}: {given!r} is no optimizer; give one such as keras.optimizers.Adam(1e-3)")
             if not self.networks[player].trainable_weights:
                 raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
-        given = [optimizer for optimizer in optimizers.values() if not isinstance(optimizer, str)]
-        if len({id(optimizer) for optimizer in given}) < len(given):
-            raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+            if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):
+                raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
         super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
-        self.optimizers = {
-            player: prepare_optimizer(optimizers[player], network) for player, network in self.networks.items()
-        }
+        prepared = {name: prepare_optimizer(optimizers[name], network) for name, network in self.networks.items()}
+        self.optimizers = prepared
 
     # What a family says.
 
@@ -124,15 +116,6 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def turns(self, batch):
         """Return pairs of a batch and the players that it updates, one for each update of a step."""
         return [(batch, tuple(self.networks))]
-
-    def validate(self, batch):
-        """Return a dict of scalars, by names of `measures`, for `evaluate` and `validation_data`. To be overridden."""
-        raise NotImplementedError
-
-    @property
-    def can_validate(self):
-        """Whether the family has a `validate` of its own."""
-        return type(self).validate is not AdversarialModel.validate
 
     def draw_samples(self, inputs):
         """Return the images that `callbacks.Samples` keeps; here what the model gives when it is called."""

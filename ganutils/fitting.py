@@ -19,14 +19,17 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             "a network by itself: gan.networks['generator'].save('generator.keras')"
         )
 
+    def validate(self, batch):
+        """Return a dict of scalars, by names of `measures`, for `evaluate` and `validation_data`. To be overridden."""
+
+    def _check_validation(self):
+        if type(self).validate is CheckedFit.validate:
+            raise ValueError(f"{type(self).__name__} has nothing to validate; override `validate(batch)`")
+
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`: means of what `validate` returns."""
         self._check_validation()
-        return super().evaluate(_checked(x, y), None if isinstance(x, tf.data.Dataset) else y, **kwargs)
-
-    def _check_validation(self):
-        if not self.can_validate:
-            raise ValueError(f"{type(self).__name__} has nothing to validate; override `validate(batch)`")
+        return super().evaluate(_checked(x, y), y, **kwargs)
 
     def fit(
         self,
@@ -67,53 +70,43 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
         if kwargs.get("validation_data") is not None:
             self._check_validation()
-        x = _checked(x, y)
+        x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
         strategies.check_dataset(x, self)
-        source = getattr(x, "source", None)
-        if isinstance(x, tf.data.Dataset):
-            # A dataset shuffles itself, and Keras warns at each call unless it is told so.
-            kwargs.setdefault("shuffle", False)
-            y, length = None, int(x.cardinality())
-            steps_per_epoch = steps_per_epoch or (length if length > 0 else None)
-        callbacks = list(tf.nest.flatten(callbacks or []))
+        is_dataset = isinstance(x, tf.data.Dataset)
+        length = int(x.cardinality()) if is_dataset else 0
+        steps_per_epoch = steps_per_epoch or (length if length > 0 else None)
+        if is_dataset and steps_per_epoch and steps_per_epoch % self.steps_per_execution:
+            raise ValueError(
+                f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
+                f"{self.steps_per_execution}; an epoch would run into the next one. Choose a divisor, or "
+                "another number of images or batch size"
+            )
         if backup is not None:
             if initial_epoch:
                 raise ValueError(f"initial_epoch={initial_epoch} and a backup; leave it out, the backup knows")
             initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks)
             callbacks.append(backup)
-        if isinstance(x, tf.data.Dataset) and steps_per_epoch is not None:
-            if steps_per_epoch % self.steps_per_execution:
-                raise ValueError(
-                    f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
-                    f"{self.steps_per_execution}; an epoch would run into the next one. Choose a divisor, or "
-                    "another number of images or batch size"
-                )
-            if backup is not None and source is not None and steps_per_epoch == length:
-                x = source.batches(initial_epoch).repeat()  # from the first pass, also if somebody has looked at one
+        if is_dataset:
+            # A dataset shuffles itself, and Keras warns at each call unless it is told so.
+            kwargs.setdefault("shuffle", False)
+            if backup is not None and hasattr(x, "source") and steps_per_epoch == length:
+                x = x.source.batches(initial_epoch).repeat()  # from the first pass, also if somebody has looked at one
             else:
                 x = x.repeat() if length > 0 else x
                 x = x.skip(initial_epoch * steps_per_epoch) if backup is not None else x
-            if self.distribute_strategy.num_replicas_in_sync > 1:
-                x = strategies.shard(x)
-        # Earlier models of a notebook hang in reference cycles, with their data; a laptop needs the memory.
-        gc.collect()
         strategy = self.distribute_strategy
         if strategy.num_replicas_in_sync > 1:
+            x = strategies.shard(x)
             callbacks.append(strategies.SpreadRandomState())
+        # Earlier models of a notebook hang in reference cycles, with their data; a laptop needs the memory.
+        gc.collect()
         numbers = {"epoch": initial_epoch, "epochs": epochs, "steps": steps_per_epoch or 0}
+        options = {"batch_size": batch_size, "verbose": verbose, "callbacks": callbacks, "epochs": epochs}
         with strategies.clear_errors(strategy):
             strategies.check_agreement(strategy, **numbers, seed=tf.compat.v1.get_seed(0)[0])
             try:
                 return super().fit(
-                    x,
-                    y,
-                    batch_size=batch_size,
-                    epochs=epochs,
-                    verbose=verbose,
-                    callbacks=callbacks,
-                    steps_per_epoch=steps_per_epoch,
-                    initial_epoch=initial_epoch,
-                    **kwargs,
+                    x, y, steps_per_epoch=steps_per_epoch, initial_epoch=initial_epoch, **options, **kwargs
                 )
             except tf.errors.InvalidArgumentError as error:
                 # What a check inside of the dataset raised, from between TensorFlow's lines.

@@ -223,6 +223,8 @@ def check_dataset(dataset, model):
 
 def shard(dataset):
     """Return a dataset of which each worker takes a part of every batch, and not other files than its peers."""
+    if isinstance(dataset, tf.distribute.DistributedDataset):
+        return dataset
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)

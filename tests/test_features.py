@@ -63,7 +63,7 @@ def test_what_else_is_in_a_batch_does_not_matter(classifier, test_digits):
     ("images", "message"),
     [
         (np.zeros((28, 28, 1), "uint8"), r"images have the shape \(28, 28, 1\); give \(n, height"),
-        (np.zeros((0, 28, 28, 1), "uint8"), "with n at least 1"),
+        (np.zeros((0, 28, 28, 1), "uint8"), "n at least 1"),
         (np.full((2, 28, 28, 1), 255.0), "float from 255 to 255, but"),
         (np.full((2, 28, 28, 1), np.nan), "contain NaN"),
         (np.zeros((2, 28, 28, 1), int), "images are int64; give uint8"),

@@ -77,7 +77,7 @@ HISTORY = {
 
 def test_training_curves_of_one_point_can_be_seen():
     one = {name: values[:1] for name, values in HISTORY.items()}
-    for axes in plotting.training_curves(one, losses_at_rest=False).axes:
+    for axes in plotting.training_curves(one, equilibrium={}).axes:
         assert [line.get_marker() for line in axes.lines[:2]] == ["o", "o"]
 
 
@@ -89,8 +89,7 @@ def test_training_curves_mark_where_the_losses_rest():
     levels = sorted(line.get_ydata()[0] for line in left.lines if line.get_label().startswith("_"))
     assert levels == pytest.approx([np.log(2), 2 * np.log(2)])
     assert not any(
-        line.get_label().startswith("_")
-        for line in plotting.training_curves(HISTORY, losses_at_rest=False).axes[0].lines
+        line.get_label().startswith("_") for line in plotting.training_curves(HISTORY, equilibrium={}).axes[0].lines
     )
 
 

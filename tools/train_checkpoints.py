@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import callbacks, checkpoints, data, features, metrics, models, recipes, training
+from ganutils import callbacks, checkpoints, data, features, metrics, recipes, training
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 CLASSIFIER = "digit_classifier"
@@ -34,13 +34,10 @@ def train_gan(name, recipe, epochs, seed):
     """Train a lesson's recipe for the full run, its rates falling to zero; continue an interrupted one."""
     images, labels = data.load_dataset()
     gan = recipe(seed, average=0.999, steps=epochs * (len(images) // BATCH_SIZE))
-    # With the recipe, so that a finished run of an earlier one is not taken for one of this.
-    settings = {"epochs": epochs, "seed": seed, "recipe": recipes.describe(gan)}
-    backup = callbacks.Backup(BUILD / name, settings=settings)
     labels = labels if isinstance(gan, training.ConditionalGAN) else None
-    batches = data.pipeline(images, labels, batch_size=BATCH_SIZE, seed=seed, first_epoch=backup.epoch)
-    progress = callbacks.Progress("lines")
-    gan.fit(batches, epochs=epochs, initial_epoch=backup.epoch, verbose=0, callbacks=[progress, backup])
+    batches = data.pipeline(images, labels, batch_size=BATCH_SIZE, seed=seed)
+    backup = callbacks.Backup(BUILD / name, settings={"epochs": epochs})
+    gan.fit(batches, epochs=epochs, verbose=0, callbacks=[callbacks.Progress("lines")], backup=backup)
     return gan.averaged_generator
 
 
@@ -74,14 +71,14 @@ def collapsed(seed):
 
 def noisy(seed):
     """The shipped DCGAN, with noise in each pixel."""
-    network = models.noisy_generator(LATENT_DIM, scale=0.5)
+    network = checkpoints.noisy_generator(LATENT_DIM, scale=0.5)
     network.get_layer("dcgan_generator").set_weights(checkpoints.load_checkpoint("dcgan").get_weights())
     return network
 
 
 def memorising(seed):
     """The first 2,000 training images by heart: a latent chooses one of them."""
-    network = models.memorising_generator(LATENT_DIM)
+    network = checkpoints.memorising_generator(LATENT_DIM)
     images = data.load_dataset().images
     codes = np.random.default_rng(seed + 1000).standard_normal((2000, LATENT_DIM)).astype("float32")
     network.get_layer("memory").set_weights([codes, images[:2000]])

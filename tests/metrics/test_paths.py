@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from ganutils import metrics, models
+from ganutils import checkpoints, metrics, models
 
 LATENT_DIM = 6
 
@@ -176,8 +176,8 @@ def test_half_precision_is_refused():
 
 
 def test_noise_makes_a_path_long_and_repeated_images_make_it_zero():
-    noisy, plain = models.noisy_generator(), models.fast_dcgan_generator()
-    memory = models.memorising_generator(size=3)
+    noisy, plain = checkpoints.noisy_generator(), models.fast_dcgan_generator()
+    memory = checkpoints.memorising_generator(size=3)
     by_noise, by_plain, by_memory = (
         metrics.perceptual_path_length(generator, flat, 200, 1e-3) for generator in (noisy, plain, memory)
     )
