@@ -100,8 +100,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
         super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
-        prepared = {name: prepare_optimizer(optimizers[name], network) for name, network in self.networks.items()}
-        self.optimizers = prepared
+        prepare = keras_workarounds.prepare_optimizer
+        self.optimizers = {name: prepare(optimizers[name], network) for name, network in self.networks.items()}
 
     # What a family says.
 
@@ -143,7 +143,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         return strategies.share_of_draw(function, n)
 
     def add_penalty(self, player, penalty, *arguments):
-        """Charge a player for `penalty(*arguments)`, once in `penalty.every` of its steps; None charges nothing."""
+        """Charge a player for `penalty(*arguments)`, once in `penalty.every` steps (or in each); None is nothing."""
         if penalty is not None and player in self._step.players:
             self._step.penalties.append((player, penalty, arguments))
 
@@ -171,8 +171,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             players: names of those to update; None updates all.
 
         Raises:
-            ValueError: no player, an unknown one, losses of other players, or a penalty that does not reach a
-                weight that it must.
+            ValueError: an unknown player, losses of other players, or a penalty that misses a kernel.
         """
         players = tuple(self.networks) if players is None else players
         if not players or set(players) - set(self.networks):
@@ -234,10 +233,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         return list(self.means.values())
 
     def settings(self):
-        """Return what was given to the constructor and to `compile`, but for networks and optimizers.
-
-        A number that was changed since then counts as it is now.
-        """
+        """Return what the constructor and `compile` were given, as it is now, but for networks and optimizers."""
         given = {name: getattr(self, name, value) for name, value in self._given.items() if not _holds_networks(value)}
         given.pop("name", None)
         # A function's text has its place in memory, which another process does not repeat.
@@ -255,20 +251,6 @@ class _Step(threading.local):
         self.players, self.penalties, self.recorded = (), [], {}
 
 
-def prepare_optimizer(optimizer, network):
-    """Return a network's optimizer with its variables built, ready for `AdversarialModel.take_step`.
-
-    It scales the loss where float16 would lose small gradients.
-    """
-    optimizer = keras.optimizers.get(optimizer)
-    keras_workarounds.leave_gradients_alone(optimizer)
-    computes_in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
-    if computes_in_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(network.trainable_variables)
-    return optimizer
-
-
 def _factor(optimizer, loss):
     """Return what a loss's gradient is multiplied by: the optimizer's scale, and this replica's share."""
     return optimizer.scale_loss(strategies.share_of_loss(tf.ones_like(loss)))
@@ -276,33 +258,29 @@ def _factor(optimizer, loss):
 
 def _with_penalty(network, optimizer, gradients, penalty, arguments):
     """Add a penalty's gradients to those of its player where it is due, and take one step for both."""
-    weights = network.trainable_weights
+    weights, every = network.trainable_weights, getattr(penalty, "every", 1)
     # Those of a table of class vectors come as rows and their numbers, which cannot be added.
-    gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+    pairs = zip(weights, gradients, strict=True)
+    gradients = [tf.zeros_like(weight) if g is None else tf.convert_to_tensor(g) for weight, g in pairs]
 
     def penalised():
         with tf.GradientTape() as tape:
-            charge = penalty.every * penalty(*arguments)
+            charge = every * penalty(*arguments)
         added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
         # Some weights, such as the last bias, do not change the slopes: they have no gradient. Kernels have one.
         missed = [weight.path for weight, more in zip(weights, added, strict=True) if more is None]
         if len(missed) == len(weights) or any(path.endswith("kernel") for path in missed):
             raise ValueError(
-                f"{penalty} does not reach {', '.join(missed)}: TensorFlow has no second derivative there, and the "
-                "penalty would do nothing without a word. Bilinear resizing is the usual reason; use nearest "
-                "neighbours, pooling, strided or transposed convolutions in its place"
+                f"{penalty} does not reach {', '.join(missed)}, and would do nothing there without a word. Bilinear "
+                "resizing has no second derivative: use nearest neighbours, pooling or strided convolutions instead"
             )
         return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]
 
-    return tf.cond(optimizer.iterations % penalty.every == 0, penalised, lambda: gradients)
+    return tf.cond(optimizer.iterations % every == 0, penalised, lambda: gradients)
 
 
 def _prepared(batch):
-    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1].
-
-    Raises:
-        ValueError: images of another type.
-    """
+    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1]."""
 
     def scaled(values):
         if len(values.shape) != 4 or values.dtype.is_floating:

@@ -11,27 +11,21 @@ import numpy as np
 
 from ganutils import strategies
 
-_PARTS = {"epoch", "history", "run"}
-
 
 class Backup(keras.callbacks.Callback):
     """Keep all state of a run in one file after each epoch, so that an interrupted run can be resumed.
 
-    Keras' own BackupAndRestore keeps weights; here the random state (of latents and dropout), the
-    metrics recorded so far and the state of other callbacks are kept too, so that an interrupted run
-    ends with the same numbers as one that was not. It is given to `fit`, which sets the first epoch and the order
-    of the data by it::
+    Keras' own BackupAndRestore keeps weights; here the random state, the metrics recorded so far and the state of
+    other callbacks are kept too, so that an interrupted run ends with the same numbers as one that was not. It is
+    given to `fit`, which sets the first epoch and the order of the data by it::
 
         gan.fit(batches, epochs=..., callbacks=[curves, samples], backup=callbacks.Backup("build/backups/02_dcgan"))
 
-    The file is written to another name and then moved into place, so that it is always whole. It stays when
-    training ends, so that a kernel that dies later has not lost the run; with a finished backup, `fit` trains
-    nothing, says so, and returns the recorded history. A state that is not finite is never written. A backup of
-    another run is refused: of other data, batches or order, networks, optimizers, loss or settings. Networks are
-    compared by a digest of their configuration, if the same version of Keras made it.
-
-    Where several workers train together, all of them read the file, so that its folder must be shared; the chief
-    writes it.
+    The file is moved into place when it is whole, and stays when training ends, so that a kernel that dies later
+    has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
+    A state that is not finite is never written. A backup of another run is refused: of other data, batches or
+    order, networks, optimizers, loss or settings. Networks are compared if the same version of Keras wrote them.
+    Several workers must share the folder: all read the file, and the chief writes it.
 
     Args:
         path: where the file goes; ".npz" is added.
@@ -56,12 +50,7 @@ class Backup(keras.callbacks.Callback):
     def prepare(self, model, batches, steps_per_epoch, epochs, callbacks):
         """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone.
 
-        Args:
-            model: a compiled `AdversarialModel`.
-            batches: the dataset that is given to `fit`.
-            steps_per_epoch: its steps an epoch.
-            epochs: number of epochs that were asked for.
-            callbacks: list of the others; those with `get_state()` and `set_state(state)` belong to the run.
+        Of the callbacks, those with `get_state()` and `set_state(state)` belong to the run.
         """
         if steps_per_epoch is None or not hasattr(batches, "element_spec"):
             raise ValueError(
@@ -161,8 +150,8 @@ class Backup(keras.callbacks.Callback):
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 found = dict(arrays)
-            if not set(found) >= _PARTS:
-                raise KeyError(", ".join(_PARTS - set(found)))
+            if not {"epoch", "history", "run"} <= set(found):
+                raise KeyError("parts are missing")
         except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise ValueError(f"{self.path} is not a backup. Delete it to train from the start.") from error
         return found
@@ -201,10 +190,7 @@ def _differences(saved, now, place=""):
 
 
 def describe(model):
-    """Return what a compiled `AdversarialModel` is, as numbers and words that JSON can hold.
-
-    Networks stand there as a sha256 of their configuration, which changes from one Keras to another.
-    """
+    """Return what a compiled `AdversarialModel` is, as numbers and words; networks as their `digest`."""
     return {
         "Keras": keras.__version__,
         "model": type(model).__name__,
@@ -215,10 +201,12 @@ def describe(model):
 
 
 def digest(network):
-    """Return a sha256 of a network's public configuration, whatever its layers are called and seeded."""
-    config = keras.saving.serialize_keras_object(network) if network.built else {}
-    names = {}
-    text = json.dumps(_without_names(config, names), sort_keys=True, default=str)
+    """Return a sha256 of a network's public configuration, whatever its layers are called and seeded.
+
+    Another version of Keras may write the same network in another way.
+    """
+    config = _without_names(keras.saving.serialize_keras_object(network), {})
+    text = json.dumps(config, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -236,10 +224,9 @@ def _without_names(value, names):
 
 
 def describe_optimizer(optimizer):
-    """Return an optimizer as a dict of numbers and words that JSON can hold: its rate, and what is not a default.
+    """Return an optimizer's rate and what is not a default; of a LossScaleOptimizer, those of the inner one.
 
-    Of a LossScaleOptimizer, the inner optimizer. Defaults are omitted, so that a release with one setting more
-    describes the same optimizer in the same way.
+    Defaults are omitted, so that a Keras with one setting more describes the same optimizer in the same way.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     config, usual = optimizer.get_config(), type(optimizer)().get_config()

@@ -4,10 +4,10 @@ Images stay uint8 in memory, a quarter of their float32 size, and are scaled to 
 TensorFlow's graph, one batch at a time.
 """
 
+import collections
 import hashlib
 import weakref
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,25 +24,8 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
 _MOST_PIXELS = 50_000_000  # of one file: 150 MB once it is decoded
 
 
-class LabelledImages(NamedTuple):
-    """Images (n, 28, 28, 1) uint8 in [0, 255] and their labels (n,) int64 in 0 to 9."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
-class Folder(NamedTuple):
-    """Pictures of a folder.
-
-    Attributes:
-        images: (n, height, width, channels) uint8 in [0, 255].
-        files: their n names, relative to the folder, with forward slashes.
-        skipped: dict from the name of each file that cannot be read to the reason.
-    """
-
-    images: np.ndarray
-    files: list
-    skipped: dict
+LabelledImages = collections.namedtuple("LabelledImages", "images labels")
+Folder = collections.namedtuple("Folder", "images files skipped")
 
 
 def load_dataset(name="mnist", split="train"):
@@ -53,12 +36,11 @@ def load_dataset(name="mnist", split="train"):
         split: "train" (60,000 images) or "test" (10,000).
 
     Returns:
-        `LabelledImages`, in the canonical order, which is not random: the first and the last 5,000 test images
-        of MNIST differ visibly. Shuffle before you take a part.
+        `LabelledImages`, (n, 28, 28, 1) uint8 and (n,) int64, in the canonical order, which is not random: the
+        first and the last 5,000 test images of MNIST differ visibly. Shuffle before you take a part.
 
     Raises:
-        ValueError: an unknown name or split, or a file whose content is not what it should be.
-        FileNotFoundError: a file that is missing.
+        ValueError, FileNotFoundError: an unknown name or split, or a file that is damaged or missing.
     """
     if name != "mnist":
         raise ValueError(f"unknown data set {name!r}; choose mnist, or load_folder(path, ...) for your own pictures")
@@ -71,11 +53,7 @@ def load_dataset(name="mnist", split="train"):
 
 
 def verify(path, sha256, name):
-    """Check that a file of the course, called `name` in its repository, is there and whole.
-
-    Raises:
-        FileNotFoundError, ValueError: it is missing or another one; the message says how to get it back.
-    """
+    """Raise a FileNotFoundError or ValueError, with advice, where a file of the repository is missing or damaged."""
     advice = f"Run `git checkout -- {name}` in the course's folder, or clone the course again."
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. {advice}")
@@ -93,25 +71,24 @@ def load_folder(path, image_size, channels=3, max_images=None):
     that of the result and of one picture at a time.
 
     Args:
-        path: of the folder.
         image_size: side of the images in pixels, or (height, width).
         channels: 1 for grey, 3 for colour.
         max_images: at most so many files are read, spread evenly over all; None reads all.
 
     Returns:
-        A `Folder`, in the order of the names' characters, which is the same on every system.
+        A `Folder`: images (n, height, width, channels) uint8, their files' names in the order of their characters,
+        which is the same on every system, and a dict from the names of skipped files to the reasons.
 
     Raises:
-        ValueError: a size, number of channels or of images that is not allowed, or no picture that can be read.
-        FileNotFoundError: no such folder.
+        ValueError, FileNotFoundError: a number that is not allowed, no such folder, or no picture in it.
     """
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; give the path of one that holds pictures")
     height, width = (image_size, image_size) if np.ndim(image_size) == 0 else image_size
-    for name, value, allowed in (("image_size", min(height, width), height), ("max_images", max_images, max_images)):
+    for name, value in (("image_size", height), ("image_size", width), ("max_images", max_images)):
         if value is not None and (value != int(value) or value < 1):
-            raise ValueError(f"{name}={allowed!r} is not allowed; give whole numbers of at least 1")
+            raise ValueError(f"{name}: {value!r} is not allowed; give whole numbers of at least 1")
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
     names = sorted(
@@ -155,8 +132,7 @@ def check_images(images, name="images"):
     """Return images as they were given, after a look at their shape, type and range: the same at every door.
 
     Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
-        name: what an error calls them.
+        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1]; an error calls them `name`.
 
     Raises:
         ValueError: another number of axes or type, no image, values that are not finite or out of range, bytes
@@ -187,11 +163,10 @@ def check_images(images, name="images"):
 def as_float(images, name="images"):
     """Return images as float32 in [-1, 1]; arguments and errors as in `check_images`."""
     images = check_images(images, name)
-    if images.dtype != np.uint8:
-        return images.astype("float32")
     floats = images.astype("float32")
-    floats /= 127.5
-    floats -= 1.0
+    if images.dtype == np.uint8:
+        floats /= 127.5
+        floats -= 1.0
     return floats
 
 
@@ -201,11 +176,7 @@ def scale(images):
 
 
 def unscale(images):
-    """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`.
-
-    Raises:
-        ValueError: bytes or other whole numbers, which are no such images.
-    """
+    """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`; no bytes."""
     levels = np.asarray(images)
     if levels.dtype.kind in "iub":
         raise ValueError(f"images are {levels.dtype} already; unscale takes float in [-1, 1]")
@@ -218,9 +189,9 @@ def unscale(images):
 def pipeline(*arrays, batch_size, n=None, seed=0):
     """Return a `tf.data.Dataset` that passes once over arrays of equal length, shuffled anew at each pass.
 
-    Only row numbers are shuffled, so the whole data set is shuffled however large it is. Rows are read from
-    the arrays that are given: no copy of them is made, and they must not change meanwhile. The incomplete last
-    batch of a pass is dropped: every step then sees the same shape, and a batch norm never sees a tiny batch.
+    Only row numbers are shuffled, and rows are read from the arrays that are given: no copy of them is made, and
+    they must not change meanwhile. The incomplete last batch of a pass is dropped: every step then sees the same
+    shape, and a batch norm never sees a tiny batch.
 
     Args:
         *arrays: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], and whatever belongs
@@ -239,17 +210,9 @@ def pipeline(*arrays, batch_size, n=None, seed=0):
 
 
 def unpaired(first, second, *, batch_size, seed=0):
-    """Return a dataset of pairs of batches from two sets of images that do not belong together.
+    """Return a dataset of pairs of batches from two sets of images that do not belong together; see `pipeline`.
 
     A pass goes once over the larger set; each set has an order of its own, anew whenever it begins again.
-
-    Args:
-        first, second: images as in `pipeline`; their numbers may differ.
-        batch_size: images of each set in a batch, at most the number of the smaller one.
-        seed: as in `pipeline`.
-
-    Raises:
-        ValueError: as in `pipeline`.
     """
     return Source([[first], [second]], batch_size, None, seed).batches()
 
@@ -264,17 +227,13 @@ class Source:
         for i, group in enumerate(groups):
             lengths = [len(array) if array.ndim else 0 for array in group]
             if len(set(lengths)) > 1:
-                raise ValueError(
-                    f"the arrays have {', '.join(f'{length:,}' for length in lengths)} rows; give as many of each, "
-                    "such as one label an image"
-                )
+                raise ValueError(f"the arrays have {', '.join(map(str, lengths))} rows; give as many of each")
             most = lengths[0] if n is None else n
             if not 1 <= most <= lengths[0]:
                 raise ValueError(f"n={n} is not allowed; choose from 1 to {lengths[0]}")
             groups[i] = [array[:most] for array in group]
-            for array in groups[i]:
-                if array.ndim > 2:
-                    check_images(array)
+            for array in (array for array in groups[i] if array.ndim > 2):
+                check_images(array)
         smallest = min(len(group[0]) for group in groups)
         if batch_size != int(batch_size) or not 1 <= batch_size <= smallest:
             raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {smallest}, the number of rows")
@@ -282,18 +241,17 @@ class Source:
 
     def describe(self):
         """Return what makes up the data and their order, as numbers and words; the arrays as a sha256."""
-        digest = hashlib.sha256()
+        digest, rows = hashlib.sha256(), [len(group[0]) for group in self.groups]
         for array in self._arrays():
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array))
-        rows = [len(group[0]) for group in self.groups]
         return {"sha256": digest.hexdigest(), "rows": rows, "batch_size": self.batch_size, "seed": self.seed}
 
     def _arrays(self):
         return [array for group in self.groups for array in group]
 
     def batches(self, first_epoch=0):
-        """Return a dataset that passes over the rows once, in the order of pass `first_epoch` and those after it."""
+        """Return a dataset that passes over the rows once, in the order of pass `first_epoch`, then of those after."""
         # TensorFlow never frees a dataset's Python functions, so they hold a weak reference to the arrays.
         held, arrays = weakref.ref(self), self._arrays()
         types, shapes = [array.dtype for array in arrays], [array.shape[1:] for array in arrays]
@@ -331,11 +289,11 @@ class Source:
             rows = tf.data.Dataset.range(max(lengths)).batch(batch_size, drop_remainder=True)
             return rows.map(lambda i: shuffled(i, order))
 
-        orders = tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
-        orders = orders.take(1)
-        # Each new iterator takes the next numbers; taking some starts it.
+        orders = (
+            tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True).take(1)
+        )
         for _ in range(first_epoch):
-            next(iter(orders))
+            next(iter(orders))  # each new iterator takes the next numbers; taking some starts it
         batches = orders.flat_map(one_pass)
         batches = batches.apply(tf.data.experimental.assert_cardinality(max(lengths) // batch_size))
         batches = batches.map(gather).prefetch(2)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, features, metrics, models, training
+from ganutils import data, features, keras_workarounds, metrics, models
 from ganutils.metrics import _checks
 from ganutils.metrics.copies import TwoSampleAccuracy
 
@@ -83,7 +83,7 @@ def discriminator_accuracy(
         order, middle = rng.permutation(len(images)), len(images) // 2
         halves.append((images[order[:middle]], images[order[middle:]]))
     discriminator = _build(build, seed)
-    optimizer = training.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
+    optimizer = keras_workarounds.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
     targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
 
     @tf.function

@@ -1,5 +1,7 @@
 """Overrides of private parts of Keras, each with its reason and a test that fails when Keras needs it no more."""
 
+import keras
+
 
 class NoSymbolicBuild:
     """Keep Keras from reading a batch to build what is built.
@@ -13,10 +15,17 @@ class NoSymbolicBuild:
         pass
 
 
-def leave_gradients_alone(optimizer):
-    """Keep an optimizer from adding up gradients over replicas, which `AdversarialModel.take_step` does before.
+def prepare_optimizer(optimizer, network):
+    """Return an optimizer, given as such or by its name, that is built and scales the loss of a float16 network.
 
-    Keras' own sum, even over one replica, makes TensorFlow keep the graph for good, and with it all weights and
-    moments (tensorflow/tensorflow#97697): 35 MB for each GAN that a lesson trains.
+    It does not add up gradients over replicas, which `AdversarialModel.take_step` does before. Keras' own sum, even
+    over one replica, makes TensorFlow keep the graph for good, and with it all weights and moments
+    (tensorflow/tensorflow#97697): 35 MB for each GAN that a lesson trains.
     """
+    optimizer = keras.optimizers.get(optimizer)
     getattr(optimizer, "inner_optimizer", optimizer)._all_reduce_sum_gradients = list
+    in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
+    if in_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer

@@ -2,7 +2,8 @@
 
 A discriminator's logit is any real number; its sigmoid is the probability that the image is real.
 Losses are computed in float32 from logits, never from probabilities: log(sigmoid(x)) written as
--softplus(-x) neither overflows nor loses its gradient.
+-softplus(-x) neither overflows nor loses its gradient. They take logits (batch, 1) for real and for generated
+images, and return a scalar; one that needs no real logits does not look at them.
 """
 
 import dataclasses
@@ -34,14 +35,7 @@ def discriminator_cross_entropy(real_logits, fake_logits):
     """Binary cross-entropy of calling real images 1 and generated ones 0, summed over the two kinds.
 
     It is minus the value function V(D, G) of Goodfellow et al. 2014, equation 1. A discriminator that
-    always answers one half has the loss 2 ln 2, about 1.386.
-
-    Args:
-        real_logits: (batch, 1), logits for real images.
-        fake_logits: (batch, 1), logits for generated images.
-
-    Returns:
-        A float32 scalar tensor, at least 0.
+    always answers one half has the loss 2 ln 2, about 1.386. At least 0.
     """
     return _softplus(-real_logits) + _softplus(fake_logits)
 
@@ -49,14 +43,7 @@ def discriminator_cross_entropy(real_logits, fake_logits):
 def minimax_generator(fake_logits, real_logits=None):
     """Mean of log(1 - D(G(z))), which the generator minimises in Goodfellow et al. 2014, equation 1.
 
-    Its gradient goes to zero where the discriminator is sure that an image is generated.
-
-    Args:
-        fake_logits: (batch, 1), logits for generated images.
-        real_logits: not used.
-
-    Returns:
-        A float32 scalar tensor, at most 0.
+    At most 0. Its gradient goes to zero where the discriminator is sure that an image is generated.
     """
     return -_softplus(fake_logits)
 
@@ -64,12 +51,7 @@ def minimax_generator(fake_logits, real_logits=None):
 def non_saturating_generator(fake_logits, real_logits=None):
     """Mean of -log D(G(z)), proposed in Goodfellow et al. 2014, section 3, for its stronger gradient.
 
-    Args:
-        fake_logits: (batch, 1), logits for generated images.
-        real_logits: not used.
-
-    Returns:
-        A float32 scalar tensor, at least 0; ln 2 where the discriminator answers one half.
+    At least 0; ln 2 where the discriminator answers one half.
     """
     return _softplus(-fake_logits)
 

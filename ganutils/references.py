@@ -18,14 +18,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "data" / "reference_runs"
 # Curves are judged after a moving median over this share of a reference run, and an excursion shorter than
 # the same share is no departure.
 SMOOTHING = 0.05
-# The tenth and ninetieth percentile of five runs are little more than the second least and the second most:
-# every other new run would leave them somewhere. With two and a half times their distance on both sides, few do.
-MARGIN = 2.5
-# That distance at one step is little more than chance: the runs may just be crossing there. So it is taken as
-# the median over this share of a run around the step.
-HEIGHTS = 0.2
-# In units of a loss, or as a share of images. Runs with nearly equal curves would allow nothing.
-LEAST_MARGIN = 0.05
+# Every other new run would leave the tenth to ninetieth percentile of five runs somewhere. With two and a half times
+# their distance on both sides, few do. That distance is the median over a fifth of a run, since runs may just be
+# crossing at one step, and at least a twentieth, in units of a loss or as a share of images.
+MARGIN, HEIGHTS, LEAST_MARGIN = 2.5, 0.2, 0.05
 
 # Where the curves of two players go when the discriminator is too strong. Other players get no hint.
 _STRONG = {("discriminator_loss", "below"), ("generator_loss", "above")}
@@ -53,14 +49,10 @@ class Departure(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What is said of a run.
+    """What is said of a run: whether it is normal (None: too short to tell), and all of it in a sentence for students.
 
-    Attributes:
-        normal: whether the run stays within the normal range; None where too few steps can be compared.
-        departures: list of `Departure`, the first to happen first.
-        not_finite: dict from a curve's name to the step of its first NaN or infinite value.
-        hint: the common cause, "strong", "weak", "all real" or "all generated" of the discriminator, or None.
-        sentence: all of it in words, for students.
+    Departures come in the order in which they happen, `not_finite` maps a curve to the step of its first NaN or
+    infinite value, and the hint is a common cause: the discriminator is one of `_HINTS`, or None.
     """
 
     normal: bool | None
@@ -71,7 +63,7 @@ class Verdict(NamedTuple):
 
 
 def load(lesson):
-    """Return the recorded runs of a lesson: a dict whose "runs" are dicts of lists, and which says how they were made.
+    """Return the recorded runs of a lesson, dicts of lists under "runs", and how they were made.
 
     Raises:
         FileNotFoundError: no runs of it are recorded.
@@ -117,7 +109,6 @@ def compare(history, lesson, frechet_distance=None, batch_size=None):
 
     Raises:
         ValueError: a history that is empty, lacks a curve, or has steps that do not increase.
-        FileNotFoundError: no runs of the lesson are recorded.
     """
     reference = load(lesson)
     steps, curves = _checked(history, reference["curves"])
@@ -140,11 +131,8 @@ def compare(history, lesson, frechet_distance=None, batch_size=None):
     hint, normal = _hint(found), not found and not not_finite if enough or not_finite else None
     text = [*_about_curves(found, not_finite, hint, enough, len(reference["runs"]))]
     if not not_finite and steps[-1] != recorded[-1]:
-        share, which = (
-            _percent(steps[-1] / recorded[-1]),
-            "only common steps were compared" if enough else "too few to tell",
-        )
-        text.append(f"It has {steps[-1]:,} steps, {share} of the {recorded[-1]:,} of a reference run: {which}.")
+        share, what = _percent(steps[-1] / recorded[-1]), "only these were compared" if enough else "too few to tell"
+        text.append(f"It has {steps[-1]:,} steps, {share} of the {recorded[-1]:,} of a reference run: {what}.")
     usual = reference["profile"]["batch_size"]
     if batch_size is not None and batch_size != usual:
         text.append(f"Its batch size is {batch_size}, theirs {usual}: equal steps are compared, not equal images.")

@@ -2,15 +2,14 @@
 
 A *replica* is one copy of the model on one device; a *worker* is one process with one or more replicas. All
 replicas take each step together, on parts of one global batch, and end it with the same weights. With n
-replicas, `batch_size` stays the global batch: each replica takes the n-th part of it. Losses are means, so each
-replica's loss is divided by n (`share_of_loss`) and the gradients are added up (`sum_over_replicas`); the sum
-is the gradient for the global batch, and the learning rate stays what it was.
+replicas, `batch_size` stays the global batch. Losses are means, so each replica's loss is divided by n and the
+gradients are added up: the sum is the gradient for the global batch, and the learning rate stays what it was.
 
     strategy = strategies.choose_strategy()
     with strategy.scope():
         gan = training.GAN(...)  # the networks and optimizers are made in here, too
         gan.compile(...)
-    gan.fit(data.pipeline(images, batch_size=256), backup=callbacks.Backup(...))
+    gan.fit(data.pipeline(images, batch_size=256), ...)
 """
 
 import contextlib
@@ -22,13 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 # What TensorFlow raises in a collective operation when another worker is gone.
-_LOST_WORKER = (
-    tf.errors.UnavailableError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.FailedPreconditionError,
-)
+_LOST = ("UnavailableError", "DeadlineExceededError", "AbortedError", "CancelledError", "FailedPreconditionError")
 # The strategy of several workers, which a process can join only once.
 _joined = None
 
@@ -36,16 +29,14 @@ _joined = None
 def choose_strategy(devices=None, *, cluster=None):
     """Return the `tf.distribute` strategy for the machine or machines at hand.
 
-    - a cluster of several workers: `MultiWorkerMirroredStrategy`, over all of them and all their GPUs. Call
-      this before anything else of TensorFlow's. It returns when all workers are there; called again, it
-      returns the same.
+    - a cluster of several workers: `MultiWorkerMirroredStrategy`, over all of them and all GPUs that they see. Call
+      this before anything else of TensorFlow's. It returns when all workers are there.
     - several devices: `MirroredStrategy` over them.
     - one device that is named: `OneDeviceStrategy`, which trains on that one.
     - one device, or none but the processor: TensorFlow's default strategy, which adds nothing to a step.
 
     Args:
         devices: names of this machine's devices such as ["GPU:0", "GPU:1"]; None takes all visible GPUs.
-            Several workers always take all GPUs that they see (see CUDA_VISIBLE_DEVICES).
         cluster: one of `tf.distribute.cluster_resolver`, such as `SlurmClusterResolver()`; None reads TF_CONFIG.
 
     Raises:
@@ -77,11 +68,7 @@ def choose_strategy(devices=None, *, cluster=None):
 
 
 def _size(cluster):
-    """Return the number of workers that a cluster resolver names.
-
-    Raises:
-        ValueError: a TF_CONFIG that TensorFlow cannot read.
-    """
+    """Return the number of workers that a cluster resolver names."""
     if os.environ.get("TF_CONFIG") == "":
         return 0
     try:
@@ -124,13 +111,10 @@ def share_of_loss(loss):
 
 
 def sum_over_replicas(gradients):
-    """Return the sums of gradients over the replicas, with one exchange; without replicas, what was given.
+    """Return the sums of gradients (tensors or None) over the replicas, with one exchange.
 
     It comes before the optimizer sees them. Keras' optimizers would add up too, but only after each replica has
     clipped its own part, or has looked for itself whether a loss scale was too large.
-
-    Args:
-        gradients: list of tensors, of rows of tensors (`tf.IndexedSlices`) or of None.
     """
     _, replicas = _replicas()
     there = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
@@ -144,12 +128,8 @@ def share_of_draw(draw, n):
     """Return n random rows that no other replica has.
 
     Random states are the same on all replicas, which would draw the same n rows. Here each draws the rows of
-    the global batch and keeps its own part, so that the replicas together have the rows that one process with
-    the same global batch draws.
-
-    Args:
-        draw: function of a number of rows to a tensor with so many.
-        n: rows of this replica, the same for all replicas.
+    the global batch by `draw(number)` and keeps its own part, so that the replicas together have the rows that one
+    process with the same global batch draws.
     """
     replica, replicas = _replicas()
     return draw(n) if replicas == 1 else draw(n * replicas)[replica * n : (replica + 1) * n]
@@ -173,11 +153,7 @@ def reducible(value):
 
 
 def check_dataset(dataset, model):
-    """Check what `fit` is given under several replicas.
-
-    Args:
-        dataset: tf.data.Dataset of global batches; each is cut into consecutive equal parts, one a replica.
-        model: the model under whose strategy it is read.
+    """Check what `fit` is given under several replicas: each takes an equal part of every batch of the dataset.
 
     Raises:
         ValueError: no dataset, batches of unknown size or that the replicas cannot share evenly, or
@@ -193,10 +169,7 @@ def check_dataset(dataset, model):
     if replicas == 1:
         return
     if model.steps_per_execution > 1:
-        raise ValueError(
-            f"steps_per_execution={model.steps_per_execution}: Keras cannot take several steps at once on several "
-            "devices; leave it out"
-        )
+        raise ValueError(f"steps_per_execution={model.steps_per_execution} needs one device; leave it out")
     optimizers = model.optimizers.values()
     for variable in [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]:
         if not strategy.extended.variable_created_in_scope(variable.value):
@@ -210,15 +183,9 @@ def check_dataset(dataset, model):
         raise ValueError("with several devices give fit a dataset such as data.pipeline(images, batch_size=...)")
     sizes = {spec.shape[0] if spec.shape.rank else None for spec in tf.nest.flatten(dataset.element_spec)}
     if len(sizes) != 1 or None in sizes:
-        raise ValueError(
-            "with several devices all batches must have one known size; use data.pipeline, or batch with "
-            "drop_remainder=True"
-        )
-    batch_size = sizes.pop()
-    if batch_size % replicas:
-        raise ValueError(
-            f"a batch of {batch_size} images cannot be shared by {replicas} replicas; choose a multiple of {replicas}"
-        )
+        raise ValueError("several devices need batches of one known size; batch with drop_remainder=True")
+    if (size := sizes.pop()) % replicas:
+        raise ValueError(f"a batch of {size} images cannot be shared by {replicas} replicas; choose a multiple of it")
 
 
 def shard(dataset):
@@ -270,18 +237,11 @@ def check_agreement(strategy, **numbers):
 
 @contextlib.contextmanager
 def clear_errors(strategy):
-    """Say what to do when a worker is lost.
-
-    TensorFlow notices a process that ended or froze when it misses its heartbeats for ten seconds, or at once
-    where a connection breaks.
-
-    Raises:
-        RuntimeError: a worker is lost.
-    """
+    """Raise a RuntimeError that says what to do when a worker is lost."""
     try:
         yield
-    except _LOST_WORKER as error:
-        if number_of_workers(strategy) == 1:
+    except tf.errors.OpError as error:
+        if number_of_workers(strategy) == 1 or type(error).__name__ not in _LOST:
             raise
         raise RuntimeError(
             "this worker lost contact with another one, whose own output says why. Start all workers again; with a "

@@ -9,9 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganutils.adversarial import AdversarialModel, prepare_optimizer
-
-__all__ = ["GAN", "AdversarialModel", "ConditionalGAN", "prepare_optimizer"]
+from ganutils.adversarial import AdversarialModel
 
 
 class GAN(AdversarialModel):
@@ -24,13 +22,11 @@ class GAN(AdversarialModel):
     Args:
         generator: built keras.Model from latents (n, latent_dim) to images in [-1, 1].
         discriminator: built keras.Model from such images to logits (n, 1).
-        discriminator_steps: discriminator updates per generator update, at least 1. The batch that `fit`
-            hands over is cut into that many equal parts, one for each update, so that the discriminator
-            never sees the same real images twice in a pass over the data.
+        discriminator_steps: discriminator updates per generator update, at least 1. Each batch is cut into that
+            many equal parts, so that no real image is seen twice in a pass over the data.
         average: decay in [0, 1) of an average of the generator's weights, or None: see `AdversarialModel`.
         penalty: what the discriminator pays beside its loss, such as `losses.R1(1.0)`, or None.
-        generator_penalty: what the generator pays, called with a function from latents to images and the
-            latents of the step, or None.
+        generator_penalty: what the generator pays, called with (generate, latents), or None.
         seed: seed of the latents.
 
     Raises:
@@ -111,7 +107,7 @@ class GAN(AdversarialModel):
         if batch_size is not None and batch_size % self.discriminator_steps:
             raise ValueError(
                 f"a batch of {batch_size} images cannot be cut into {self.discriminator_steps} equal parts; choose "
-                "a batch size that discriminator_steps divides"
+                "another batch size"
             )
         return tf.split(batch, self.discriminator_steps)
 

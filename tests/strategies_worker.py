@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import callbacks, data, losses, strategies, training
+from ganutils import callbacks, data, keras_workarounds, losses, strategies, training
 from tests.conftest import tiny_networks
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
@@ -118,7 +118,9 @@ def on_two_devices(folder):
     strategy.run(tf.function(number_of_replica))
     with strategy.scope():
         network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-        scaled = training.prepare_optimizer(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), network)
+        scaled = keras_workarounds.prepare_optimizer(
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), network
+        )
     kernel_before, scale_before = network.get_weights()[0].tolist(), float(scaled.dynamic_scale.numpy())
 
     def overflow_on_one():

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import data, losses, models, training
+from ganutils import data, keras_workarounds, losses, models, training
 from tests.conftest import tiny_networks
 
 PLAYERS = ("discriminator", "generator")
 
 
 def set_optimizer(gan, player, optimizer):
-    gan.optimizers[player] = training.prepare_optimizer(optimizer, gan.networks[player])
+    gan.optimizers[player] = keras_workarounds.prepare_optimizer(optimizer, gan.networks[player])
 
 
 def snapshot(network):
