@@ -6,7 +6,7 @@ import keras
 class NoSymbolicBuild:
     """Keep Keras from reading a batch to build what is built.
 
-    Keras' trainer takes a batch of its own from a dataset before the first step, to build the model. The order of
+    Under a `tf.distribute` strategy, its trainer takes a batch of its own before the first step. The order of
     a shuffled dataset then moves on by one pass, so that a resumed run could not repeat it. Seen in Keras 3.12 to
     3.15, `keras/src/backend/tensorflow/trainer.py`; there is no public switch.
     """

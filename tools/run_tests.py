@@ -20,6 +20,7 @@ PARTS = {
     "style": [
         [PYTHON, "-m", "ruff", "check", "."],
         [PYTHON, "-m", "ruff", "format", "--check", "."],
+        [str(Path(PYTHON).with_name("lint-imports"))],
         [PYTHON, "tools/clean_notebooks.py", "--check"],
     ],
     "unit": [
@@ -50,7 +51,7 @@ def main(chosen):
         start = time.perf_counter()
         failed = False
         for command in PARTS[part]:
-            print(f"\n== {part}: {' '.join(command[1:])}", flush=True)
+            print(f"\n== {part}: {' '.join(command[1:] or command)}", flush=True)
             failed |= subprocess.run(command, cwd=ROOT, env=environment).returncode != 0
         results.append((part, time.perf_counter() - start, failed))
     print("\npart        seconds  result")
