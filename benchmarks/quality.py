@@ -31,7 +31,7 @@ RUNS = common.FOLDER.parent / "build" / "quality"
 # The modules beside this file that a run goes through.
 CODE = ("common.py", "peers.py", "published.py", "quality.py", "torch_peers.py")
 # Parts of ganutils that none goes through.
-NOT_TRAINING = ("checks", "plotting", "references", "hardware.py", "lessons.py", "widgets.py")
+NOT_TRAINING = ("checks", "plotting", "references.py", "hardware.py", "lessons.py", "widgets.py")
 OURS = ("dcgan", "conditional_gan", "vanilla_gan")
 PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "keras_gan_vanilla_repaired")
 
