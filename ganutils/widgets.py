@@ -1,4 +1,7 @@
-"""Interactive figures: thin shells over `ganutils.plotting`, made of widgets that ipywidgets 7 and 8 share."""
+"""Interactive figures: thin shells over `ganutils.plotting`, made of widgets that ipywidgets 7 and 8 share.
+
+Each function returns a box; display it as the last line of a cell.
+"""
 
 import ipywidgets
 import numpy as np
@@ -15,9 +18,6 @@ def latent_explorer(generator, latent_dim, seed=0):
         generator: callable from latents (n, latent_dim) to images in [-1, 1].
         latent_dim: length of a latent vector.
         seed: seed of the first four latents, 0 to 99.
-
-    Returns:
-        An ipywidgets box; display it as the last line of a cell.
     """
 
     def picture(x, y, latents):
@@ -36,9 +36,6 @@ def optimal_discriminator_explorer():
     """Move a one-dimensional generator with two sliders, and watch the best discriminator against it.
 
     `plotting.optimal_discriminator` draws the same picture without a kernel.
-
-    Returns:
-        An ipywidgets box; display it as the last line of a cell.
     """
     return _explorer(
         plotting.optimal_discriminator,
@@ -57,9 +54,6 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
         latent_dim: length of a latent vector.
         seed: seed of the first latents, 0 to 99.
         classes: number of classes.
-
-    Returns:
-        An ipywidgets box; display it as the last line of a cell.
     """
 
     def picture(first, second, mix, latents):
@@ -83,9 +77,6 @@ def blind_test(real, fake, trials=20, seed=0):
         fake: generated images of the same shape.
         trials: number of images that are shown; each is real with probability one half.
         seed: seed of their choice.
-
-    Returns:
-        An ipywidgets box; display it as the last line of a cell.
     """
     if trials < 1:
         raise ValueError(f"trials={trials} is not allowed; give at least 1")

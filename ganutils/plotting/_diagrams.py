@@ -16,8 +16,7 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
         generator_mean: mean of the generator's normal density.
         generator_deviation: its standard deviation, above 0.
 
-    Returns:
-        A figure, with the Jensen-Shannon divergence of the two in its title.
+    Its title has the Jensen-Shannon divergence of the two in its title.
     """
     x = np.linspace(-12, 12, 4801)
 
@@ -50,9 +49,6 @@ def count_maps(counts):
 
     Args:
         counts: dict from a title to an array (height, width).
-
-    Returns:
-        A figure.
     """
     figure = Figure(figsize=(3.6 * len(counts), 3.6))
     for axes, (title, values) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
@@ -73,8 +69,7 @@ def joint_and_conditional(values, labels, xlabel):
         labels: (n,), at most four different ones.
         xlabel: what the number is.
 
-    Returns:
-        A figure; left, the areas of all labels sum to 1, right, each has the area 1.
+    Left, the areas of all labels sum to 1, right, each has the area 1.
     """
     figure = Figure(figsize=(9, 3.2))
     axes = figure.subplots(1, 2)

@@ -53,9 +53,6 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
         row_labels: texts left of the rows, or None.
         tile_inches: side of one image in the figure.
 
-    Returns:
-        A figure.
-
     Raises:
         ValueError: an array that is not a batch of images.
     """
@@ -74,9 +71,6 @@ def compare_grids(grids, columns=8, tile_inches=0.45):
         grids: dict from name to images (n, height, width, channels), float in [-1, 1] or uint8.
         columns: images in a row of each grid.
         tile_inches: side of one image in the figure.
-
-    Returns:
-        A figure.
     """
     rows = max(-(-len(images) // columns) for images in grids.values())
     figure = Figure(figsize=(len(grids) * (columns + 0.6) * tile_inches, (rows + 0.8) * tile_inches))
@@ -96,9 +90,6 @@ def sample_strip(images, epochs, n=6, unit="epoch", most=10):
         n: number of rows.
         unit: what the times count.
         most: at most this many times are drawn, evenly chosen, with the first and the last.
-
-    Returns:
-        A figure.
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
     largest = max(image.shape[1] for image in images)  # a model that grows draws small images at first

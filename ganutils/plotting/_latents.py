@@ -41,9 +41,6 @@ def latent_interpolation(generator, starts, ends, steps=10):
         starts: latents (rows, latent_dim) of the first column.
         ends: latents (rows, latent_dim) of the last column.
         steps: number of columns, the two ends included.
-
-    Returns:
-        A figure.
     """
     weights = np.linspace(0, 1, steps)
     weights = np.stack([1 - weights, weights], axis=-1)
@@ -63,9 +60,6 @@ def latent_plane(generator, corners, size=8):
         generator: callable from latents (n, latent_dim) to images in [-1, 1].
         corners: (4, latent_dim): top left, top right, bottom left, bottom right.
         size: images along each side.
-
-    Returns:
-        A figure.
     """
     return image_grid(_plane(generator, corners, size), columns=size)
 
@@ -79,9 +73,6 @@ def latent_point(generator, corners, x, y, size=8):
         x: position from left (0) to right (1).
         y: position from top (0) to bottom (1).
         size: images along each side of the plane.
-
-    Returns:
-        A figure.
     """
     figure = Figure(figsize=(8, 4))
     left, right = figure.subplots(1, 2)
@@ -115,9 +106,6 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
         mix: from 0, the first class alone, to 1, the second alone.
         classes: number of classes.
         steps: columns of the row; a last column, set apart, is the image at `mix`.
-
-    Returns:
-        A figure.
     """
     one_hot = np.eye(classes)
     mixes = np.append(np.linspace(0, 1, steps), mix)[:, None]
