@@ -24,6 +24,8 @@ from pathlib import Path
 
 import common
 
+sys.path.insert(0, str(common.FOLDER.parent / "tools"))  # for the lessons' recipes
+
 MARKS = (15, 30, 60, 120, 300)
 SAMPLES = 10_000
 RESULTS = common.FOLDER / "results"
@@ -39,8 +41,9 @@ PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "ke
 def course_recipes():
     """Return {name: function of a seed to a compiled GAN} of this course's recipes, and of two that lack a part."""
     import keras
+    import recipes
 
-    from ganutils import models, recipes, training
+    from ganutils import models, training
 
     def without_hidden_layers(seed):
         return recipes.dcgan(
@@ -205,7 +208,7 @@ def digest(torch_python=None):
     versions = [lessons.machine(), torch_python and common.torch_version(torch_python)]
     found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     package = common.FOLDER.parent / "ganutils"
-    sources = [Path(__file__).with_name(name) for name in CODE]
+    sources = [*(Path(__file__).with_name(name) for name in CODE), common.FOLDER.parent / "tools" / "recipes.py"]
     parts = sorted(package.rglob("*.py"))
     sources += [path for path in parts if path.relative_to(package).parts[0] not in NOT_TRAINING]
     for path in [*sources, checkpoints.FOLDER / "digit_classifier.weights.h5"]:

@@ -1,5 +1,8 @@
 import os
+import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))  # for the lessons' recipes
 os.environ["GANUTILS_PROGRESS"] = "silent"
 
 import keras

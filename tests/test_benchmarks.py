@@ -8,9 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import recipes
 from keras import layers
 
-from ganutils import backup, data, lessons, models, recipes
+from ganutils import backup, data, lessons, models
 from tests.conftest import tiny_networks
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"

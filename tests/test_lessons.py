@@ -6,8 +6,9 @@ import tomllib
 import keras
 import psutil
 import pytest
+import recipes
 
-from ganutils import lessons, recipes
+from ganutils import lessons
 from tests.test_tools import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -4,8 +4,9 @@ import types
 import keras
 import numpy as np
 import pytest
+import recipes
 
-from ganutils import backup, data, evaluation, lessons, recipes, references
+from ganutils import backup, data, evaluation, lessons, references
 from tests.test_tools import ROOT, load_tool
 
 LESSON = "02_dcgan"

@@ -3,7 +3,7 @@
     python tools/record_reference_runs.py                 all, each with the seeds 1 to 5
     python tools/record_reference_runs.py 02_dcgan        one of them
 
-Each run is the lesson's own: its recipe from `ganutils.recipes`, its profile's images, epochs and batch size.
+Each run is the lesson's own: its recipe from `recipes.py`, its profile's images, epochs and batch size.
 FID (digits) and coverage are measured after the last step, and after a half, a quarter, … of all steps, down
 to 1/128: eight moments, each at twice the steps of the one before. Seconds are those of training since the
 end of the first step. Neither building the graph nor measuring is part of them.
@@ -21,8 +21,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import recipes
 
-from ganutils import backup, callbacks, checkpoints, data, evaluation, features, lessons, recipes, training
+from ganutils import backup, callbacks, checkpoints, data, evaluation, features, lessons, training
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "reference_runs"

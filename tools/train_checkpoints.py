@@ -17,9 +17,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import recipes
 import tensorflow as tf
 
-from ganutils import callbacks, checkpoints, data, features, metrics, recipes, training
+from ganutils import callbacks, checkpoints, data, features, metrics, training
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 CLASSIFIER = "digit_classifier"
