@@ -28,7 +28,7 @@ class BinomialInterval(NamedTuple):
     high: float
 
 
-def conditional_fidelity(probabilities, labels):
+def conditional_fidelity(probabilities, labels) -> ClassAccuracy:
     """How often a classifier reads the class that a conditional generator was asked for.
 
     The classifier errs as well: its accuracy on real test images is the ceiling.
@@ -36,9 +36,6 @@ def conditional_fidelity(probabilities, labels):
     Args:
         probabilities: (n, classes), of the generated images.
         labels: (n,), from 0 to classes - 1, the classes that were asked for.
-
-    Returns:
-        `ClassAccuracy`.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
@@ -50,7 +47,7 @@ def conditional_fidelity(probabilities, labels):
     return ClassAccuracy(float(hits.mean()), per_class)
 
 
-def binomial_interval(successes, trials, confidence=0.95):
+def binomial_interval(successes, trials, confidence=0.95) -> BinomialInterval:
     """Share of successes with its confidence interval after Wilson 1927.
 
     For a person who says of images whether they are real: 0.5 is chance, and a generator that cannot be
@@ -60,9 +57,6 @@ def binomial_interval(successes, trials, confidence=0.95):
         successes: number of right answers, from 0 to `trials`.
         trials: number of answers, at least 1.
         confidence: of the interval, above 0 and below 1.
-
-    Returns:
-        `BinomialInterval`.
     """
     trials = _checks.whole_number(trials, "trials", 1)
     successes = _checks.whole_number(successes, "successes", 0, trials)

@@ -117,7 +117,7 @@ def _flat(images):
     return images.reshape(len(images), -1).astype("float32") / 255
 
 
-def nearest_neighbour_accuracy(real, fake, features=None):
+def nearest_neighbour_accuracy(real, fake, features=None) -> TwoSampleAccuracy:
     """Accuracy of telling real from generated samples by the nearest other sample of the two sets.
 
     The adversarial accuracy of Yale et al. 2020, close to the leave-one-out accuracy of one nearest neighbour
@@ -128,10 +128,6 @@ def nearest_neighbour_accuracy(real, fake, features=None):
     Args:
         real: features (n, d), at least 2 rows.
         fake: features (n, d), as many as real ones.
-        features: function from images to features, or None.
-
-    Returns:
-        `TwoSampleAccuracy`.
     """
     return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
@@ -149,7 +145,7 @@ def _two_samples(real, fake, name="real"):
     return TwoSampleAccuracy(sum(shares) / 2, *shares)
 
 
-def memorisation_gap(train, test, fake, features=None):
+def memorisation_gap(train, test, fake, features=None) -> MemorisationGap:
     """Adversarial accuracy on test samples minus that on training samples.
 
     The privacy loss of Yale et al. 2020. About 0 for samples that are as new as the test set, about 0.5
@@ -160,10 +156,6 @@ def memorisation_gap(train, test, fake, features=None):
         train: features (n, d) of images that the generator was trained on.
         test: features (n, d) of as many other real images.
         fake: features (n, d) of as many generated images.
-        features: function from images to features, or None.
-
-    Returns:
-        `MemorisationGap`.
     """
     train, test, fake = _checks.feature_sets(features, 2, _NEIGHBOUR_REASON, train=train, test=test, fake=fake)
     on_train = _two_samples(train, fake, "train").accuracy
@@ -185,7 +177,6 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
         train: features (m, d) of the images that the generator was trained on, or those images.
         test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
         quantile: share of test samples that lie below the threshold, above 0 and below 1.
-        features: function from images to features, or None.
 
     Returns:
         `Memorisation`; pixels are in [0, 1] for distances between uint8 images.

@@ -45,9 +45,7 @@ def frechet_distance(real, fake, features=None):
     For few samples it is too large, by an amount that falls with 1/n: state n, and compare at equal n.
 
     Args:
-        real: features (n, d), at least 2 rows.
-        fake: features (m, d), at least 2 rows.
-        features: function from images to features, or None.
+        real, fake: features (n, d) and (m, d), at least 2 rows.
 
     Returns:
         A float, at least 0.
@@ -69,7 +67,7 @@ def _frechet(real, fake):
     return max(0.0, float(np.sum((means[0] - means[1]) ** 2) + sum(traces) - 2 * shared))
 
 
-def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
+def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None) -> FrechetLimit:
     """Fréchet distance that infinitely many samples would give, by a line through its values over 1/n.
 
     Chong and Forsyth 2020. There the real samples stay the same and only the generated ones become fewer;
@@ -77,15 +75,10 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
     the distance is the mean over as many disjoint subsets as there are, at most 5 by default.
 
     Args:
-        real: features (n, d).
-        fake: features (m, d).
+        real, fake: features (n, d) and (m, d).
         sizes: at least two numbers of samples, each above d, where the covariance stops being singular, and
             at most min(n, m); None takes 12 from a fifth of min(n, m) to all, evenly spaced in 1/n.
         seed: seed of the order in which samples are taken.
-        features: function from images to features, or None.
-
-    Returns:
-        `FrechetLimit`.
     """
     real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
@@ -109,7 +102,7 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
     return FrechetLimit(float(line.intercept), float(line.slope), tuple(sizes), tuple(distances))
 
 
-def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=None):
+def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=None) -> MeanAndDeviation:
     """Squared maximum mean discrepancy with the kernel (x·y/d + 1)³, unbiased; known as KID.
 
     Bińkowski et al. 2018, section 4. Its expectation does not depend on the number of samples and is 0 for
@@ -117,15 +110,9 @@ def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=
     value; subsets overlap, so dividing it by sqrt(subsets) makes the error of the mean look too small.
 
     Args:
-        real: features (n, d).
-        fake: features (m, d).
+        real, fake: features (n, d) and (m, d).
         subsets: number of random subsets.
         subset_size: rows of a subset, drawn without replacement; at least 2, at most min(n, m).
-        seed: seed of the subsets.
-        features: function from images to features, or None.
-
-    Returns:
-        `MeanAndDeviation`.
     """
     reason = "the unbiased estimate leaves out each row's pair with itself"
     real, fake = _checks.feature_sets(features, 2, reason, real=real, fake=fake)
@@ -159,7 +146,7 @@ def _kernel_sum(first, second):
     return total
 
 
-def inception_score(probabilities, splits=1, seed=0):
+def inception_score(probabilities, splits=1, seed=0) -> MeanAndDeviation:
     """Exponential of the mean divergence KL(p(y|x) ‖ p(y)) of class probabilities from their mean.
 
     Salimans et al. 2016, section 4. It lies between 1 and the number of classes, looks at no real image,
@@ -169,9 +156,6 @@ def inception_score(probabilities, splits=1, seed=0):
         probabilities: (n, classes) float, each row summing to 1.
         splits: number of parts of equal size, at least as many rows in each as there are classes.
         seed: seed of the order in which rows are dealt to the parts, so that rows sorted by class do no harm.
-
-    Returns:
-        `MeanAndDeviation`.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape

@@ -51,7 +51,7 @@ class PairwiseMean(NamedTuple):
     per_class: dict | None
 
 
-def mode_coverage(generated, data_labels, least=1):
+def mode_coverage(generated, data_labels, least=1) -> ModeCoverage:
     """Count the classes that generated samples fall into, and compare the class shares with the data's.
 
     Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
@@ -63,9 +63,6 @@ def mode_coverage(generated, data_labels, least=1):
         generated: labels (n,) that a classifier gives to generated samples, or its probabilities (n, classes).
         data_labels: (m,) labels of real data.
         least: samples that a class needs to be covered.
-
-    Returns:
-        `ModeCoverage`.
     """
     least = _checks.whole_number(least, "least", 1)
     classes = None
@@ -82,7 +79,7 @@ def mode_coverage(generated, data_labels, least=1):
     return ModeCoverage(int(np.sum((counts >= least) & (data_counts > 0))), float(divergence), shares)
 
 
-def mixture_modes(samples, centres, deviation, deviations=3.0):
+def mixture_modes(samples, centres, deviation, deviations=3.0) -> MixtureModes:
     """Count the modes of a mixture of normal distributions that samples find, and the samples near one.
 
     Srivastava et al. 2017, section 5.1: a sample is of high quality within 3 standard deviations of its
@@ -94,9 +91,6 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
         deviation: standard deviation of each component, above 0, the same in every direction.
         deviations: radius of a mode in standard deviations, above 0. Of a normal distribution in two
             dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
-
-    Returns:
-        `MixtureModes`.
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     for name, value in (("deviation", deviation), ("deviations", deviations)):
@@ -120,7 +114,6 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         images: (n, height, width, channels), at least two.
         pairs: number of random pairs overall, and again of each class.
         labels: (n,), or None.
-        seed: seed of the pairs.
         filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
         scales: number of scales, 1 to 5; None takes as many as the filter fits into.
 
@@ -205,7 +198,6 @@ def vendi_score(samples, features=None):
 
     Args:
         samples: features (n, d).
-        features: function from images to features, or None.
 
     Returns:
         A float from 1 to min(n, d).

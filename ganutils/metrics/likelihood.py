@@ -21,7 +21,7 @@ class ParzenLikelihood(NamedTuple):
     bandwidth: float
 
 
-def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=None):
+def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=None) -> ParzenLikelihood:
     """Mean log-likelihood of test samples under normal distributions around generated ones.
 
     Goodfellow et al. 2014, section 5: log of the mean over generated x of N(t; x, h²), with the bandwidth h
@@ -34,10 +34,6 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
         test: (m, d) the same of real samples, at least 2.
         bandwidth: a number above 0, or several to choose from; None chooses from 10 from 0.1 to 1, which suit pixels.
         validation: (v, d) real samples to choose the bandwidth by, not the test samples; None with one bandwidth.
-        features: function from images to features, or None.
-
-    Returns:
-        `ParzenLikelihood`.
 
     Raises:
         ValueError: several bandwidths without validation samples, one that is not above 0, or bad features.

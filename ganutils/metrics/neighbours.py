@@ -94,10 +94,8 @@ def precision_recall(real, fake, k=3, features=None):
     samples, and one outlier's ball is large: compare at equal n, with the values of two real sets beside.
 
     Args:
-        real: features (n, d), more than k rows.
-        fake: features (m, d), more than k rows.
+        real, fake: features (n, d) and (m, d), more than k rows.
         k: number of neighbours.
-        features: function from images to features, or None.
 
     Returns:
         `PrecisionRecall`, both in [0, 1].
@@ -122,7 +120,6 @@ def density_coverage(real, fake, k=5, features=None):
         real: features (n, d), more than k rows.
         fake: features (m, d). Coverage needs as many as there are real ones, or it is small for that reason alone.
         k: number of neighbours.
-        features: function from images to features, or None.
 
     Returns:
         `DensityCoverage`, density at least 0, coverage in [0, 1].
