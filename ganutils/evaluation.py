@@ -28,7 +28,7 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
         real_images: (m, height, width, channels), not seen in training of the generator.
         real_labels: (m,), their classes.
         train: function of images and labels that returns a function from images to probabilities (n, classes)
-            or to an object with `.probabilities`; such as `features.train_classifier`.
+            or to an object with `.probabilities`, such as a `features.Classifier`.
 
     Returns:
         `metrics.classification.ClassAccuracy` on the real images.

@@ -132,7 +132,7 @@ def compare(history, lesson, frechet_distance=None, batch_size=None):
     text = [*_about_curves(found, not_finite, hint, enough, len(reference["runs"]))]
     if not not_finite and steps[-1] != recorded[-1]:
         share, what = _percent(steps[-1] / recorded[-1]), "only these were compared" if enough else "too few to tell"
-        text.append(f"It has {steps[-1]:,} steps, {share} of the {recorded[-1]:,} of a reference run: {what}.")
+        text.append(f"Your run has {steps[-1]:,} steps, {share} of the {recorded[-1]:,} of a reference run: {what}.")
     usual = reference["profile"]["batch_size"]
     if batch_size is not None and batch_size != usual:
         text.append(f"Its batch size is {batch_size}, theirs {usual}: equal steps are compared, not equal images.")

@@ -101,7 +101,7 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
             return features.digit_classifier()
 
         monkeypatch.setattr(tool, "data", SimpleNamespace(load_dataset=lambda name="mnist", split="train": few[split]))
-        monkeypatch.setattr(tool, "features", SimpleNamespace(train_classifier=train))
+        monkeypatch.setattr(tool, "fit_classifier", train)
     else:
 
         def without_training(run):
@@ -275,3 +275,16 @@ def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, 
     continued = train("part", lambda mode: keras.callbacks.Callback())
     for one, same in zip(whole, continued, strict=True):
         np.testing.assert_array_equal(one, same)
+
+
+def test_training_a_classifier_learns_from_a_few_hundred_digits_and_depends_on_its_seed():
+    tool = load_tool("train_checkpoints")
+    (images, labels), test = data.load_dataset(), data.load_dataset(split="test")
+    trained = tool.fit_classifier(images[:400], labels[:400], epochs=6, seed=0, batch_size=32)
+    accuracy = np.mean(trained(test.images[:500]).probabilities.argmax(axis=1) == test.labels[:500])
+    assert accuracy > 0.6
+    first, same, other = (tool.fit_classifier(images[:64], labels[:64], 1, seed, 32) for seed in (1, 1, 2))
+    for one, again in zip(first.network.get_weights(), same.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, again)
+    # One step of Adam moves no weight as far as another seed does.
+    assert np.abs(first.network.get_weights()[0] - other.network.get_weights()[0]).max() > 0.1

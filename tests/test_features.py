@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 
@@ -74,29 +73,3 @@ def test_what_else_is_in_a_batch_does_not_matter(classifier, test_digits):
 def test_bad_images_are_named(classifier, images, message):
     with pytest.raises(ValueError, match=message):
         classifier(images)
-
-
-def test_training_a_classifier_learns_from_a_few_hundred_digits(test_digits):
-    images, labels = data.load_dataset()
-    trained = features.train_classifier(images[:400], labels[:400], epochs=6, batch_size=32)
-    accuracy = np.mean(trained(test_digits.images[:500]).probabilities.argmax(axis=1) == test_digits.labels[:500])
-    assert accuracy > 0.6
-
-
-def test_training_a_classifier_depends_on_its_seed_alone(test_digits):
-    images, labels = test_digits.images[:64], test_digits.labels[:64]
-    first = features.train_classifier(images, labels, epochs=1, batch_size=32, seed=1)
-    keras.utils.set_random_seed(99)
-    same = features.train_classifier(data.scale(images).numpy(), labels, epochs=1, batch_size=32, seed=1)
-    for one, other in zip(first.network.get_weights(), same.network.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    # Fewer images than a batch has, and fewer classes.
-    other = features.train_classifier(images[:7], np.arange(7) % 3, epochs=1, classes=3, seed=2)
-    assert other(images[:5]).probabilities.shape == (5, 3)
-    # One step of Adam moves no weight as far as another seed does.
-    assert np.abs(first.network.get_weights()[0] - other.network.get_weights()[0]).max() > 0.1
-
-
-def test_labels_of_another_number_are_refused(test_digits):
-    with pytest.raises(ValueError, match="9 labels for 10 images; give one label an image"):
-        features.train_classifier(test_digits.images[:10], test_digits.labels[:9])
