@@ -17,9 +17,6 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
             end in "loss" share a panel, and so do those that end in "accuracy"; each other one has its own.
         equilibrium: dict from the name of a loss to the value that a thin line marks, by default that of the
             non-saturating loss: ln 2 for the generator and 2 ln 2 for the discriminator.
-
-    Returns:
-        A figure.
     """
     names = [name for name in history if name not in ("step", "seconds")]
     panels = {"losses": [name for name in names if name.endswith("loss")]}
@@ -61,9 +58,6 @@ def gradient_curves(logits, gradients):
     Args:
         logits: (n,), logits of a generated image.
         gradients: dict from the loss's name to its derivative (n,) at these logits.
-
-    Returns:
-        A figure.
     """
     figure = Figure(figsize=(6.5, 3))
     axes = figure.subplots()
@@ -80,9 +74,6 @@ def class_shares(shares, even_share=0.1):
     Args:
         shares: (classes,), summing to 1.
         even_share: where the line goes.
-
-    Returns:
-        A figure.
     """
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()
@@ -100,18 +91,14 @@ def points(results, xlabel):
     Args:
         results: dict from a name to the values (repetitions,) that were measured.
         xlabel: what was measured.
-
-    Returns:
-        A figure.
     """
     figure = Figure(figsize=(6.5, 0.6 + 0.45 * len(results)))
     axes = figure.subplots()
     for row, values in enumerate(results.values()):
+        mean = np.mean(values)
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.7)
-        axes.plot([np.mean(values)] * 2, [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
-        axes.annotate(
-            f"{np.mean(values):.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9
-        )
+        axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
+        axes.annotate(f"{mean:.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)
@@ -123,14 +110,11 @@ def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
     """Draw named curves in one frame.
 
     Args:
-        curves: dict from a name to a pair of arrays x and y, or to a triple with a half-width around y.
-        xlabel: what x is.
-        ylabel: what y is.
+        curves: dict from a name to a pair of arrays x and y, or to a triple with a half-width around y;
+            more than eight cannot be told apart and raise ValueError.
+        xlabel, ylabel: what x and y are.
         level: height of a grey line, such as a floor; None draws none.
         logarithmic: whether x is drawn on a logarithmic scale.
-
-    Returns:
-        A figure.
     """
     figure = Figure(figsize=(6.5, 3.4))
     axes = figure.subplots()
