@@ -95,11 +95,10 @@ def points(results, xlabel):
     figure = Figure(figsize=(6.5, 0.6 + 0.45 * len(results)))
     axes = figure.subplots()
     for row, values in enumerate(results.values()):
+        mean = np.mean(values)
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.7)
-        axes.plot([np.mean(values)] * 2, [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
-        axes.annotate(
-            f"{np.mean(values):.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9
-        )
+        axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
+        axes.annotate(f"{mean:.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)
@@ -111,9 +110,9 @@ def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
     """Draw named curves in one frame.
 
     Args:
-        curves: dict from a name to a pair of arrays x and y, or to a triple with a half-width around y.
-        xlabel: what x is.
-        ylabel: what y is.
+        curves: dict from a name to a pair of arrays x and y, or to a triple with a half-width around y;
+            more than eight cannot be told apart and raise ValueError.
+        xlabel, ylabel: what x and y are.
         level: height of a grey line, such as a floor; None draws none.
         logarithmic: whether x is drawn on a logarithmic scale.
     """

@@ -12,11 +12,11 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
     The data are normal with mean 1 and standard deviation 0.7. The best discriminator is
     p_data / (p_data + p_g), proposition 1 of Goodfellow et al. 2014.
 
+    The title is the Jensen-Shannon divergence of the two.
+
     Args:
         generator_mean: mean of the generator's normal density.
         generator_deviation: its standard deviation, above 0.
-
-    Its title has the Jensen-Shannon divergence of the two in its title.
     """
     x = np.linspace(-12, 12, 4801)
 
@@ -26,30 +26,22 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
     log_data, log_generated = log_density(1.0, 0.7), log_density(generator_mean, generator_deviation)
     log_mixture = np.logaddexp(log_data, log_generated) - np.log(2)
     divergences = [np.sum(np.exp(p) * (p - log_mixture)) * (x[1] - x[0]) for p in (log_data, log_generated)]
+    title = f"Jensen-Shannon divergence {max(0.0, np.mean(divergences)):.3f} (at most {np.log(2):.3f})"
     figure = Figure(figsize=(7, 3.2))
     axes = figure.subplots()
-    for density, (colour, style), label in (
-        (np.exp(log_data), LINES[0], "density of the data"),
-        (np.exp(log_generated), LINES[1], "density of the generator"),
-    ):
-        axes.fill_between(x, density, color=colour, alpha=0.25)
-        axes.plot(x, density, color=colour, linestyle=style, label=label)
+    for log_p, (colour, style), whose in zip((log_data, log_generated), LINES, ("data", "generator"), strict=False):
+        axes.fill_between(x, np.exp(log_p), color=colour, alpha=0.25)
+        axes.plot(x, np.exp(log_p), color=colour, linestyle=style, label=f"density of the {whose}")
     axes.plot(x, np.exp(log_data - log_mixture) / 2, color="black", linewidth=2, label="best discriminator")
     axes.axhline(0.5, color=GREY, linewidth=0.8)
     axes.set(xlabel="x", xlim=(-5, 8), ylim=(0, 1.05))
-    axes.set_title(
-        f"Jensen-Shannon divergence {max(0.0, np.mean(divergences)):.3f} (at most {np.log(2):.3f})", fontsize=10
-    )
+    axes.set_title(title, fontsize=10)
     finish(axes)
     return figure
 
 
 def count_maps(counts):
-    """Draw small arrays of whole numbers as maps with the numbers written in.
-
-    Args:
-        counts: dict from a title to an array (height, width).
-    """
+    """Draw counts, a dict from a title to an array (height, width) of whole numbers, as maps with the numbers in."""
     figure = Figure(figsize=(3.6 * len(counts), 3.6))
     for axes, (title, values) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
         axes.imshow(values, cmap="cividis", vmin=0)
@@ -64,12 +56,12 @@ def count_maps(counts):
 def joint_and_conditional(values, labels, xlabel):
     """Draw the joint density of a number and a label, and beside it the density given each label.
 
+    Left, the areas of all labels sum to 1; right, each has the area 1.
+
     Args:
         values: (n,), one number for each image.
-        labels: (n,), at most four different ones.
+        labels: (n,), at most four different ones; more raise ValueError.
         xlabel: what the number is.
-
-    Left, the areas of all labels sum to 1, right, each has the area 1.
     """
     figure = Figure(figsize=(9, 3.2))
     axes = figure.subplots(1, 2)
@@ -77,9 +69,9 @@ def joint_and_conditional(values, labels, xlabel):
     centres = (edges[:-1] + edges[1:]) / 2
     marginal, _ = np.histogram(values, edges, density=True)
     axes[0].plot(centres, marginal, color=GREY, linewidth=3, alpha=0.6, label="sum of all")
-    if len(np.unique(labels)) > len(LINES):
-        raise ValueError(f"{len(np.unique(labels))} different labels cannot be told apart; give at most {len(LINES)}")
-    for label, (colour, style) in zip(np.unique(labels), LINES, strict=False):
+    if len(different := np.unique(labels)) > len(LINES):
+        raise ValueError(f"{len(different)} different labels cannot be told apart; give at most {len(LINES)}")
+    for label, (colour, style) in zip(different, LINES, strict=False):
         share = np.mean(labels == label)
         density, _ = np.histogram(values[labels == label], edges, density=True)
         for panel, height in zip(axes, (share, 1.0), strict=True):

@@ -31,16 +31,15 @@ def tile(images, columns, gap=2):
     return canvas
 
 
-def draw_tiles(axes, images, columns, column_labels=None, row_labels=None):
-    canvas = tile(images, columns)
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+def draw_tiles(axes, images, columns, title="", column_labels=None, row_labels=None):
+    axes.imshow(tile(images, columns), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     height, width = np.asarray(images).shape[1:3]
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.xaxis.tick_top()
     axes.set_xticks([(width + 2) * i + width / 2 for i in range(len(column_labels or []))], column_labels or [])
     axes.set_yticks([(height + 2) * i + height / 2 for i in range(len(row_labels or []))], row_labels or [])
+    axes.set_title(title, fontsize=10)
 
 
 def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_inches=0.55):
@@ -49,8 +48,7 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
     Args:
         images: (n, height, width, 1 or 3), float in [-1, 1] or uint8 in [0, 255].
         columns: images in a row.
-        column_labels: texts above the columns, or None.
-        row_labels: texts left of the rows, or None.
+        column_labels, row_labels: texts above the columns and left of the rows, or None.
         tile_inches: side of one image in the figure.
 
     Raises:
@@ -60,7 +58,7 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(columns * tile_inches, rows * tile_inches))
-    draw_tiles(figure.add_axes((0, 0, 1, 1)), images, columns, column_labels, row_labels)
+    draw_tiles(figure.add_axes((0, 0, 1, 1)), images, columns, "", column_labels, row_labels)
     return figure
 
 
@@ -75,8 +73,7 @@ def compare_grids(grids, columns=8, tile_inches=0.45):
     rows = max(-(-len(images) // columns) for images in grids.values())
     figure = Figure(figsize=(len(grids) * (columns + 0.6) * tile_inches, (rows + 0.8) * tile_inches))
     for axes, (name, images) in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
-        draw_tiles(axes, images, columns)
-        axes.set_title(name, fontsize=10)
+        draw_tiles(axes, images, columns, name)
     figure.tight_layout()
     return figure
 
@@ -93,15 +90,13 @@ def sample_strip(images, epochs, n=6, unit="epoch", most=10):
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
     largest = max(image.shape[1] for image in images)  # a model that grows draws small images at first
-    grown = {time: _enlarged(np.asarray(images[time][:n]), largest) for time in chosen}
-    tiles = [grown[time][row] for row in range(n) for time in chosen]
+    columns = []
+    for time in chosen:
+        factor = largest // images[time].shape[1]
+        columns.append(np.asarray(images[time][:n]).repeat(factor, axis=1).repeat(factor, axis=2))
+    tiles = [column[row] for row in range(n) for column in columns]
     labels = [f"{unit} {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
     return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
-
-
-def _enlarged(images, height):
-    factor = height // images.shape[1]
-    return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 def sample_animation(images, epochs, n=36, unit="epoch"):

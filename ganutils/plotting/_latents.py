@@ -38,14 +38,12 @@ def latent_interpolation(generator, starts, ends, steps=10):
 
     Args:
         generator: callable from latents (n, latent_dim) to images in [-1, 1].
-        starts: latents (rows, latent_dim) of the first column.
-        ends: latents (rows, latent_dim) of the last column.
+        starts, ends: latents (rows, latent_dim) of the first and of the last column.
         steps: number of columns, the two ends included.
     """
-    weights = np.linspace(0, 1, steps)
-    weights = np.stack([1 - weights, weights], axis=-1)
+    weights = np.linspace((1, 0), (0, 1), steps)
     path = np.concatenate([mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
-    return image_grid(_generate(generator, path), columns=steps, tile_inches=0.7)
+    return image_grid(data.unscale(generator(path)), columns=steps, tile_inches=0.7)
 
 
 def _plane_latents(corners, x, y):
@@ -70,27 +68,18 @@ def latent_point(generator, corners, x, y, size=8):
     Args:
         generator: callable from latents (n, latent_dim) to images in [-1, 1].
         corners: (4, latent_dim).
-        x: position from left (0) to right (1).
-        y: position from top (0) to bottom (1).
+        x, y: position from left (0) to right (1) and from top (0) to bottom (1).
         size: images along each side of the plane.
     """
     figure = Figure(figsize=(8, 4))
     left, right = figure.subplots(1, 2)
     plane = _plane(generator, corners, size)
-    draw_tiles(left, plane, size)
-    pitch_y, pitch_x = plane.shape[1] + 2, plane.shape[2] + 2
-    left.plot(
-        plane.shape[2] / 2 + x * (size - 1) * pitch_x,
-        plane.shape[1] / 2 + y * (size - 1) * pitch_y,
-        marker="o",
-        markersize=14,
-        markerfacecolor="none",
-        markeredgecolor=ORANGE,
-        markeredgewidth=2.5,
-    )
-    left.set_title("the plane between four latents", fontsize=10)
-    draw_tiles(right, _generate(generator, _plane_latents(corners, x, y)[None]), 1)
-    right.set_title(f"the image at x = {x:.2f}, y = {y:.2f}", fontsize=10)
+    draw_tiles(left, plane, size, "the plane between four latents")
+    height, width = plane.shape[1:3]
+    centre = width / 2 + x * (size - 1) * (width + 2), height / 2 + y * (size - 1) * (height + 2)
+    left.plot(*centre, "o", markersize=14, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=2.5)
+    image = data.unscale(generator(_plane_latents(corners, x, y)[None]))
+    draw_tiles(right, image, 1, f"the image at x = {x:.2f}, y = {y:.2f}")
     figure.tight_layout()
     return figure
 
@@ -101,8 +90,7 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
     Args:
         body: callable from latents with one-hot labels behind them (n, latent_dim + classes) to images.
         latents: (rows, latent_dim).
-        first: class at the left end, from 0 to classes - 1.
-        second: class at the right end.
+        first, second: classes at the left and at the right end, from 0 to classes - 1.
         mix: from 0, the first class alone, to 1, the second alone.
         classes: number of classes.
         steps: columns of the row; a last column, set apart, is the image at `mix`.
@@ -111,14 +99,12 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
     mixes = np.append(np.linspace(0, 1, steps), mix)[:, None]
     labels = (1 - mixes) * one_hot[first] + mixes * one_hot[second]
     joined = np.concatenate([np.hstack([np.tile(latent, (steps + 1, 1)), labels]) for latent in latents])
-    images = _generate(body, joined.astype("float32"))
+    images = data.unscale(body(joined.astype("float32")))
     images = images.reshape(len(latents), steps + 1, *images.shape[1:])
     figure = Figure(figsize=(7.5, 0.75 * len(latents) + 0.3))
     left, right = figure.subplots(1, 2, width_ratios=(steps, 1.4))
-    draw_tiles(left, images[:, :-1].reshape(-1, *images.shape[2:]), steps)
-    left.set_title(f"from {first} to {second}", fontsize=10)
-    draw_tiles(right, images[:, -1], 1)
-    right.set_title(f"mix {mix:.2f}", fontsize=10)
+    draw_tiles(left, images[:, :-1].reshape(-1, *images.shape[2:]), steps, f"from {first} to {second}")
+    draw_tiles(right, images[:, -1], 1, f"mix {mix:.2f}")
     figure.tight_layout()
     return figure
 
@@ -126,8 +112,4 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
 def _plane(generator, corners, size):
     steps = np.linspace(0, 1, size)
     y, x = np.meshgrid(steps, steps, indexing="ij")
-    return _generate(generator, _plane_latents(corners, x.ravel(), y.ravel()))
-
-
-def _generate(generator, latents):
-    return data.unscale(generator(latents))
+    return data.unscale(generator(_plane_latents(corners, x.ravel(), y.ravel())))
