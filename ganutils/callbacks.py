@@ -1,8 +1,4 @@
-"""Keras callbacks for any `AdversarialModel`.
-
-None of them knows about generators or discriminators: the names of metrics, and the function that draws samples,
-are the model's.
-"""
+"""Keras callbacks for any `AdversarialModel`: the names of metrics, and how samples are drawn, are the model's."""
 
 import os
 import time
@@ -21,8 +17,7 @@ def _in_notebook():
         from IPython import get_ipython
     except ImportError:
         return False
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return hasattr(get_ipython(), "kernel")
 
 
 def _clock(seconds):
@@ -33,12 +28,9 @@ class Progress(keras.callbacks.Callback):
     """How far training is. Use with `fit(..., verbose=0)`.
 
     Args:
-        mode: "live" (one line, updated in place; a stored notebook keeps its last state), "lines" (one
-            line an epoch, for plain logs), "silent", or None: silent where the environment variable
-            GANUTILS_PROGRESS says so, live in a notebook, lines elsewhere.
-
-    Raises:
-        ValueError: an unknown mode.
+        mode: "live" (one line, updated in place; a stored notebook keeps its last state), "lines" (one line an
+            epoch, for plain logs) or "silent", else ValueError; None takes what the environment variable
+            GANUTILS_PROGRESS says, or else live in a notebook and lines elsewhere.
     """
 
     MODES = ("live", "lines", "silent")
@@ -55,7 +47,6 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._start = self._last_update = time.perf_counter()
         self._first_epoch = None
-        self._text = ""
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._first_epoch is None:
@@ -67,40 +58,36 @@ class Progress(keras.callbacks.Callback):
         self._step = batch + 1
         if self.mode == "live" and now - self._last_update > self.SECONDS_BETWEEN_UPDATES:
             self._last_update = now
-            self._show(self._line(self._epoch, batch + 1, logs))
+            self._show(self._line(logs))
 
     def on_epoch_end(self, epoch, logs=None):
-        line = self._line(epoch, self.params["steps"] or self._step, logs)
+        self._step = self.params["steps"] or self._step
         if self.mode == "lines":
-            print(line, flush=True)
+            print(self._line(logs), flush=True)
         elif self.mode == "live":
-            self._show(line)
+            self._show(self._line(logs))
 
     def on_train_end(self, logs=None):
         if self._handle is not None:
             seconds = time.perf_counter() - self._start
-            self._show(f"{self._text.split(' · ')[0]} · done in {_clock(seconds)} · {_numbers(logs)}")
+            self._show(f"{self._where} · done in {_clock(seconds)} · {_numbers(logs)}")
             self._handle = None
 
-    def _line(self, epoch, step, logs):
-        steps = self.params["steps"] or step
-        done = (epoch - self._first_epoch) + step / steps
+    def _line(self, logs):
+        epochs, steps = self.params["epochs"], self.params["steps"] or self._step
+        done = self._epoch - self._first_epoch + self._step / steps
         seconds = time.perf_counter() - self._start
-        left = seconds / max(done, 1e-9) * (self.params["epochs"] - self._first_epoch - done)
-        return (
-            f"epoch {epoch + 1} of {self.params['epochs']}, step {step} of {steps} · "
-            f"{_clock(seconds)} elapsed, {_clock(left)} left · {_numbers(logs)}"
-        )
+        left = _clock(seconds / max(done, 1e-9) * (epochs - self._first_epoch - done))
+        self._where = f"epoch {self._epoch + 1} of {epochs}, step {self._step} of {steps}"
+        return f"{self._where} · {_clock(seconds)} elapsed, {left} left · {_numbers(logs)}"
 
     def _show(self, text):
         from IPython.display import display
 
-        self._text = text
-        content = {"text/plain": text}
         if self._handle is None:
-            self._handle = display(content, raw=True, display_id=True)
+            self._handle = display({"text/plain": text}, raw=True, display_id=True)
         else:
-            self._handle.update(content, raw=True)
+            self._handle.update({"text/plain": text}, raw=True)
 
 
 def _numbers(logs):
@@ -108,17 +95,13 @@ def _numbers(logs):
 
 
 class Curves(keras.callbacks.Callback):
-    """Metrics over training steps, finer than the one number an epoch that `fit` returns.
-
-    Keras reports each metric as its mean since the start of the epoch. This callback turns these into
-    means over windows of a few steps.
+    """Means of metrics over windows of a few steps; Keras itself reports means since the start of the epoch.
 
     Args:
         every: length of a window in steps, at least 1.
 
     Attributes:
-        history: dict of lists: "step" (last step of the window, counted over all epochs), "seconds"
-            (since the start of training) and one list for each metric.
+        history: dict of lists: "step" (last of the window, over all epochs), "seconds" (of training) and each metric.
     """
 
     def __init__(self, every=25):
@@ -137,8 +120,7 @@ class Curves(keras.callbacks.Callback):
             self._start = time.perf_counter() - (self.history["seconds"] or [0.0])[-1]
             self._step = (self.history["step"] or [0])[-1]
         self._seen = self._window_start = 0
-        self._sums = {}
-        self._logs = {}
+        self._sums, self._logs = {}, {}
 
     def on_train_batch_end(self, batch, logs=None):
         # The logs of an epoch's end also hold the metrics of a validation, which belong to no window.
@@ -178,16 +160,14 @@ class Samples(keras.callbacks.Callback):
 
     Attributes:
         epochs: list of the times at which images were taken.
-        images: list of uint8 arrays (n, height, width, channels), one for each of these times. A model that grows
-            may draw larger ones later.
+        images: list of uint8 arrays (n, height, width, channels), one for each time; a growing model's get larger.
     """
 
     def __init__(self, inputs, epochs=None):
         super().__init__()
         self.inputs = inputs
         self.chosen_epochs = None if epochs is None else sorted(epochs)
-        self.epochs = []
-        self.images = []
+        self.epochs, self.images = [], []
 
     def on_train_begin(self, logs=None):
         if not self.epochs:
@@ -207,8 +187,7 @@ class Samples(keras.callbacks.Callback):
             self._take_if_due(epoch + 1)
 
     def _take_if_due(self, now):
-        due = [time for time in self.chosen_epochs if self.epochs[-1] < time <= now]
-        if due:
+        if due := [time for time in self.chosen_epochs if self.epochs[-1] < time <= now]:
             self._take(due[-1])
 
     def _take(self, epoch):
@@ -225,18 +204,13 @@ class Samples(keras.callbacks.Callback):
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Stop training after some seconds, counted from the end of the first step.
-
-    The first step includes the tracing of the graph, which has nothing to do with how fast training is.
+    """Stop training after some seconds, counted from the end of the first step, which traces the graph.
 
     Args:
-        seconds: above 0.
+        seconds: above 0, else ValueError; `fit` raises it where several workers train, whose clocks differ.
 
     Attributes:
         steps: training steps taken so far in the last epoch.
-
-    Raises:
-        ValueError: a number that is not above 0, and from `fit` several workers, whose clocks differ.
     """
 
     def __init__(self, seconds):
@@ -248,8 +222,7 @@ class TimeLimit(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if strategies.number_of_workers(self.model.distribute_strategy) > 1:
             raise ValueError("TimeLimit cannot stop several workers at the same step; give epochs or steps_per_epoch")
-        self._start = None
-        self.steps = 0
+        self._start, self.steps = None, 0
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps = batch + 1

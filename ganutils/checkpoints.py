@@ -26,10 +26,7 @@ def in_float32():
 
 
 def read_card(name):
-    """Return the card of a shipped checkpoint: what it is, the command that made it, its measured metrics.
-
-    Args:
-        name: such as "dcgan"; the files are in data/checkpoints.
+    """Return the card of a checkpoint in data/checkpoints: what it is, the command that made it, its metrics.
 
     Raises:
         ValueError: an unknown name; the message lists those that exist.
@@ -78,12 +75,7 @@ def load_checkpoint(name):
 
 
 class Memory(layers.Layer):
-    """Return one of many stored images: the one whose code points most nearly into the latent's direction.
-
-    Args:
-        size: number of stored images.
-        image_shape: (height, width, channels).
-    """
+    """Return one of `size` stored images: the one whose code points most nearly into the latent's direction."""
 
     def __init__(self, size, image_shape=IMAGE_SHAPE, **kwargs):
         super().__init__(**kwargs)
@@ -102,25 +94,16 @@ class Memory(layers.Layer):
 
 
 def memorising_generator(latent_dim=32, size=2000):
-    """Generator of lesson 04 that knows some training images by heart and can draw nothing else.
+    """Generator of lesson 04 that knows `size` training images by heart and can draw nothing else.
 
-    Args:
-        latent_dim: length of a latent vector.
-        size: number of images it knows.
-
-    Returns:
-        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+    A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
     """
     latents = keras.Input((latent_dim,), name="latents")
     return keras.Model(latents, Memory(size, name="memory", dtype="float32")(latents), name="memorising_generator")
 
 
 class PixelNoise(layers.Layer):
-    """Add noise to images that is a rough function of the latents, so that a latent always gives one image.
-
-    Args:
-        scale: width of the noise, which is uniform around 0.
-    """
+    """Add noise, uniform around 0 and `scale` wide, that is a rough function of the latents: each gives one image."""
 
     def __init__(self, scale, **kwargs):
         super().__init__(**kwargs)
@@ -140,15 +123,11 @@ class PixelNoise(layers.Layer):
 
 
 def noisy_generator(latent_dim=32, scale=0.5, filters=(64, 32), kernel_size=4, strides=(2, 2), hidden=256):
-    """Generator of lesson 04 that draws as `dcgan_generator` does, under noise in each pixel.
+    """Generator of lesson 04: `dcgan_generator` under noise in each pixel.
 
     Args:
-        latent_dim: length of a latent vector.
         scale: width of the noise; 2 is the whole range of an image.
-        filters, kernel_size, strides, hidden: as in `dcgan_generator`.
-
-    Returns:
-        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+        latent_dim, filters, kernel_size, strides, hidden: as in `dcgan_generator`.
     """
     latents = keras.Input((latent_dim,), name="latents")
     clean = models.dcgan_generator(latent_dim, filters, kernel_size, strides, hidden)(latents)

@@ -17,7 +17,6 @@ from ganutils import models, training
 def machine():
     """Return a dict that describes this machine and the versions in use."""
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "Python": platform.python_version(),
         "TensorFlow": tf.__version__,
@@ -25,7 +24,7 @@ def machine():
         "NumPy": np.__version__,
         "system": f"{platform.system()} on {platform.machine()}",
         "processor": processor_field("model name") or platform.processor() or platform.machine(),
-        "CPU cores": cores,
+        "CPU cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
         "GPU": ", ".join(gpu.get("device_name", "unnamed") for gpu in gpus) or "none",
     }
@@ -34,11 +33,9 @@ def machine():
 def processor_field(name):
     """Return what Linux says of the processor, such as its "model name" or "flags"; None elsewhere."""
     information = Path("/proc/cpuinfo")
-    for line in information.read_text(encoding="utf-8").splitlines() if information.is_file() else ():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
+    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else ()
+    fields = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in fields if key.strip() == name), None)
 
 
 def peak_memory_mb():
@@ -58,11 +55,8 @@ def peak_memory_mb():
 def measure_steps_per_second(seconds=2.0):
     """Return how many training steps of lesson 02's small DCGAN this machine takes in a second.
 
-    Args:
-        seconds: how long to measure, above 0. Building the networks and tracing take about 3 more.
-
-    Returns:
-        The third quartile over chunks of ten steps: other programs slow some chunks down, none speeds one up.
+    It measures for `seconds` > 0; building the networks and tracing take about 3 more. The result is the third
+    quartile over chunks of ten steps: other programs slow some chunks down, none speeds one up.
     """
     if not seconds > 0:
         raise ValueError(f"seconds={seconds} is not allowed; give a number above 0")

@@ -1,7 +1,6 @@
 """A lesson's sizes and what it costs: read from lessons.toml, estimated before the lesson, measured at its end.
 
-The estimate is a recorded run (`make record` writes data/reference_runs/costs.json), scaled by the speed of one fixed
-training step there and here. Only lesson 00 measures this machine; the others read what it stored.
+The estimate is a recorded run (`make record`), scaled by the speed of training steps that lesson 00 measures here.
 """
 
 import json
@@ -21,20 +20,15 @@ _SPEED = _ROOT / "build" / "speed.json"
 MIME_TYPE = "application/vnd.ganutils.lesson+json"
 LESSONS = tomllib.loads((_ROOT / "lessons.toml").read_text(encoding="utf-8"))
 PROFILES = ("smoke", "laptop", "gpu")
-_WHOLE = ("images", "epochs", "batch_size", "samples")
 
 
 class Profile:
-    """How large a run of a lesson is. Each size that lessons.toml has for it is an attribute.
+    """How large a run of a lesson is. Its sizes in lessons.toml are attributes; so are `steps_per_epoch` and `steps`.
 
     Args:
         lesson: name of a notebook without its ending, such as "02_dcgan".
         name: "smoke" (seconds, for tests), "laptop" (two CPU cores) or "gpu" (the full run).
         **changes: sizes to replace, such as `epochs=20`.
-
-    Attributes:
-        steps_per_epoch: training steps in one epoch; an incomplete last batch is dropped.
-        steps: training steps of the whole run.
 
     Raises:
         ValueError: an unknown lesson, profile or size, or a number that is not positive.
@@ -48,15 +42,15 @@ class Profile:
         if unknown := sizes.keys() - LESSONS[lesson][name]:
             raise ValueError(f"unknown {', '.join(sorted(unknown))}; {lesson} has {', '.join(LESSONS[lesson][name])}")
         for key, value in sizes.items():
-            whole = "whole " if key in _WHOLE else ""
+            whole = "whole " if key in ("images", "epochs", "batch_size", "samples") else ""
             number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
             if key != "precision" and not (number and value > 0):
                 raise ValueError(f"{key}={value!r} is not allowed; give a positive {whole}number")
-        if sizes["batch_size"] > sizes["images"]:
-            raise ValueError(f"batch_size={sizes['batch_size']} is not allowed; there are {sizes['images']} images")
         self.lesson, self.name, self._sizes = lesson, name, sizes
         vars(self).update(sizes)
-        self.steps_per_epoch = self.images // self.batch_size
+        if self.batch_size > self.images:
+            raise ValueError(f"batch_size={self.batch_size} is not allowed; there are {self.images} images")
+        self.steps_per_epoch = self.images // self.batch_size  # an incomplete last batch is dropped
         self.steps = self.epochs * self.steps_per_epoch
 
     def __getattr__(self, key):  # is asked only for what is not there
@@ -90,13 +84,13 @@ class Lesson:
         self.name, self.profile = name, Profile(name, chosen)
         self.folder = _ROOT / "build" / "lessons" / f"{name}-{chosen}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}."
+        text = "No run of it has been recorded, so there is no estimate."
         if expected := estimate(self.profile, rate := stored_speed()):
             seconds, memory, recorded_rate = expected
-            steps = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps a second"
-            text += f" Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory"
-            text += " on this machine, if it is as idle as when lesson 00 measured it." if rate else f" on {steps}."
-        print(text if expected else f"{text} No run of it has been recorded, so there is no estimate.")
+            idle = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps a second."
+            where = "this machine, if it is as idle as when lesson 00 measured it." if rate else idle
+            text = f"Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory on {where}"
+        print(f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}. {text}")
         if tf.config.list_physical_devices("GPU"):
             if deterministic:
                 tf.config.experimental.enable_op_determinism()
@@ -113,12 +107,7 @@ class Lesson:
         return rate
 
     def is_this_normal(self, history, gan):
-        """Show a run over the lesson's reference runs, with the FID (digits) of its generator and a verdict in words.
-
-        Args:
-            history: `callbacks.Curves.history` of the run.
-            gan: the trained GAN.
-        """
+        """Show `callbacks.Curves.history` and the trained GAN's FID (digits) over reference runs, with a verdict."""
         distance = evaluation.measure(gan).frechet_distance
         figure, verdict = references.figure(history, self.name, distance, self.profile.batch_size)
         caption = "Your run over reference runs with other seeds. The sentence below the curves is the verdict."
@@ -129,15 +118,12 @@ class Lesson:
         figure.savefig(self.folder / "picture.png", dpi=80, bbox_inches="tight", pad_inches=0.02)
 
     def close(self, **metrics):
-        """Print what the lesson took and found (numbers by name), and leave it in the notebook for the run's summary.
-
-        The lesson is over, so its backups are removed: the next run trains from scratch.
-        """
+        """Print what the lesson took and found (numbers by name), keep it for the run's summary, and remove backups."""
         from IPython.display import display
 
         seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
         found = {name: float(value) for name, value in metrics.items()}
-        for backup in self.folder.glob("backup*.npz"):
+        for backup in self.folder.glob("backup*.npz"):  # the next run trains from scratch
             backup.unlink(missing_ok=True)  # another kernel may have closed the same lesson
         lines = [f"This lesson took {format_duration(seconds)} and at most {memory / 1000:.2f} GB of memory."]
         lines += [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in found.items()]
@@ -146,16 +132,10 @@ class Lesson:
 
 
 def estimate(profile, steps_per_second=None):
-    """Return what a lesson is expected to take, or None where no run of it is recorded.
+    """Return (seconds, peak megabytes, recorded steps a second) to expect of a `Profile`, or None without a record.
 
-    A profile without a record of its own is scaled from `laptop` by the number of training images seen.
-
-    Args:
-        profile: a `Profile`.
-        steps_per_second: the speed of this machine, from `measure_steps_per_second`; None for the recorded one.
-
-    Returns:
-        (seconds, peak memory in megabytes, training steps a second of the machine that was recorded).
+    A profile without a record of its own is scaled from `laptop` by the number of training images seen. For the
+    speed here, give what `measure_steps_per_second` found; None leaves the recorded one.
     """
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))["lessons"] if RECORD.is_file() else {}
     for measured in (profile, Profile(profile.lesson, "laptop")):

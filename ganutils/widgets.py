@@ -1,7 +1,4 @@
-"""Interactive figures: thin shells over `ganutils.plotting`, made of widgets that ipywidgets 7 and 8 share.
-
-Each function returns a box; display it as the last line of a cell.
-"""
+"""Interactive figures of widgets that ipywidgets 7 and 8 share; end a cell with the box that a function returns."""
 
 import ipywidgets
 import numpy as np
@@ -10,9 +7,7 @@ from ganutils import data, metrics, plotting
 
 
 def latent_explorer(generator, latent_dim, seed=0):
-    """Walk through the plane between four random latents with two sliders; a third draws new latents.
-
-    `plotting.latent_point` draws the same picture without a kernel.
+    """Walk through a plane of latents with two sliders; a third draws others. No kernel: `plotting.latent_point`.
 
     Args:
         generator: callable from latents (n, latent_dim) to images in [-1, 1].
@@ -33,10 +28,7 @@ def latent_explorer(generator, latent_dim, seed=0):
 
 
 def optimal_discriminator_explorer():
-    """Move a one-dimensional generator with two sliders, and watch the best discriminator against it.
-
-    `plotting.optimal_discriminator` draws the same picture without a kernel.
-    """
+    """Move a density and watch the best discriminator against it. No kernel: `plotting.optimal_discriminator`."""
     return _explorer(
         plotting.optimal_discriminator,
         generator_mean=_slider(-1.0, -3.0, 3.0, 0.1),
@@ -45,9 +37,7 @@ def optimal_discriminator_explorer():
 
 
 def class_explorer(body, latent_dim, seed=0, classes=10):
-    """Mix two classes of a conditional generator with one slider; others choose the classes and the latents.
-
-    `plotting.class_point` draws the same picture without a kernel.
+    """Mix two classes of a conditional generator, and choose classes and latents. No kernel: `plotting.class_point`.
 
     Args:
         body: callable from latents with one-hot labels behind them (n, latent_dim + classes) to images.
@@ -73,8 +63,7 @@ def blind_test(real, fake, trials=20, seed=0):
     """Ask of one image after the other whether it is real, and score the answers with their uncertainty.
 
     Args:
-        real: real images (n, height, width, channels), float in [-1, 1] or uint8.
-        fake: generated images of the same shape.
+        real, fake: real and generated images (n, height, width, channels), float in [-1, 1] or uint8.
         trials: number of images that are shown; each is real with probability one half.
         seed: seed of their choice.
     """
@@ -84,24 +73,22 @@ def blind_test(real, fake, trials=20, seed=0):
     is_real = rng.random(trials) < 0.5
     kinds = [(real, "real") if truth else (fake, "fake") for truth in is_real]
     # Only those that are shown become floats: all of them would take four times their memory.
-    images = [data.as_float(np.asarray(kind)[[rng.integers(len(kind))]], name)[0] for kind, name in kinds]
+    images = [data.as_float(np.asarray(kind)[[rng.integers(len(kind))]], name) for kind, name in kinds]
     answers = []
     # Without a width of its own, the picture would be stretched to that of the page.
     picture, text = ipywidgets.Image(format="png", layout={"width": "230px"}), ipywidgets.HTML()
     buttons = [ipywidgets.Button(description=kind) for kind in ("real", "generated")]
 
     def update():
-        shown = min(len(answers), trials - 1)
-        picture.value = plotting.png_bytes(plotting.image_grid(images[shown][None], columns=1, tile_inches=2.2))
-        right = int(np.sum(np.array(answers, bool) == is_real[: len(answers)]))
-        if len(answers) < trials:
+        if (shown := len(answers)) < trials:
+            picture.value = plotting.png_bytes(plotting.image_grid(images[shown], columns=1, tile_inches=2.2))
             text.value = f"Image {shown + 1} of {trials}."
             return
+        right = int(np.sum(is_real == answers))
         score = metrics.binomial_interval(right, trials)
-        verdict = "Chance, 50 %, is within it." if score.low <= 0.5 <= score.high else "Chance, 50 %, is outside it."
         text.value = (
             f"{right} of {trials} right: {score.share:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
-            f"{score.high:.0%}. {verdict}"
+            f"{score.high:.0%}. Chance, 50 %, is {'within' if score.low <= 0.5 <= score.high else 'outside'} it."
         )
         for button in buttons:
             button.disabled = True

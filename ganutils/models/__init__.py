@@ -5,7 +5,7 @@ images to logits (n, 1). The last layer of each computes in float32 whatever the
 since losses and images are.
 """
 
-# ruff: noqa: F401
+# ruff: noqa: F401 - imported to be used as models.dcgan_generator and so on
 from ganutils.models.conditional import LABEL_INPUTS, conditional_discriminator, conditional_generator
 from ganutils.models.dcgan import dcgan_discriminator, dcgan_generator, fast_dcgan_discriminator, fast_dcgan_generator
 from ganutils.models.vanilla import IMAGE_SHAPE, vanilla_discriminator, vanilla_generator

@@ -18,13 +18,11 @@ def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
         latent_dim: length of a latent vector.
         classes: number of classes.
         label_input: "one_hot" puts the label behind the latent, as `classes` numbers of which one is 1
-            (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector of the class.
+            (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector of the class;
+            anything else raises ValueError.
 
     Returns:
         A keras.Model from [latents (n, latent_dim), labels (n,)] to images (n, 28, 28, 1) in [-1, 1].
-
-    Raises:
-        ValueError: an unknown `label_input`.
     """
     latents = keras.Input((latent_dim,), name="latents")
     labels = keras.Input((), dtype="int32", name="labels")
@@ -46,13 +44,11 @@ def conditional_discriminator(classes=10, label_input="projection"):
         label_input: "one_hot" gives the label as `classes` more channels, of which one is 1 everywhere
             (after Mirza and Osindero 2014); "embedding" as one more channel, a learned picture of the
             class; "projection" leaves the image alone and adds the scalar product of the last features
-            with a learned vector of the class to the logit (Miyato and Koyama 2018, equation 4).
+            with a learned vector of the class to the logit (Miyato and Koyama 2018, equation 4);
+            anything else raises ValueError.
 
     Returns:
         A keras.Model from [images (n, 28, 28, 1), labels (n,)] to logits (n, 1).
-
-    Raises:
-        ValueError: an unknown `label_input`.
     """
     images = keras.Input(IMAGE_SHAPE, name="images")
     labels = keras.Input((), dtype="int32", name="labels")

@@ -20,19 +20,15 @@ def dcgan_generator(latent_dim=100, filters=(256, 128, 64), kernel_size=5, strid
         latent_dim: length of a latent vector.
         filters: channels of the 7 x 7 start and of each transposed convolution but the last.
         kernel_size: side of the kernels in pixels.
-        strides: stride of each transposed convolution; as many as `filters`, multiplying to 4.
+        strides: stride of each transposed convolution; as many as `filters`, multiplying to 4, or ValueError.
         hidden: units of a dense layer between the latents and the 7 x 7 start, or None for no such layer.
 
     Returns:
         A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
-
-    Raises:
-        ValueError: strides that do not lead from 7 to 28 pixels.
     """
     if len(strides) != len(filters) or math.prod(strides) != 4:
         raise ValueError(f"strides={strides}: give {len(filters)} strides whose product is 4 (7 to 28 pixels)")
-    latents = keras.Input((latent_dim,), name="latents")
-    x = latents
+    x = latents = keras.Input((latent_dim,), name="latents")
     for units in (hidden, 7 * 7 * filters[0]):
         if units is not None:
             x = layers.Dense(units, use_bias=False)(x)

@@ -19,8 +19,7 @@ def vanilla_generator(latent_dim=100, units=(256, 512), image_shape=IMAGE_SHAPE)
     Returns:
         A keras.Model from latents (n, latent_dim) to images (n, *image_shape) in [-1, 1].
     """
-    latents = keras.Input((latent_dim,), name="latents")
-    x = latents
+    x = latents = keras.Input((latent_dim,), name="latents")
     for width in units:
         x = layers.Dense(width)(x)
         x = layers.LeakyReLU(0.2)(x)
