@@ -13,11 +13,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def import_tensorflow():
-    """Import TensorFlow with the process's standard error turned away.
-
-    Its shared libraries write to file descriptor 2 while they are loaded, before any setting of theirs
-    is read, so that neither `warnings` nor `contextlib.redirect_stderr` can keep the lines out.
-    """
+    """Import TensorFlow with file descriptor 2 turned away: its libraries write there before any setting is read."""
     standard_error = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)

@@ -108,8 +108,8 @@ class Backup(keras.callbacks.Callback):
         for i, callback in enumerate(self._keep):
             for name, value in callback.get_state().items():
                 arrays[f"callback_{i}_{name}"] = value
-        broken = [name for name, value in arrays.items() if name.startswith("variable") and not _is_finite(value)]
-        if broken:
+        floats = [value for name, value in arrays.items() if name.startswith("variable") and value.dtype.kind == "f"]
+        if not all(np.isfinite(value).all() for value in floats):
             self.model.stop_training = True
             _say(
                 f"Epoch {epoch + 1} ended with weights that are NaN or infinite, so training stops; the backup keeps "
@@ -168,10 +168,6 @@ class Backup(keras.callbacks.Callback):
         for i, callback in enumerate(self._keep):
             prefix = f"callback_{i}_"
             callback.set_state({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-
-
-def _is_finite(value):
-    return value.dtype.kind != "f" or bool(np.isfinite(value).all())
 
 
 def _say(text):

@@ -1,7 +1,6 @@
 """Data sets as uint8 arrays, checks of images, and the pipeline that feeds them to training.
 
-Images stay uint8 in memory, a quarter of their float32 size, and are scaled to [-1, 1] inside
-TensorFlow's graph, one batch at a time.
+Images stay uint8 in memory, a quarter of their float32 size, and are scaled to [-1, 1] one batch at a time.
 """
 
 import collections

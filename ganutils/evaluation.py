@@ -23,18 +23,13 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
     that is trained on as many real images.
 
     Args:
-        fake_images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
-        fake_labels: (n,), whole numbers, the classes that were asked for.
-        real_images: (m, height, width, channels), not seen in training of the generator.
-        real_labels: (m,), their classes.
+        fake_images, fake_labels: images (n, height, width, channels) and the classes (n,) that were asked for.
+        real_images, real_labels: the same of images that were not seen in training of the generator.
         train: function of images and labels that returns a function from images to probabilities (n, classes)
             or to an object with `.probabilities`, such as a `features.Classifier`.
 
     Returns:
         `metrics.classification.ClassAccuracy` on the real images.
-
-    Raises:
-        ValueError: another shape or range, labels out of range or of another number, or bad probabilities.
     """
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = data.check_images(images, f"{kind}_images")
@@ -54,8 +49,7 @@ def discriminator_accuracy(
     images that the generator has not seen. The global random state is left unchanged.
 
     Args:
-        real: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least 4.
-        fake: images of the same shape, at least 4.
+        real, fake: images (n, height, width, channels) of one shape, at least 4 of each.
         build: function without arguments that returns a keras.Model from images in [-1, 1] to logits (n, 1).
         steps: training steps, each on half real and half generated images.
         batch_size: images in a step, an even number.
@@ -63,11 +57,7 @@ def discriminator_accuracy(
         seed: seed of weights, halves and batches.
 
     Returns:
-        `metrics.copies.TwoSampleAccuracy`; its accuracy is the mean over both kinds, so that it is 0.5 for a
-        constant answer.
-
-    Raises:
-        ValueError: another shape or range, NaN, too few images, or a number out of range.
+        `metrics.copies.TwoSampleAccuracy`, 0.5 for a constant answer.
     """
     real, fake = data.check_images(real, "real"), data.check_images(fake, "fake")
     if real.shape[1:] != fake.shape[1:]:
@@ -126,7 +116,7 @@ class Quality(NamedTuple):
     coverage: float
 
 
-def measure(gan, classifier=None, samples=SAMPLES):
+def measure(gan, classifier=None, samples=SAMPLES) -> Quality:
     """Return FID (digits) and coverage of a GAN, as they were measured in the reference runs.
 
     The images are compared with test images chosen at random, always the same. Latents are always the same
@@ -134,13 +124,9 @@ def measure(gan, classifier=None, samples=SAMPLES):
     those test images.
 
     Args:
-        gan: a `training.GAN` of digits (n, 28, 28, 1); called on latents, it uses the averaged generator where
-            there is one.
+        gan: a `training.GAN` of digits (n, 28, 28, 1).
         classifier: what `features.digit_classifier` returns; None loads it.
         samples: number of generated and of real images, at most 5,000. Both figures depend on it.
-
-    Returns:
-        A `Quality`.
     """
     classifier = classifier or features.digit_classifier()
     images, labels, _ = _real_images(samples)

@@ -4,10 +4,10 @@
 with several seeds. The lessons' default seed is none of them.
 """
 
+import collections
 import json
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -39,27 +39,12 @@ _HINTS = {
 }
 
 
-class Departure(NamedTuple):
-    """A smoothed curve "above" or "below" what is normal: from which step on, and in which share of the steps."""
-
-    curve: str
-    side: str
-    step: int
-    share: float
-
-
-class Verdict(NamedTuple):
-    """What is said of a run: whether it is normal (None: too short to tell), and all of it in a sentence for students.
-
-    Departures come in the order in which they happen, `not_finite` maps a curve to the step of its first NaN or
-    infinite value, and the hint is a common cause: the discriminator is one of `_HINTS`, or None.
-    """
-
-    normal: bool | None
-    departures: list
-    not_finite: dict
-    hint: str | None
-    sentence: str
+# A smoothed curve "above" or "below" what is normal: from which step on, and in which share of the steps.
+Departure = collections.namedtuple("Departure", "curve side step share")
+# What is said of a run: whether it is normal (None: too short to tell), its departures in the order in which they
+# happen, the step of the first NaN or infinite value of each curve that has one, a common cause (a key of _HINTS, or
+# None), and all of it in a sentence for students.
+Verdict = collections.namedtuple("Verdict", "normal departures not_finite hint sentence")
 
 
 def load(lesson):

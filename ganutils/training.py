@@ -45,11 +45,10 @@ class GAN(AdversarialModel):
         penalty=None,
         generator_penalty=None,
         seed=0,
-        name="gan",
     ):
         averages = None if average is None else {"generator": average}
         networks = {"discriminator": discriminator, "generator": generator}
-        super().__init__(networks, averages=averages, seed=seed, name=name)
+        super().__init__(networks, averages=averages, seed=seed, name="gan")
         if discriminator_steps < 1 or discriminator_steps != int(discriminator_steps):
             raise ValueError(f"discriminator_steps={discriminator_steps!r}: give a whole number of at least 1")
         for charge in (penalty, generator_penalty):
@@ -68,7 +67,8 @@ class GAN(AdversarialModel):
         real_logits = self.discriminate(real_images, condition)
         fake_logits = self.discriminate(fake_images, condition)
         _check_shapes(real_images, fake_images, real_logits)
-        self.record(real_accuracy=_share(real_logits > 0), fake_accuracy=_share(fake_logits < 0))
+        self.record(real_accuracy=ops.cast(real_logits > 0, "float32"))
+        self.record(fake_accuracy=ops.cast(fake_logits < 0, "float32"))
         judge = functools.partial(self.discriminate, condition=condition)
         self.add_penalty("discriminator", self.penalty, judge, real_images, fake_images)
         draw = functools.partial(self.generate, condition=condition)
@@ -169,10 +169,6 @@ class ConditionalGAN(GAN):
     def call(self, inputs, training=False):
         """Return images in [-1, 1] for [latents (n, latent_dim), labels (n,)]."""
         return super().call([ops.convert_to_tensor(value) for value in inputs], training=training)
-
-
-def _share(hits):
-    return ops.cast(hits, "float32")
 
 
 def _pair(batch):

@@ -43,15 +43,11 @@ class MemorisationGap(NamedTuple):
 
 
 class Memorisation(NamedTuple):
-    """How close generated samples come to the training samples.
+    """Share of generated samples closer to a training sample than a threshold, and that quantile of test samples.
 
-    Attributes:
-        share: of generated samples closer to a training sample than `threshold`.
-        threshold: the chosen quantile of the distances from test samples to their nearest training sample.
-        closer: share of pairs of a generated and a test sample in which the generated one is closer to its
-            nearest training sample; 0.5 for new samples, 1 for copies, below 0.5 for samples off the data.
-        indices: (n,) row number of the training sample that is nearest to each generated one.
-        distances: (n,) their distances.
+    `closer` is the share of pairs of a generated and a test sample in which the generated one is closer to its
+    nearest training sample: 0.5 for new samples, 1 for copies, below 0.5 for samples off the data. Indices and
+    distances (n,) are those of the training sample that is nearest to each generated one.
     """
 
     share: float

@@ -38,12 +38,9 @@ class MixtureModes(NamedTuple):
 
 
 class PairwiseMean(NamedTuple):
-    """Mean over pairs of different samples.
+    """Mean over pairs of different samples: of all, within a class (each counting alike), and a dict by class.
 
-    Attributes:
-        overall: over pairs from all samples.
-        within: over pairs of the same class, each class counting alike; None without labels.
-        per_class: from each class with two samples or more to its mean; None without labels.
+    The last two are None without labels.
     """
 
     overall: float
