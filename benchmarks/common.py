@@ -61,16 +61,14 @@ class Worker:
     """A process that answers calls one after another and sleeps in between.
 
     Args:
-        script: path of a script that calls `serve`.
-        *arguments: its arguments.
+        script: path of a script that calls `serve` when its argument is "--serve".
         python: path of the interpreter.
         environment: dict of its environment variables, or None: those of this process.
     """
 
-    def __init__(self, script, *arguments, python=sys.executable, environment=None):
-        command = [str(part) for part in (python, script, *arguments)]
+    def __init__(self, script, python=sys.executable, environment=None):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, env=environment, **pipes)
+        self.process = subprocess.Popen([str(python), str(script), "--serve"], env=environment, **pipes)
 
     def call(self, name, **arguments):
         """Return what the worker's function `name` returns, as JSON carries it.
@@ -152,20 +150,9 @@ def torch_version(python):
     found = subprocess.run(command, capture_output=True, text=True)
     if found.returncode == 0:
         return found.stdout.strip()
-    print(
-        f"PyTorch's peers are skipped: {python} has no torch (or no numpy). Install both in an environment of their "
-        "own, `python -m venv torch-env`, then `torch-env/bin/python -m pip install torch numpy`, and give "
-        "--torch-python torch-env/bin/python",
-        flush=True,
-    )
+    advice = "`python -m venv torch-env`, `torch-env/bin/python -m pip install torch numpy`, and --torch-python"
+    print(f"PyTorch's peers are skipped: {python} has no torch and numpy. {advice} help.", flush=True)
     return None
-
-
-def machine():
-    """Return a dict that describes this machine and the versions in use."""
-    from ganutils import lessons
-
-    return {**lessons.machine(), "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None}
 
 
 def cores():
@@ -200,6 +187,9 @@ def write_json(path, results):
     """Write results with a description of the machine and the time, where a path is given."""
     if path is None:
         return
-    described = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), **results}
+    from ganutils import lessons
+
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    described = {"machine": {**lessons.machine(), "load": load}, "date": time.strftime("%Y-%m-%d"), **results}
     Path(path).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     print(f"written to {path}")

@@ -103,7 +103,7 @@ def sweep(function, parameter, values, passes, **arguments):
     found = {value: [] for value in values}
     for _ in range(passes):
         for value in values:
-            with common.Worker(__file__, "--serve") as worker:
+            with common.Worker(__file__) as worker:
                 found[value].append(worker.call(function, **{**arguments, parameter: value}))
         print(f"  {parameter} {', '.join(f'{value:,}' for value in values)}: done", flush=True)
     return {

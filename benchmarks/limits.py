@@ -15,7 +15,6 @@ import ganutils  # noqa: F401  # isort: skip  (before Keras, to keep TensorFlow 
 
 import argparse
 import math
-import sys
 import time
 
 import common
@@ -211,7 +210,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--serve"]:
-        common.serve({"measure": measure, "count": count})
-    else:
-        main()
+    main()

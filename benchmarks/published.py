@@ -114,18 +114,14 @@ def keras_gan_vanilla_networks():
     return generator, discriminator
 
 
-def _unit_interval(images):
-    return images.astype("float32") / 255.0
-
-
 def _tutorial(seed):
     return peers.TutorialLoop(*tutorial_networks(), _adam(1e-4, 1e-4), seed=seed), 256
 
 
 def _keras_example(seed):
     # The source also trains on the 10,000 test images, which a measurement of quality must keep apart.
-    optimizers = _adam(3e-4, 3e-4)
-    return peers.KerasExample(*keras_example_networks(), optimizers, scale=_unit_interval, seed=seed), 64
+    options = {"scale": lambda images: images.astype("float32") / 255.0, "seed": seed}
+    return peers.KerasExample(*keras_example_networks(), _adam(3e-4, 3e-4), **options), 64
 
 
 def _keras_gan(build_networks, reuse_latents, seed):
@@ -178,7 +174,7 @@ class TorchRecipe:
         self._folder = tempfile.TemporaryDirectory()
         self._images = Path(self._folder.name) / "images.npy"
         np.save(self._images, images)
-        self._worker = common.Worker(common.FOLDER / "torch_peers.py", "--serve", python=python)
+        self._worker = common.Worker(common.FOLDER / "torch_peers.py", python)
 
     def build(self, seed):
         self._worker.call("build_recipe", images=str(self._images), seed=seed)

@@ -97,13 +97,6 @@ class CourseRecipe:
         return data.unscale(self.gan.predict(inputs, batch_size=500, verbose=0))
 
 
-def names():
-    """Return the names of all recipes."""
-    import published
-
-    return [*course_recipes(), *published.RECIPES, TORCH]
-
-
 def make(name, torch_python=None):
     """Return a recipe by its name, not built yet."""
     import published
@@ -162,6 +155,7 @@ def run_all(seeds, seconds, torch_python, folder):
         folder: where to write.
     """
     RUNS.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     state, found = digest(torch_python), []
     # All recipes with the first seed, then with the next: a slow hour of the machine hits them alike.
     for seed in range(max(seeds.values())):
@@ -172,7 +166,10 @@ def run_all(seeds, seconds, torch_python, folder):
                 command += ["--json", path] + (["--torch-python", torch_python] if torch_python else [])
                 subprocess.run([str(part) for part in command], check=True)
             found.append(json.loads(path.read_text(encoding="utf-8")))
-            write(found, folder)
+            results = {"command": "python benchmarks/quality.py --all", "runs": found}
+            print(report.quality(results), flush=True)
+            common.write_json(folder / "quality.json", results)
+            draw(report.summarise(found), folder / "quality.png")
 
 
 def digest(torch_python=None):
@@ -188,15 +185,6 @@ def digest(torch_python=None):
     for path in [*sources, checkpoints.FOLDER / "digit_classifier.weights.h5"]:
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
-
-
-def write(runs, folder):
-    """Print a table of the runs so far, and write them and a picture into a folder."""
-    found = {"command": "python benchmarks/quality.py --all", "runs": runs}
-    print(report.quality(found), flush=True)
-    folder.mkdir(exist_ok=True)
-    common.write_json(folder / "quality.json", found)
-    draw(report.summarise(runs), folder / "quality.png")
 
 
 def draw(summary, path):
@@ -244,7 +232,10 @@ def parse(arguments=None):
     for path in (arguments.samples, arguments.json):
         if path and not path.resolve().parent.is_dir():
             parser.error(f"{path}: there is no such folder")
-    if arguments.recipe and arguments.recipe not in (known := names()):
+    import published
+
+    known = [*course_recipes(), *published.RECIPES, TORCH]
+    if arguments.recipe and arguments.recipe not in known:
         parser.error(f"unknown recipe {arguments.recipe!r}; choose one of {', '.join(known)}")
     return arguments
 

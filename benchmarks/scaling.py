@@ -79,7 +79,7 @@ def start(devices, workers, stack):
         if workers:
             task = {"type": "worker", "index": i}
             environment["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-        processes.append(stack.enter_context(common.Worker(__file__, "--serve", environment=environment)))
+        processes.append(stack.enter_context(common.Worker(__file__, environment=environment)))
     return processes
 
 

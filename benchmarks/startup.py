@@ -3,13 +3,12 @@
     python benchmarks/startup.py
     python benchmarks/startup.py --repetitions 9 --json startup.json
 
-The same cells run in a plain Python process and, where ipykernel is installed, in a Jupyter kernel, as a student
-meets them. One run that is not counted goes first, so that all files are in the system's cache: a machine that has
-just been switched on, or a fresh Binder session, waits longer, for its disk. All numbers are medians.
+The same cells run in a plain Python process and in a Jupyter kernel, as a student meets them. One run that is not
+counted goes first, so that all files are in the system's cache: a machine that has just been switched on, or a fresh
+Binder session, waits longer, for its disk. All numbers are medians.
 """
 
 import argparse
-import importlib.util
 import itertools
 import json
 import subprocess
@@ -104,11 +103,9 @@ def parse(arguments=None):
 
 def main():
     arguments = parse()
-    runners = {"process": run_process}
-    if all(map(importlib.util.find_spec, ("jupyter_client", "ipykernel"))):
-        runners["lesson"] = run_kernel
+    kinds = {"process": run_process, "lesson": run_kernel}
     # The first run fills the file cache.
-    runs = {kind: [measure(run) for _ in range(arguments.repetitions + 1)][1:] for kind, run in runners.items()}
+    runs = {kind: [measure(run) for _ in range(arguments.repetitions + 1)][1:] for kind, run in kinds.items()}
     found = {"settings": common.settings(arguments), "runs": runs}
     print(report.startup(found))
     common.write_json(arguments.json, found)

@@ -72,11 +72,13 @@ def measure(seconds, warm_up=3):
     return [clock.steps, clock.elapsed]
 
 
-def repeat(workers, machine, arguments, batch_size):
+def repeat(workers, arguments, batch_size):
     """Run all implementations in turn, some times; returns {name: [images/s]} and the machine's rates."""
+    import limits
+
     speeds, rates = {name: [] for name in workers}, []
     for repetition in range(1, arguments.repetitions + 1):
-        rates.append(machine.call("measure"))
+        rates.append(limits.measure())
         for name, worker in workers.items():
             steps, seconds = worker.call("measure", seconds=arguments.seconds)
             speeds[name].append(steps * batch_size / seconds)
@@ -86,15 +88,15 @@ def repeat(workers, machine, arguments, batch_size):
 
 def compare(architecture, names, images, arguments):
     """Measure all implementations on one pair of networks, and return the results as a dict."""
-    batch_size, workers, weights = common.BATCH_SIZES[architecture], {}, {}
+    import limits
+
+    work, workers, weights = limits.count(architecture), {}, {}
     with contextlib.ExitStack() as stack:
-        machine = stack.enter_context(common.Worker(common.FOLDER / "limits.py", "--serve"))
-        work = machine.call("count", architecture=architecture)
         for name in names:
             script, python = __file__, sys.executable
             if name in TORCH:
                 script, python = common.FOLDER / "torch_peers.py", arguments.torch_python
-            worker = stack.enter_context(common.Worker(script, "--serve", python=python))
+            worker = stack.enter_context(common.Worker(script, python))
             try:
                 options = {"architecture": architecture, "images": str(images), **IMPLEMENTATIONS[name]}
                 weights[name] = worker.call("build", **options)
@@ -107,18 +109,14 @@ def compare(architecture, names, images, arguments):
             workers[name] = worker
         if len(set(map(tuple, weights.values()))) > 1:
             raise RuntimeError(f"the implementations' networks differ in size: {weights}")
-        speeds, rates = repeat(workers, machine, arguments, batch_size)
+        speeds, rates = repeat(workers, arguments, work["batch"])
         memory = {name: worker.peak_memory_mb() for name, worker in workers.items()}
     rows = {
-        name: {
-            "images/s": speeds[name],
-            "median": statistics.median(speeds[name]),
-            "peak MB": memory[name],
-            **_shares(speeds[name], rates, work),
-        }
-        for name in workers
+        name: {"images/s": speed, "median": statistics.median(speed), "peak MB": memory[name]}
+        | _shares(speed, rates, work)
+        for name, speed in speeds.items()
     }
-    return {"batch": batch_size, "work": work, "rates": rates, report.ROWS: rows}
+    return {"batch": work["batch"], "work": work, "rates": rates, report.ROWS: rows}
 
 
 def _shares(speeds, rates, work):

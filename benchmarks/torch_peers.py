@@ -1,11 +1,9 @@
 """PyTorch's peers: training loops and one published recipe, in an interpreter that needs torch and numpy only.
 
-    python benchmarks/torch_peers.py --serve     answers a `common.Worker`; the other benchmarks start it
-
-Reimplemented from the facts of the sources named below. This module imports neither TensorFlow nor ganutils.
+Reimplemented from the facts of the sources named below. This module answers a `common.Worker`; it imports neither
+TensorFlow nor ganutils.
 """
 
-import sys
 import time
 
 import common
@@ -220,9 +218,5 @@ def generate(n, path):
     np.save(path, _state["recipe"].generate(n))
 
 
-FUNCTIONS = (build, measure, build_recipe, train_recipe, generate)
-
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--serve"]:
-        sys.exit(__doc__)
-    common.serve({f.__name__: f for f in FUNCTIONS})
+    common.serve({f.__name__: f for f in (build, measure, build_recipe, train_recipe, generate)})

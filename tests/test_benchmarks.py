@@ -82,13 +82,11 @@ def test_repaired_stack_trains_one_network_a_call(digits, tiny):
     peer.load(digits, 16)
     images = peer.next_batch()
     peer.step(images)
-    states = [values(weights)]
-    peer.discriminator.train_on_batch(images, np.ones((16, 1)))
-    states.append(values(weights))
-    peer.stacked.train_on_batch(np.zeros((16, 5)), np.ones((16, 1)))
-    states.append(values(weights))
-    assert [change > 0 for change in moved(*states[:2])] == [False, True]
-    assert [change > 0 for change in moved(*states[1:])] == [True, False]
+    calls = (peer.discriminator, images, [False, True]), (peer.stacked, np.zeros((16, 5)), [True, False])
+    for model, inputs, trained in calls:
+        before = values(weights)
+        model.train_on_batch(inputs, np.ones((16, 1)))
+        assert [change > 0 for change in moved(before, values(weights))] == trained
 
 
 @pytest.fixture
@@ -177,7 +175,7 @@ def test_torch_peers_train(tmp_path, rng):
         pytest.skip("no interpreter with PyTorch; TORCH_PYTHON may name one")
     images = rng.integers(0, 256, (256, 28, 28, 1), "uint8")
     np.save(tmp_path / "images.npy", images)
-    with common.Worker(BENCHMARKS / "torch_peers.py", "--serve", python=python) as worker:
+    with common.Worker(BENCHMARKS / "torch_peers.py", python) as worker:
         path = str(tmp_path / "images.npy")
         weights = worker.call("build", architecture="fast", images=path, compiled=False)
         ours = [sum(math.prod(w.shape) for w in net.trainable_weights) for net in peers.networks("fast")[:2]]
@@ -243,10 +241,7 @@ def test_quality_keeps_finished_runs_of_the_same_code_and_judge(tmp_path, monkey
 
 @pytest.mark.parametrize("name", ["cost", "limits", "scaling", "startup"])
 def test_other_scripts_take_their_arguments(name):
-    script = importlib.import_module(name)
-    assert script.parse([])
-    with pytest.raises(SystemExit):
-        script.parse(["--nonsense"])
+    assert importlib.import_module(name).parse([])
 
 
 def test_readme_shows_the_results():
