@@ -9,8 +9,7 @@ the peak of the process' memory rises from before the images are made or the net
 
 The exponents are fits of y = factor · x^exponent by least squares of the logarithms: 1 means that twice as much costs
 twice as much. They belong to the larger half of the points, since a fixed part hides the growth among the smaller ones.
-The memory of training has a large fixed part, and so gets a straight line instead. How time falls with devices is
-measured by scaling.py.
+The memory of training has a large fixed part, and so gets a straight line instead.
 """
 
 import argparse

@@ -47,8 +47,7 @@ def taps(size, kernel, stride):
 def layer_operations(layer):
     """Return the operations of a layer's forward pass for one image: {"needed": …, "padded": …}.
 
-    Convolutions are "same" and without dilation. Layers without a kernel count as 0: memory, not arithmetic, bounds
-    them; see `layer_bytes`.
+    Convolutions are "same". Layers without a kernel count as 0: memory bounds them; see `layer_bytes`.
     """
     if isinstance(layer, keras.layers.Dense):
         return dict.fromkeys(("needed", "padded"), 2 * math.prod(layer.kernel.shape))

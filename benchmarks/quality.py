@@ -97,18 +97,6 @@ class CourseRecipe:
         return data.unscale(self.gan.predict(inputs, batch_size=500, verbose=0))
 
 
-def make(name, torch_python=None):
-    """Return a recipe by its name, not built yet."""
-    import published
-
-    from ganutils import data
-
-    (images, labels), ours = data.load_dataset(), course_recipes()
-    if name == TORCH:
-        return published.TorchRecipe(images, torch_python)
-    return CourseRecipe(ours[name], images, labels) if name in ours else published.Recipe(name, images)
-
-
 def run(name, seconds, seed, torch_python=None, samples=None):
     """Train one recipe, measure it at the `MARKS` before the end and there, and return what was found.
 
@@ -123,25 +111,30 @@ def run(name, seconds, seed, torch_python=None, samples=None):
         dict with lists of the same length: seconds, steps, frechet_distance.
     """
     import numpy as np
+    import published
 
     from ganutils import data, features, metrics
 
     classifier = features.digit_classifier()
     real = classifier(data.load_dataset(split="test").images).features
-    recipe = make(name, torch_python)
+    (images, labels), ours = data.load_dataset(), course_recipes()
+    if name == TORCH:
+        recipe = published.TorchRecipe(images, torch_python)
+    else:
+        recipe = CourseRecipe(ours[name], images, labels) if name in ours else published.Recipe(name, images)
     found = {"recipe": name, "seed": seed, "seconds": [], "steps": [], "frechet_distance": []}
     steps = done = 0
     recipe.build(seed)
     for mark in sorted({*(mark for mark in MARKS if mark < seconds), seconds}):
         steps += recipe.train(mark - done)
         done = mark
-        images = recipe.generate(SAMPLES)
-        distance = metrics.frechet_distance(real, classifier(images).features)
+        drawn = recipe.generate(SAMPLES)
+        distance = metrics.frechet_distance(real, classifier(drawn).features)
         for key, value in (("seconds", mark), ("steps", steps), ("frechet_distance", round(distance, 2))):
             found[key].append(value)
         print(f"{name}, seed {seed}: {mark:g} s, {steps:,} steps, FID (digits) {distance:.1f}", flush=True)
     if samples:
-        np.save(samples, images)
+        np.save(samples, drawn)
     return found
 
 
@@ -234,8 +227,7 @@ def parse(arguments=None):
             parser.error(f"{path}: there is no such folder")
     import published
 
-    known = [*course_recipes(), *published.RECIPES, TORCH]
-    if arguments.recipe and arguments.recipe not in known:
+    if arguments.recipe and arguments.recipe not in (known := [*course_recipes(), *published.RECIPES, TORCH]):
         parser.error(f"unknown recipe {arguments.recipe!r}; choose one of {', '.join(known)}")
     return arguments
 

@@ -188,12 +188,12 @@ def machine(found):
     """The machine and the versions of the last throughput run, and which results are of another one."""
     facts = {**found["machine"], "PyTorch": found.get("PyTorch")}
     text = table(["", found["date"]], [[key, value] for key, value in facts.items() if value is not None])
-    others = [path.stem for path in sorted(RESULTS.glob("*.json")) if _place(load(path.stem)) != _place(found)]
+
+    def place(found):
+        return {key: value for key, value in found["machine"].items() if key not in ("load", "memory")}
+
+    others = [path.stem for path in sorted(RESULTS.glob("*.json")) if place(load(path.stem)) != place(found)]
     return text + (f"\n\nMeasured elsewhere, or with other versions: {', '.join(others)}." if others else "")
-
-
-def _place(found):
-    return {key: value for key, value in found["machine"].items() if key not in ("load", "memory")}
 
 
 # By the name of a table: its function, and the results that this takes.

@@ -88,8 +88,7 @@ def measure(run):
     """
     start, output = run(CELLS)
     marks, later_step = json.loads(output.partition("MARKS ")[2])
-    ends = [start, *marks]
-    seconds = [after - before for before, after in itertools.pairwise(ends)]
+    seconds = [after - before for before, after in itertools.pairwise([start, *marks])]
     stages = dict(zip(["start", *STAGES], seconds, strict=True))
     return {**stages, "until the first step is done": sum(seconds), "a later step": later_step}
 
