@@ -1,10 +1,10 @@
-"""What the benchmarks share: workers in processes of their own, a clock, the machine, tables, exponents.
+"""What the benchmarks share: workers in processes of their own, a clock, the machine, tables.
 
 Nothing here imports TensorFlow, Keras or ganutils at the top, since PyTorch's interpreter imports it as well.
 """
 
+import contextlib
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -16,27 +16,14 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 
 # The two pairs of networks that every training loop is timed on: the defaults of `models.dcgan_generator` and
-# `models.dcgan_discriminator`, and their fast counterparts. A test compares them with ganutils' own.
-ARCHITECTURES = {
-    "familiar": {
-        "latent_dim": 100,
-        "generator_filters": (256, 128, 64),
-        "generator_strides": (1, 2, 2),
-        "discriminator_filters": (64, 128),
-        "kernel_size": 5,
-        "dropout": 0.3,
-        "hidden": None,
-    },
-    "fast": {
-        "latent_dim": 32,
-        "generator_filters": (64, 32),
-        "generator_strides": (2, 2),
-        "discriminator_filters": (32, 64),
-        "kernel_size": 4,
-        "dropout": 0.0,
-        "hidden": 256,
-    },
+# `models.dcgan_discriminator`, and their fast counterparts. PyTorch's are made of these numbers.
+_GENERATOR = ("latent_dim", "generator_filters", "generator_strides")
+_DISCRIMINATOR = ("discriminator_filters", "kernel_size", "dropout", "hidden")
+_NUMBERS = {
+    "familiar": (100, (256, 128, 64), (1, 2, 2), (64, 128), 5, 0.3, None),
+    "fast": (32, (64, 32), (2, 2), (32, 64), 4, 0.0, 256),
 }
+ARCHITECTURES = {name: dict(zip(_GENERATOR + _DISCRIMINATOR, row, strict=True)) for name, row in _NUMBERS.items()}
 BATCH_SIZES = {"familiar": 128, "fast": 64}
 
 
@@ -74,14 +61,14 @@ class Worker:
     """A process that answers calls one after another and sleeps in between.
 
     Args:
-        script: path of a script that calls `serve`.
-        *arguments: its arguments.
+        script: path of a script that calls `serve` when its argument is "--serve".
         python: path of the interpreter.
+        environment: dict of its environment variables, or None: those of this process.
     """
 
-    def __init__(self, script, *arguments, python=sys.executable):
-        command = [str(part) for part in (python, script, *arguments)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, script, python=sys.executable, environment=None):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([str(python), str(script), "--serve"], env=environment, **pipes)
 
     def call(self, name, **arguments):
         """Return what the worker's function `name` returns, as JSON carries it.
@@ -89,34 +76,42 @@ class Worker:
         Raises:
             RuntimeError: the function raised, or the process has ended.
         """
-        try:
+        self.ask(name, **arguments)
+        return self.answer()
+
+    def ask(self, name, **arguments):
+        """Begin a call; the worker computes while others are asked."""
+        with contextlib.suppress(BrokenPipeError):  # `answer` says that the process has ended
             self.process.stdin.write(json.dumps([name, arguments]) + "\n")
             self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
+
+    def answer(self):
+        """Return the result of the call that `ask` began."""
+        line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"worker {self.process.args} ended with code {self.process.wait()} during {name!r}")
+            raise RuntimeError(f"worker {self.process.args} ended with code {self.process.wait()}")
         answer = json.loads(line)
         if "error" in answer:
-            raise RuntimeError(f"{name!r} failed in the worker:\n{answer['error']}")
+            raise RuntimeError(f"a call failed in the worker:\n{answer['error']}")
         return answer["result"]
 
     def peak_memory_mb(self):
-        """Return the most memory that the process has held so far, in 10⁶ bytes."""
-        return peak_memory_mb(self.process.pid)
-
-    def cpu_seconds(self):
-        """Return the processor time that the process has used so far."""
+        """Return the most memory that the process has held so far, in 10⁶ bytes (on a Mac: what it holds)."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        if status.is_file():
+            _, found, peak = status.read_text(encoding="utf-8").partition("VmHWM:")
+            if found:
+                return int(peak.split()[0]) * 1024 / 1e6
         import psutil
 
-        times = psutil.Process(self.process.pid).cpu_times()
-        return times.user + times.system
+        memory = psutil.Process(self.process.pid).memory_info()
+        return getattr(memory, "peak_wset", memory.rss) / 1e6
 
     def close(self):
         """Let the process end, and end it if it does not."""
         if self.process.poll() is None:
-            self.process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
             try:
                 self.process.wait(timeout=20)
             except subprocess.TimeoutExpired:
@@ -129,19 +124,6 @@ class Worker:
 
     def __exit__(self, *_):
         self.close()
-
-
-def peak_memory_mb(process_id):
-    """Return the most memory that another process has held so far, in 10⁶ bytes (on a Mac: what it holds)."""
-    status = Path(f"/proc/{process_id}/status")
-    if status.is_file():
-        _, found, peak = status.read_text(encoding="utf-8").partition("VmHWM:")
-        if found:
-            return int(peak.split()[0]) * 1024 / 1e6
-    import psutil
-
-    memory = psutil.Process(process_id).memory_info()
-    return getattr(memory, "peak_wset", memory.rss) / 1e6
 
 
 def serve(functions):
@@ -162,38 +144,15 @@ def serve(functions):
         answers.flush()
 
 
-def once(script, name, **arguments):
-    """Return a function's result from a new process of its own, and the memory that process took at most."""
-    with Worker(script, "--serve") as worker:
-        return worker.call(name, **arguments), worker.peak_memory_mb()
-
-
-def torch_python(path=None):
-    """Return an interpreter that has PyTorch, `path` or else this one, or None with a line on how to get one."""
-    python = path or sys.executable
-    found = subprocess.run([str(python), "-c", "import numpy, torch"], capture_output=True)
-    if found.returncode == 0:
-        return str(python)
-    print(
-        f"PyTorch's peers are skipped: {python} has no torch (or no numpy). Install both in an environment of their "
-        "own, `python -m venv torch-env`, then `torch-env/bin/python -m pip install torch numpy`, and give "
-        "--torch-python torch-env/bin/python",
-        flush=True,
-    )
-    return None
-
-
 def torch_version(python):
-    """Return the version of PyTorch that an interpreter has."""
-    command = [str(python), "-c", "import torch; print(torch.__version__)"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def machine():
-    """Return a dict that describes this machine and the versions in use."""
-    from ganutils import lessons
-
-    return {**lessons.machine(), "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None}
+    """Return the version of PyTorch that an interpreter has, or None with a line on how to get one."""
+    command = [str(python), "-c", "import numpy, torch; print(torch.__version__)"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    advice = "`python -m venv torch-env`, `torch-env/bin/python -m pip install torch numpy`, and --torch-python"
+    print(f"PyTorch's peers are skipped: {python} has no torch and numpy. {advice} help.", flush=True)
+    return None
 
 
 def cores():
@@ -201,43 +160,17 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def power_law(x, y):
-    """Fit y = factor · x^exponent by least squares of the logarithms, and return (exponent, factor).
-
-    Args:
-        x, y: numbers above 0, of two different x at least.
-    """
-    if len(set(x)) < 2 or min(*x, *y) <= 0:
-        raise ValueError(f"x={list(x)}, y={list(y)}: give numbers above 0, of two different x at least")
-    slope, intercept = statistics.linear_regression([math.log(value) for value in x], [math.log(value) for value in y])
-    return slope, math.exp(intercept)
+def table(headings, rows):
+    """Return a table in Markdown; the first column is on the left, all others on the right."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def table(rows, headings):
-    """Return rows as text in columns: strings on the left, numbers with four digits on the right.
-
-    Args:
-        rows: sequences of strings, numbers or None.
-        headings: one for each column.
-    """
-    cells = [[_text(value) for value in row] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(headings, *cells, strict=True)]
-    right = [any(not isinstance(row[i], str) for row in rows) for i in range(len(headings))]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if on_the_right else text.ljust(width)
-            for text, width, on_the_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in [headings, *cells]
-    )
-
-
-def _text(value):
+def number(value, digits=3):
+    """Return a number as a reader wants it: so many significant digits, thousands apart."""
     if value is None:
         return "–"
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value == 0 or abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def speed_ratio(ours, theirs):
@@ -254,6 +187,9 @@ def write_json(path, results):
     """Write results with a description of the machine and the time, where a path is given."""
     if path is None:
         return
-    described = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), **results}
+    from ganutils import lessons
+
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    described = {"machine": {**lessons.machine(), "load": load}, "date": time.strftime("%Y-%m-%d"), **results}
     Path(path).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     print(f"written to {path}")

@@ -1,7 +1,6 @@
 """What the arithmetic and the memory of this machine allow a training step at best.
 
-    python benchmarks/limits.py                       both pairs of networks, rates of this machine
-    python benchmarks/limits.py --json limits.json
+    python benchmarks/limits.py      both pairs of networks, rates of this machine
 
 Operations are counted from the layers' shapes, two for a multiplication and its addition (as LINPACK and Goodfellow,
 Bengio and Courville 2016, chapter 6, count them). A dense layer from a to b numbers takes 2 a b operations an image,
@@ -22,34 +21,15 @@ import common
 import keras
 import tensorflow as tf
 
-from ganutils import hardware
-
 FLOAT_BYTES = 4
 
-# How often a training step goes through each network, per image of a batch. "image" is the gradient that leaves the
-# discriminator through its first layer; "backward" are the other gradients by inputs, "weights" those by weights.
-SCHEDULES = {
-    # Both losses give an image's logit a gradient, and everything below the logit is proportional to it as long as
-    # images do not mix. So one pass back for generated images serves both players, and nothing can do with less.
-    "least": {
-        "generator": {"forward": 1, "backward": 1, "weights": 1, "image": 0},
-        "discriminator": {"forward": 2, "backward": 2, "weights": 2, "image": 1},
-    },
-    # One forward pass, a gradient for each player: TensorFlow's tutorial, lesson 01.
-    "shared pass": {
-        "generator": {"forward": 1, "backward": 1, "weights": 1, "image": 0},
-        "discriminator": {"forward": 2, "backward": 3, "weights": 2, "image": 1},
-    },
-    # New images and a new pass for the generator: Keras' example, predict and train_on_batch.
-    "two passes": {
-        "generator": {"forward": 2, "backward": 1, "weights": 1, "image": 0},
-        "discriminator": {"forward": 3, "backward": 3, "weights": 2, "image": 1},
-    },
-    # PyTorch's example: the same images, and the discriminator's weights also get the generator's gradient.
-    "two passes, all gradients": {
-        "generator": {"forward": 1, "backward": 1, "weights": 1, "image": 0},
-        "discriminator": {"forward": 3, "backward": 3, "weights": 3, "image": 1},
-    },
+# How often a training step goes at least through each network, per image of a batch. "image" is the gradient that
+# leaves the discriminator through its first layer; "backward" are the other gradients by inputs, "weights" those by
+# weights. Both losses give an image's logit a gradient, and everything below the logit is proportional to it as long
+# as images do not mix. So one pass back for generated images serves both players, and nothing can do with less.
+PASSES = {
+    "generator": {"forward": 1, "backward": 1, "weights": 1, "image": 0},
+    "discriminator": {"forward": 2, "backward": 2, "weights": 2, "image": 1},
 }
 
 
@@ -67,17 +47,12 @@ def taps(size, kernel, stride):
 def layer_operations(layer):
     """Return the operations of a layer's forward pass for one image: {"needed": …, "padded": …}.
 
-    Layers without a kernel count as 0: memory, not arithmetic, bounds them; see `layer_bytes`.
-
-    Raises:
-        ValueError: a convolution that is not "same" and without dilation.
+    Convolutions are "same". Layers without a kernel count as 0: memory bounds them; see `layer_bytes`.
     """
     if isinstance(layer, keras.layers.Dense):
         return dict.fromkeys(("needed", "padded"), 2 * math.prod(layer.kernel.shape))
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose):
         return {"needed": 0, "padded": 0}
-    if layer.padding != "same" or set(layer.dilation_rate) != {1}:
-        raise ValueError(f"{layer.name}: only padding='same' without dilation is counted")
     back = isinstance(layer, keras.layers.Conv2DTranspose)
     large = (layer.output if back else layer.input).shape[1:3]
     rows, columns = (taps(*axis) for axis in zip(large, layer.kernel_size, layer.strides, strict=True))
@@ -85,11 +60,11 @@ def layer_operations(layer):
     return {"needed": 2 * rows[0] * columns[0] * channels, "padded": 2 * rows[1] * columns[1] * channels}
 
 
-def step_operations(generator, discriminator, batch_size, schedule="least"):
+def step_operations(generator, discriminator, batch_size):
     """Return the operations of one training step: {"needed": …, "padded": …}."""
     total = {"needed": 0, "padded": 0}
     for role, network in (("generator", generator), ("discriminator", discriminator)):
-        passes = SCHEDULES[schedule][role]
+        passes = PASSES[role]
         layers = [layer for layer in network.layers if layer_operations(layer)["padded"]]
         for layer in layers:
             back = passes["image"] if layer is layers[0] else passes["backward"]
@@ -125,7 +100,7 @@ def layer_bytes(layer):
     return 0, 0
 
 
-def step_bytes(generator, discriminator, batch_size, schedule="least"):
+def step_bytes(generator, discriminator, batch_size):
     """Return the bytes that layers without arithmetic and Adam must move in one training step.
 
     Adam reads weight, gradient and two moments and writes weight and moments (Kingma and Ba 2015, algorithm 1):
@@ -133,7 +108,7 @@ def step_bytes(generator, discriminator, batch_size, schedule="least"):
     """
     total = 0
     for role, network in (("generator", generator), ("discriminator", discriminator)):
-        passes = SCHEDULES[schedule][role]
+        passes = PASSES[role]
         for layer in network.layers:
             forward, backward = layer_bytes(layer)
             total += batch_size * (forward * passes["forward"] + backward * passes["backward"])
@@ -155,41 +130,34 @@ def _best_seconds(function, seconds):
 MATMUL_SHAPES = ((512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (6272, 1600, 128), (6272, 3200, 64))
 
 
-def matmul_rate(dtype="float32", seconds=0.3):
+def matmul_rate(seconds):
     """Return the most operations a second that tf.matmul reaches here: 2 m k n for (m, k) times (k, n).
 
     Args:
-        dtype: "float32" or "bfloat16".
         seconds: spent on each of `MATMUL_SHAPES`; the best single product counts.
     """
     product = tf.function(tf.matmul)
     rates = []
     for m, k, n in MATMUL_SHAPES:
-        left, right = (tf.cast(tf.random.normal(shape), dtype) for shape in ((m, k), (k, n)))
+        left, right = tf.random.normal((m, k)), tf.random.normal((k, n))
         rates.append(2 * m * k * n / _best_seconds(lambda a=left, b=right: product(a, b), seconds))
     return max(rates)
 
 
-def has_bfloat16():
-    """Return whether the processor says that it multiplies bfloat16 numbers."""
-    return bool({"amx_bf16", "avx512_bf16"} & set((hardware.processor_field("flags") or "").split()))
-
-
-def bandwidth(megabytes=(0.5, 2, 8, 32, 256), seconds=0.2):
-    """Return {size of an array in 10⁶ bytes: bytes a second} of a triad and of a copy, the better of the two.
+def bandwidth(seconds, megabytes=(0.5, 2, 8, 32, 256)):
+    """Return the most bytes a second of a triad or a copy, over arrays of several sizes.
 
     The triad a ← a - s b reads two arrays and writes one in place (McCalpin 1995, STREAM); the copy (the negative,
     since TensorFlow copies no tensor) reads one and writes a new one, as layers do. Small arrays stay in caches,
     as the activations of small networks do.
     """
-    rates = {}
+    rates = []
     for size in megabytes:
         numbers = int(size * 1e6 / FLOAT_BYTES)
         triad, copy, source = _triad(numbers), tf.function(tf.negative), tf.ones(numbers)
-        triad_seconds = _best_seconds(triad, seconds)
-        copy_seconds = _best_seconds(lambda copy=copy, source=source: copy(source), seconds)
-        rates[size] = FLOAT_BYTES * numbers * max(3 / triad_seconds, 2 / copy_seconds)
-    return rates
+        rates.append(FLOAT_BYTES * numbers * 3 / _best_seconds(triad, seconds))
+        rates.append(FLOAT_BYTES * numbers * 2 / _best_seconds(lambda copy=copy, x=source: copy(x), seconds))
+    return max(rates)
 
 
 def _triad(numbers):
@@ -208,53 +176,36 @@ def step_limit(operations, moved, operations_a_second, bytes_a_second):
     return arithmetic, arithmetic + moved / bytes_a_second
 
 
-def measure(seconds=0.3):
+def measure(seconds=0.1):
     """Return this machine's rates at this moment, as a dict."""
-    by_size = bandwidth(seconds=seconds)
-    return {
-        "float32 operations/s": matmul_rate(seconds=seconds),
-        "bfloat16 operations/s": matmul_rate("bfloat16", seconds) if has_bfloat16() else None,
-        "bytes/s": max(by_size.values()),
-        "bytes/s by megabytes": {str(size): rate for size, rate in by_size.items()},
-    }
+    return {"float32 operations/s": matmul_rate(seconds), "bytes/s": bandwidth(seconds)}
 
 
 def count(architecture):
-    """Return operations and bytes of a step of "familiar" or "fast", for each schedule."""
+    """Return operations and bytes of a step of "familiar" or "fast"."""
     import peers
 
-    generator, discriminator, batch_size = peers.networks(architecture)
-    return {
-        schedule: {
-            **step_operations(generator, discriminator, batch_size, schedule),
-            "bytes": step_bytes(generator, discriminator, batch_size, schedule),
-            "batch": batch_size,
-        }
-        for schedule in SCHEDULES
-    }
+    networks = peers.networks(architecture)
+    return {**step_operations(*networks), "bytes": step_bytes(*networks), "batch": networks[-1]}
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each measurement of a rate")
+    return parser.parse_args(arguments)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=0.3, help="for each measurement of a rate")
-    parser.add_argument("--json", metavar="FILE")
-    arguments = parser.parse_args()
-    rates = measure(arguments.seconds)
-    print(f"float32 products: {rates['float32 operations/s'] / 1e9:.0f} · 10⁹ operations/s")
-    if rates["bfloat16 operations/s"]:
-        print(f"bfloat16 products: {rates['bfloat16 operations/s'] / 1e9:.0f} · 10⁹ operations/s")
-    for size, rate in rates["bytes/s by megabytes"].items():
-        print(f"memory, arrays of {size} MB: {rate / 1e9:.1f} · 10⁹ bytes/s")
-    counts, rows = {architecture: count(architecture) for architecture in common.ARCHITECTURES}, []
-    for architecture, schedules in counts.items():
-        for schedule, work in schedules.items():
-            limits = step_limit(work["needed"], work["bytes"], rates["float32 operations/s"], rates["bytes/s"])
-            images = [work["batch"] / limit for limit in limits]
-            numbers = [work["needed"] / 1e9, work["padded"] / 1e9, work["bytes"] / 1e6]
-            rows.append([architecture, schedule, *numbers, *images])
-    headings = ["networks", "schedule", "10⁹ needed", "10⁹ padded", "MB", "images/s", "with memory"]
-    print("\nOne step at the best rate:\n" + common.table(rows, headings))
-    common.write_json(arguments.json, {"rates": rates, "counts": counts})
+    rates = measure(parse().seconds)
+    print(", ".join(f"{common.number(rate / 1e9)} · 10⁹ {name}" for name, rate in rates.items()))
+    rows = []
+    for architecture in common.ARCHITECTURES:
+        work = count(architecture)
+        least = step_limit(work["needed"], work["bytes"], *rates.values())
+        numbers = work["needed"] / 1e9, work["padded"] / 1e9, work["bytes"] / 1e6, *(work["batch"] / s for s in least)
+        rows.append([architecture, *map(common.number, numbers)])
+    headings = ["networks", "10⁹ needed", "10⁹ padded", "MB", "images/s", "with memory"]
+    print("\nOne step at that rate:\n" + common.table(headings, rows))
 
 
 if __name__ == "__main__":

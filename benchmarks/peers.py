@@ -1,6 +1,6 @@
 """Other people's training loops in TensorFlow and Keras, each for any pair of networks.
 
-Every loop is written anew from the facts of its source, named in the class. All share one interface: made of a
+Every loop is reimplemented from the facts of its source, named in the class. All share one interface: made of a
 generator and a discriminator that returns logits, `load(images, batch_size)` prepares the data as the source does,
 `step(real_images)` takes one training step and returns (discriminator loss, generator loss), `train(tick)` trains
 until `tick()` returns False. PyTorch's loops stand in torch_peers.py, published networks and rates in published.py.
@@ -164,37 +164,15 @@ class TutorialLoop(Peer):
 class _OverriddenStep(keras.Model):
     """The model of `KerasExample`."""
 
-    def __init__(self, peer):
+    def __init__(self, take_step):
         super().__init__()
-        self.generator, self.discriminator = peer.generator, peer.discriminator
-        self.entropy = peer.entropy
-        self.latent_dim = peer.latent_dim
-        self.seed_generator = keras.random.SeedGenerator(peer.seed)
+        self.take_step = take_step
         self.means = [keras.metrics.Mean("discriminator_loss"), keras.metrics.Mean("generator_loss")]
         self.built = True
 
     @property
     def metrics(self):
         return self.means
-
-    def take_step(self, real_images):
-        n = tf.shape(real_images)[0]
-        latents = keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
-        both_kinds = ops.concatenate([self.generator(latents, training=True), real_images])
-        # The source calls generated images 1 and real ones 0, and adds up to 0.05 to either.
-        labels = ops.concatenate([ops.ones((n, 1)), ops.zeros((n, 1))])
-        labels += 0.05 * keras.random.uniform((2 * n, 1), seed=self.seed_generator)
-        with tf.GradientTape() as tape:
-            discriminator_loss = self.entropy(labels, self.discriminator(both_kinds, training=True))
-        weights = self.discriminator.trainable_weights
-        self.discriminator_optimizer.apply(tape.gradient(discriminator_loss, weights), weights)
-        latents = keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
-        with tf.GradientTape() as tape:
-            fake_logits = self.discriminator(self.generator(latents, training=True), training=True)
-            generator_loss = self.entropy(ops.zeros((n, 1)), fake_logits)
-        weights = self.generator.trainable_weights
-        self.generator_optimizer.apply(tape.gradient(generator_loss, weights), weights)
-        return discriminator_loss, generator_loss
 
     def train_step(self, real_images):
         for mean, loss in zip(self.means, self.take_step(real_images), strict=True):
@@ -214,13 +192,31 @@ class KerasExample(Peer):
     """
 
     def prepare(self):
-        self.model = _OverriddenStep(self)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.model = _OverriddenStep(self.take_step)
         self.model.compile()
-        self.model.generator_optimizer = self.generator_optimizer
-        self.model.discriminator_optimizer = self.discriminator_optimizer
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-        self.step = tf.function(self.model.take_step)
+        self.step = tf.function(self.take_step)
+
+    def take_step(self, real_images):
+        n = tf.shape(real_images)[0]
+        latents = keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
+        both_kinds = ops.concatenate([self.generator(latents, training=True), real_images])
+        # The source calls generated images 1 and real ones 0, and adds up to 0.05 to either.
+        labels = ops.concatenate([ops.ones((n, 1)), ops.zeros((n, 1))])
+        labels += 0.05 * keras.random.uniform((2 * n, 1), seed=self.seed_generator)
+        with tf.GradientTape() as tape:
+            discriminator_loss = self.entropy(labels, self.discriminator(both_kinds, training=True))
+        weights = self.discriminator.trainable_weights
+        self.discriminator_optimizer.apply(tape.gradient(discriminator_loss, weights), weights)
+        latents = keras.random.normal((n, self.latent_dim), seed=self.seed_generator)
+        with tf.GradientTape() as tape:
+            fake_logits = self.discriminator(self.generator(latents, training=True), training=True)
+            generator_loss = self.entropy(ops.zeros((n, 1)), fake_logits)
+        weights = self.generator.trainable_weights
+        self.generator_optimizer.apply(tape.gradient(generator_loss, weights), weights)
+        return discriminator_loss, generator_loss
 
     def dataset(self, images, batch_size):
         shuffled = tf.data.Dataset.from_tensor_slices(self.scale(images)).shuffle(1024, seed=self.seed)
@@ -251,19 +247,15 @@ class Ganutils(Peer):
 
     Args:
         average: of the generator's weights; lesson 02 takes 0.99, which is work that no peer does.
-        steps_per_execution: of `compile`; the lessons leave it at 1.
     """
 
-    def __init__(self, *networks_and_optimizers, average=None, steps_per_execution=1, **options):
+    def __init__(self, *networks_and_optimizers, average=None, **options):
         self.average = average
-        self.steps_per_execution = steps_per_execution
         super().__init__(*networks_and_optimizers, **options)
 
     def prepare(self):
         self.gan = training.GAN(self.generator, self.discriminator, average=self.average, seed=self.seed)
-        self.gan.compile(
-            self.generator_optimizer, self.discriminator_optimizer, steps_per_execution=self.steps_per_execution
-        )
+        self.gan.compile(self.generator_optimizer, self.discriminator_optimizer)
 
     def dataset(self, images, batch_size):
         return data.pipeline(images, batch_size=batch_size, seed=self.seed)

@@ -1,16 +1,13 @@
 """Published recipes for 28 x 28 digits: their networks, losses, batch sizes, rates and latents.
 
-    recipe = published.make("tensorflow_tutorial", images)    uint8 images (n, 28, 28, 1)
-    recipe.build(seed=0)
-    recipe.train_step()                                     or recipe.train(seconds), which returns the steps
-    samples = recipe.generate(1000)                         uint8 (1000, 28, 28, 1)
-    recipe.close()
+    recipe = published.Recipe("tensorflow_tutorial", images)     one of RECIPES; uint8 images (n, 28, 28, 1)
+    recipe = published.TorchRecipe(images, python)               PyTorch-GAN's DCGAN, in another interpreter
+    recipe.build(seed=0)                                         takes the first step as well
+    steps = recipe.train(seconds)
+    samples = recipe.generate(1000)                              uint8 (1000, 28, 28, 1)
 
-`names(torch_python)` lists them. "pytorch_gan_dcgan" runs in another interpreter and needs its path:
-`make("pytorch_gan_dcgan", images, torch_python=PATH)`.
-
-Facts were taken from the sources on 2026-11-22 and written anew. Where a source keeps something from working as its
-author meant, there is a second recipe with the repair, and a comparison should take the better of the two.
+Facts were taken from the sources on 2026-11-22 and reimplemented. "Repaired" are recipes whose discriminator would
+otherwise not train under Keras 3: see `peers.PredictTrainOnBatch`.
 """
 
 import peers  # isort: skip  (before Keras, to keep TensorFlow quiet)
@@ -117,42 +114,28 @@ def keras_gan_vanilla_networks():
     return generator, discriminator
 
 
-def _unit_interval(images):
-    return images.astype("float32") / 255.0
-
-
 def _tutorial(seed):
     return peers.TutorialLoop(*tutorial_networks(), _adam(1e-4, 1e-4), seed=seed), 256
 
 
 def _keras_example(seed):
     # The source also trains on the 10,000 test images, which a measurement of quality must keep apart.
-    optimizers = _adam(3e-4, 3e-4)
-    return peers.KerasExample(*keras_example_networks(), optimizers, scale=_unit_interval, seed=seed), 64
+    options = {"scale": lambda images: images.astype("float32") / 255.0, "seed": seed}
+    return peers.KerasExample(*keras_example_networks(), _adam(3e-4, 3e-4), **options), 64
 
 
-def _keras_gan(build_networks, **options):
+def _keras_gan(build_networks, reuse_latents, seed):
     # Discriminators end in a sigmoid there; logits with the matching cross-entropy are the same function.
-    return peers.PredictTrainOnBatch(*build_networks(), _adam(2e-4, 2e-4, beta_1=0.5), **options), 32
+    optimizers = _adam(2e-4, 2e-4, beta_1=0.5)
+    return peers.PredictTrainOnBatch(*build_networks(), optimizers, reuse_latents=reuse_latents, seed=seed), 32
 
 
-def _keras_gan_dcgan(seed, as_published=True):
-    return _keras_gan(keras_gan_dcgan_networks, as_published=as_published, seed=seed)
-
-
-def _keras_gan_vanilla(seed, as_published=True):
-    return _keras_gan(keras_gan_vanilla_networks, as_published=as_published, reuse_latents=False, seed=seed)
-
-
-_RECIPES = {
+RECIPES = {
     "tensorflow_tutorial": _tutorial,
     "keras_example": _keras_example,
-    "keras_gan_dcgan": _keras_gan_dcgan,
-    "keras_gan_dcgan_repaired": functools.partial(_keras_gan_dcgan, as_published=False),
-    "keras_gan_vanilla": _keras_gan_vanilla,
-    "keras_gan_vanilla_repaired": functools.partial(_keras_gan_vanilla, as_published=False),
+    "keras_gan_dcgan_repaired": functools.partial(_keras_gan, keras_gan_dcgan_networks, True),
+    "keras_gan_vanilla_repaired": functools.partial(_keras_gan, keras_gan_vanilla_networks, False),
 }
-_TORCH_RECIPE = "pytorch_gan_dcgan"
 
 
 class Recipe:
@@ -162,20 +145,17 @@ class Recipe:
         self.name, self.images = name, images
 
     def build(self, seed):
-        """Make networks and optimizers, with new weights."""
+        """Make networks and optimizers, with new weights, and take the first step."""
         keras.utils.set_random_seed(seed)
-        self.peer, batch_size = _RECIPES[self.name](seed)
+        self.peer, batch_size = RECIPES[self.name](seed)
         self.peer.load(self.images, batch_size)
-
-    def train_step(self):
-        """Take one step on the next batch."""
         self.peer.step(self.peer.next_batch())
 
     def train(self, seconds):
         """Train for some seconds, and return the number of steps."""
         steps, end = 0, time.perf_counter() + seconds
         while not steps or time.perf_counter() < end:
-            self.train_step()
+            self.peer.step(self.peer.next_batch())
             steps += 1
         return steps
 
@@ -186,24 +166,19 @@ class Recipe:
         darkest = float(self.peer.scale(np.zeros(1, "uint8"))[0])
         return np.rint((images - darkest) / (1.0 - darkest) * 255).clip(0, 255).astype("uint8")
 
-    def close(self):
-        """Nothing to end."""
-
 
 class TorchRecipe:
-    """The same for a recipe in PyTorch's interpreter."""
+    """The same for the recipe in PyTorch's interpreter, which ends with this process."""
 
     def __init__(self, images, python):
         self._folder = tempfile.TemporaryDirectory()
         self._images = Path(self._folder.name) / "images.npy"
         np.save(self._images, images)
-        self._worker = common.Worker(common.FOLDER / "torch_peers.py", "--serve", python=python)
+        self._worker = common.Worker(common.FOLDER / "torch_peers.py", python)
 
     def build(self, seed):
         self._worker.call("build_recipe", images=str(self._images), seed=seed)
-
-    def train_step(self):
-        self._worker.call("train_recipe", seconds=0)
+        self.train(0)
 
     def train(self, seconds):
         return self._worker.call("train_recipe", seconds=seconds)
@@ -212,21 +187,3 @@ class TorchRecipe:
         path = Path(self._folder.name) / "samples.npy"
         self._worker.call("generate", n=n, path=str(path))
         return np.load(path, allow_pickle=False)
-
-    def close(self):
-        self._worker.close()
-        self._folder.cleanup()
-
-
-def names(torch_python=None):
-    """Return the names of all recipes that can run, those in PyTorch if an interpreter for it is given."""
-    return [*_RECIPES, _TORCH_RECIPE] if torch_python else list(_RECIPES)
-
-
-def make(name, images, torch_python=None):
-    """Return the recipe of a name, not built yet, for uint8 images (n, 28, 28, 1)."""
-    if name == _TORCH_RECIPE and torch_python:
-        return TorchRecipe(images, torch_python)
-    if name not in _RECIPES:
-        raise ValueError(f"unknown recipe {name!r}; choose one of {', '.join(names(torch_python))}")
-    return Recipe(name, images)

@@ -17,24 +17,20 @@ of the first one on: building graphs and measuring do not count.
 import argparse
 import hashlib
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import common
+import report
 
 sys.path.insert(0, str(common.FOLDER.parent / "tools"))  # for the lessons' recipes
 
 MARKS = (15, 30, 60, 120, 300)
 SAMPLES = 10_000
-RESULTS = common.FOLDER / "results"
 RUNS = common.FOLDER.parent / "build" / "quality"
-# The modules beside this file that a run goes through.
-CODE = ("common.py", "peers.py", "published.py", "quality.py", "torch_peers.py")
-# Parts of ganutils that none goes through.
-NOT_TRAINING = ("checks", "plotting", "references.py", "hardware.py", "lessons.py", "widgets.py")
-OURS = ("dcgan", "conditional_gan", "vanilla_gan")
+CODE = tuple(common.FOLDER.parent / name for name in ("benchmarks", "ganutils", "tools"))
+TORCH = "pytorch_gan_dcgan"  # needs an interpreter that has PyTorch
 PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "keras_gan_vanilla_repaired")
 
 
@@ -76,16 +72,13 @@ class CourseRecipe:
         self.build_gan, self.images, self.labels = build_gan, images, labels
 
     def build(self, seed):
-        """Make networks, optimizers and the stream of batches."""
+        """Make networks, optimizers and batches, and take the first step."""
         from ganutils import data, training
 
         self.gan = self.build_gan(seed)
         self.conditional = isinstance(self.gan, training.ConditionalGAN)
         labels = self.labels if self.conditional else None
-        self.batches = data.pipeline(self.images, labels, batch_size=64, seed=seed).repeat()
-
-    def train_step(self):
-        """Take one step."""
+        self.batches = data.pipeline(self.images, labels, batch_size=64, seed=seed)
         self.gan.fit(self.batches, steps_per_epoch=1, verbose=0)
 
     def train(self, seconds):
@@ -106,42 +99,14 @@ class CourseRecipe:
         inputs = [latents, np.arange(n) % 10] if self.conditional else latents
         return data.unscale(self.gan.predict(inputs, batch_size=500, verbose=0))
 
-    def close(self):
-        """Nothing to end."""
 
-
-def names(torch_python=None):
-    """Return the names of all recipes; those in PyTorch only where there is an interpreter for them."""
-    import published
-
-    return [*course_recipes(), *published.names(torch_python)]
-
-
-def make(name, torch_python=None):
-    """Return a recipe by its name, not built yet.
-
-    Raises:
-        ValueError: an unknown name.
-    """
-    import published
-
-    from ganutils import data
-
-    if name not in names(torch_python):
-        raise ValueError(f"unknown recipe {name!r}; choose one of {', '.join(names(torch_python))}")
-    images, labels = data.load_dataset()
-    ours = course_recipes()
-    return CourseRecipe(ours[name], images, labels) if name in ours else published.make(name, images, torch_python)
-
-
-def run(name, seconds, seed, marks, torch_python=None, samples=None):
-    """Train one recipe, measure it at the marks and at the end, and return what was found.
+def run(name, seconds, seed, torch_python=None, samples=None):
+    """Train one recipe, measure it at the `MARKS` before the end and there, and return what was found.
 
     Args:
         name: of the recipe.
         seconds: of training, above 0.
         seed: of weights, latents and the order of the data.
-        marks: seconds at which to measure; those beyond the end are left out.
         torch_python: interpreter for a recipe in PyTorch, or None.
         samples: path for the samples at the end, or None.
 
@@ -149,42 +114,44 @@ def run(name, seconds, seed, marks, torch_python=None, samples=None):
         dict with lists of the same length: seconds, steps, frechet_distance.
     """
     import numpy as np
+    import published
 
     from ganutils import data, features, metrics
 
     classifier = features.digit_classifier()
     real = classifier(data.load_dataset(split="test").images).features
-    recipe = make(name, torch_python)
+    (images, labels), ours = data.load_dataset(), course_recipes()
+    if name == TORCH:
+        recipe = published.TorchRecipe(images, torch_python)
+    else:
+        recipe = CourseRecipe(ours[name], images, labels) if name in ours else published.Recipe(name, images)
     found = {"recipe": name, "seed": seed, "seconds": [], "steps": [], "frechet_distance": []}
     steps = done = 0
-    try:
-        recipe.build(seed)
-        recipe.train_step()
-        for mark in sorted({*(mark for mark in marks if mark < seconds), seconds}):
-            steps += recipe.train(mark - done)
-            done = mark
-            images = recipe.generate(SAMPLES)
-            distance = metrics.frechet_distance(real, classifier(images).features)
-            for key, value in (("seconds", mark), ("steps", steps), ("frechet_distance", round(distance, 2))):
-                found[key].append(value)
-            print(f"{name}, seed {seed}: {mark:g} s, {steps:,} steps, FID (digits) {distance:.1f}", flush=True)
-        if samples:
-            np.save(samples, images)
-    finally:
-        recipe.close()
+    recipe.build(seed)
+    for mark in sorted({*(mark for mark in MARKS if mark < seconds), seconds}):
+        steps += recipe.train(mark - done)
+        done = mark
+        drawn = recipe.generate(SAMPLES)
+        distance = metrics.frechet_distance(real, classifier(drawn).features)
+        for key, value in (("seconds", mark), ("steps", steps), ("frechet_distance", round(distance, 2))):
+            found[key].append(value)
+        print(f"{name}, seed {seed}: {mark:g} s, {steps:,} steps, FID (digits) {distance:.1f}", flush=True)
+    if samples:
+        np.save(samples, drawn)
     return found
 
 
-def run_all(seeds, seconds, torch_python, folder=None):
+def run_all(seeds, seconds, torch_python, folder):
     """Take all runs that are not there yet, one after another, and write down what there is after each.
 
     Args:
         seeds: dict from the names of recipes to the number of their seeds, from 0 on.
         seconds: of training of each run.
         torch_python: as in `run`.
-        folder: where to write, or None: `RESULTS`.
+        folder: where to write.
     """
     RUNS.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     state, found = digest(torch_python), []
     # All recipes with the first seed, then with the next: a slow hour of the machine hits them alike.
     for seed in range(max(seeds.values())):
@@ -195,56 +162,25 @@ def run_all(seeds, seconds, torch_python, folder=None):
                 command += ["--json", path] + (["--torch-python", torch_python] if torch_python else [])
                 subprocess.run([str(part) for part in command], check=True)
             found.append(json.loads(path.read_text(encoding="utf-8")))
-            write(found, folder)
+            results = {"command": "python benchmarks/quality.py --all", "runs": found}
+            print(report.quality(results), flush=True)
+            common.write_json(folder / "quality.json", results)
+            draw(report.summarise(found), folder / "quality.png")
 
 
 def digest(torch_python=None):
     """Return a word for what a finished run depends on: code, versions, processor, and the classifier that judges.
 
-    A run of other code or of another machine is then trained anew, and not taken for one of these.
+    A run of other code or of another machine is then trained again, and not taken for one of these.
     """
     from ganutils import checkpoints, lessons
 
     versions = [lessons.machine(), torch_python and common.torch_version(torch_python)]
     found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
-    package = common.FOLDER.parent / "ganutils"
-    sources = [*(Path(__file__).with_name(name) for name in CODE), common.FOLDER.parent / "tools" / "recipes.py"]
-    parts = sorted(package.rglob("*.py"))
-    sources += [path for path in parts if path.relative_to(package).parts[0] not in NOT_TRAINING]
+    sources = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
     for path in [*sources, checkpoints.FOLDER / "digit_classifier.weights.h5"]:
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
-
-
-def write(runs, folder=None):
-    """Print a table of the runs so far, and write them and a picture into a folder, or `RESULTS`."""
-    folder = folder or RESULTS
-    summary = summarise(runs)
-    rows = [[name, mark, *summary[name][mark]] for name in summary for mark in sorted(summary[name])]
-    print(common.table(rows, ["recipe", "seconds", "median FID", "least", "largest", "steps"]), flush=True)
-    folder.mkdir(exist_ok=True)
-    common.write_json(folder / "quality.json", {"command": "python benchmarks/quality.py --all", "runs": runs})
-    draw(summary, folder / "quality.png")
-
-
-def summarise(runs):
-    """Return {recipe: {seconds: (median, least, largest Fréchet distance, median of steps)}}."""
-    found = {}
-    for entry in runs:
-        for mark, steps, distance in zip(entry["seconds"], entry["steps"], entry["frechet_distance"], strict=True):
-            found.setdefault(entry["recipe"], {}).setdefault(mark, []).append((distance, steps))
-    return {
-        name: {
-            mark: (
-                statistics.median(distance for distance, _ in values),
-                min(distance for distance, _ in values),
-                max(distance for distance, _ in values),
-                statistics.median(steps for _, steps in values),
-            )
-            for mark, values in marks.items()
-        }
-        for name, marks in found.items()
-    }
 
 
 def draw(summary, path):
@@ -258,13 +194,10 @@ def draw(summary, path):
     # Okabe and Ito's colours, safe for colour-blind readers; the markers tell recipes apart without them.
     colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#777777")
     for (name, marks), colour, marker in zip(summary.items(), colours * 2, "osD^vP*X" * 2, strict=False):
-        seconds = sorted(marks)
-        style = "-" if name in OURS else "--"
-        (line,) = axes.plot(seconds, [marks[s][0] for s in seconds], style, marker=marker, color=colour)
-        line.set_label(name.replace("_", " "))
-        axes.fill_between(
-            seconds, [marks[s][1] for s in seconds], [marks[s][2] for s in seconds], alpha=0.2, color=line.get_color()
-        )
+        seconds, (median, lowest, highest, _) = list(marks), zip(*marks.values(), strict=True)
+        style = "-" if name in report.OURS else "--"
+        axes.plot(seconds, median, style, marker=marker, color=colour, label=name.replace("_", " "))
+        axes.fill_between(seconds, lowest, highest, alpha=0.2, color=colour)
     axes.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel="FID (digits), 10,000 samples")
     axes.set_xticks(MARKS, [str(mark) for mark in MARKS])
     axes.minorticks_off()
@@ -295,23 +228,26 @@ def parse(arguments=None):
     for path in (arguments.samples, arguments.json):
         if path and not path.resolve().parent.is_dir():
             parser.error(f"{path}: there is no such folder")
-    if arguments.recipe and arguments.recipe not in (known := names(arguments.torch_python)):
+    import published
+
+    if arguments.recipe and arguments.recipe not in (known := [*course_recipes(), *published.RECIPES, TORCH]):
         parser.error(f"unknown recipe {arguments.recipe!r}; choose one of {', '.join(known)}")
     return arguments
 
 
-def main():
-    arguments = parse()
+def main(arguments=None):
+    arguments = parse(arguments)
     if arguments.all:
-        torch_python = common.torch_python(arguments.torch_python)
-        peers = [*(["pytorch_gan_dcgan"] if torch_python else []), *PEERS]
-        seeds = {name: arguments.seeds or (3 if name in OURS else 2) for name in [*OURS, *peers]}
+        torch_python = arguments.torch_python or sys.executable
+        torch_python = torch_python if common.torch_version(torch_python) else None
+        peers = [*([TORCH] if torch_python else []), *PEERS]
+        seeds = {name: arguments.seeds or (3 if name in report.OURS else 2) for name in [*report.OURS, *peers]}
         # A shorter trial must not replace the results that the README shows.
         trial = arguments.seeds is not None or arguments.seconds != MARKS[-1]
-        run_all(seeds, arguments.seconds, torch_python, RUNS if trial else RESULTS)
+        run_all(seeds, arguments.seconds, torch_python, RUNS if trial else report.RESULTS)
         return
-    seed, torch_python = arguments.seed or 0, arguments.torch_python
-    found = run(arguments.recipe, arguments.seconds, seed, MARKS, torch_python, arguments.samples)
+    seed, torch_python = arguments.seed or 0, arguments.torch_python or sys.executable
+    found = run(arguments.recipe, arguments.seconds, seed, torch_python, arguments.samples)
     if arguments.json:
         arguments.json.write_text(json.dumps(found) + "\n", encoding="utf-8")
 

@@ -1,21 +1,23 @@
-"""Write the tables of README.md beside this file anew, from the results of the benchmarks.
+"""Write the tables of README.md beside this file again, from the results of the benchmarks.
 
     python benchmarks/report.py
 
 Each table stands between two marks, such as `<!-- throughput -->` and `<!-- /throughput -->`; what is between
-them comes from results/throughput.json and is never edited by hand.
+them comes from results/throughput.json and is never edited by hand. The benchmarks print the same tables.
 """
 
 import json
 import statistics
 
 import common
-import quality
+from common import number, table
 
 README = common.FOLDER / "README.md"
 RESULTS = common.FOLDER / "results"
 DATA = common.FOLDER.parent / "data"
-RATES = ("float32 operations/s", "bfloat16 operations/s", "bytes/s")
+RATES = ("float32 operations/s", "bytes/s")
+ROWS = "contestants"  # the implementations, in results/throughput.json
+OURS = ("dcgan", "conditional_gan", "vanilla_gan")
 
 
 def load(name):
@@ -23,94 +25,77 @@ def load(name):
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def table(headings, rows):
-    """Return a table in Markdown; the first column is on the left, all others on the right."""
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def number(value, digits=3):
-    """Return a number as a reader wants it: so many significant digits, thousands apart."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
-
-
-def throughput():
-    """Each contestant's speed, the ratio of ganutils' to it, and its share of the machine's limit."""
+def throughput(found):
+    """Each implementation's speed, the ratio of the first one's (ganutils) to it, and its share of the limit."""
     parts = []
-    for architecture, found in load("throughput")["results"].items():
-        contestants = found["contestants"]
-        rows = []
-        for name, row in contestants.items():
-            ratio = common.speed_ratio(contestants["ganutils"], row)
+    for architecture, results in found["results"].items():
+        first, rows = next(iter(results[ROWS])), []
+        for name, row in results[ROWS].items():
+            ratio = common.speed_ratio(results[ROWS][first], row)
             speed = f"{number(row['median'])} ({number(min(row['images/s']))} to {number(max(row['images/s']))})"
             shares = f"{row['share']:.0%}", f"{row['share with memory']:.0%}"
             rows.append([name, f"{ratio:.2f}", speed, *shares, number(row["peak MB"])])
-        kinds = [key for key in RATES if found["rates"][0][key]]
-        rates = {key: statistics.median(rate[key] for rate in found["rates"]) for key in kinds}
-        measured = ", ".join(f"{number(rates[key] / 1e9)} · 10⁹ {key}" for key in kinds)
-        arithmetic = found["work"]["needed"] / rates["float32 operations/s"]
-        memory = found["work"]["bytes"] / rates["bytes/s"]
-        rows.append(["*the limit*", "", number(found["batch"] / arithmetic), "100%", "", ""])
-        rows.append(["*the limit with memory*", "", number(found["batch"] / (arithmetic + memory)), "", "100%", ""])
-        headings = [
-            "loop",
-            "ganutils over it",
-            "images/s: median (range)",
-            "share of the limit",
-            "with memory",
-            "peak MB",
-        ]
+        rates = {key: statistics.median(rate[key] for rate in results["rates"]) for key in RATES}
+        measured = ", ".join(f"{number(rate / 1e9)} · 10⁹ {key}" for key, rate in rates.items())
+        batch, work = results["batch"], results["work"]
+        arithmetic, memory = work["needed"] / rates[RATES[0]], work["bytes"] / rates[RATES[1]]
+        rows.append(["*the limit*", "", number(batch / arithmetic), "100%", "", ""])
+        rows.append(["*the limit with memory*", "", number(batch / (arithmetic + memory)), "", "100%", ""])
+        columns = ("images/s: median (range)", "share of the limit", "with memory", "peak MB")
         parts.append(
-            f"**{architecture.capitalize()} networks**, batches of {found['batch']}, float32\n\n"
-            + table(headings, rows)
-            + f"\n\nThe machine at that time, medians: {measured}. A step needs at least "
-            f"{found['work']['needed'] / 1e9:.1f} · 10⁹ operations, {1e3 * arithmetic:.0f} ms at that rate, and moves "
-            f"{found['work']['bytes'] / 1e6:.0f} MB in layers without products, {1e3 * memory:.0f} ms at that "
-            "bandwidth."
+            f"**{architecture.capitalize()} networks**, batches of {batch}, float32\n\n"
+            + table(["loop", f"{first} over it", *columns], rows)
+            + f"\n\nThe machine at that time, medians: {measured}. A step needs at least {work['needed'] / 1e9:.1f} · "
+            f"10⁹ operations, {1e3 * arithmetic:.0f} ms at that rate, and moves {work['bytes'] / 1e6:.0f} MB in layers "
+            f"without products, {1e3 * memory:.0f} ms at that bandwidth."
         )
-        for name, reason in found.get("skipped", {}).items():
-            parts[-1] += f" Skipped: {name} ({reason})."
-        if found["not idle"]:
-            parts[-1] += f" These took processor time while others were measured: {', '.join(found['not idle'])}."
     return "\n\n".join(parts)
 
 
-def quality_over_time():
+def summarise(runs):
+    """Return {recipe: {seconds: (median, least, largest Fréchet distance, median of steps)}} of quality's runs."""
+    found = {}
+    for entry in runs:
+        for mark, steps, distance in zip(entry["seconds"], entry["steps"], entry["frechet_distance"], strict=True):
+            found.setdefault(entry["recipe"], {}).setdefault(mark, []).append((distance, steps))
+
+    def summary(values):
+        distances, steps = zip(*values, strict=True)
+        return statistics.median(distances), min(distances), max(distances), statistics.median(steps)
+
+    return {name: {mark: summary(values) for mark, values in marks.items()} for name, marks in found.items()}
+
+
+def quality(found):
     """Median and range of each recipe's Fréchet distance at each mark, the picture, and the best peer over ours."""
-    runs = load("quality")["runs"]
-    summary = quality.summarise(runs)
-    rows, last = [], {}
+    summary, rows, last = summarise(found["runs"]), [], {}
     for name, marks in summary.items():
         cells = [f"{number(m)} ({number(low)} to {number(high)})" for m, low, high, _ in marks.values()]
         last[name], _, _, steps = list(marks.values())[-1]
-        seeds = sum(run["recipe"] == name for run in runs)
+        seeds = sum(run["recipe"] == name for run in found["runs"])
         rows.append([name.replace("_", " "), seeds, *cells, number(steps)])
     marks = [f"{mark:g} s" for mark in next(iter(summary.values()))]
     reached = ", ".join(f"{name.replace('_', ' ')} {number(distance)}" for name, distance in last.items())
     alt = f"FID (digits) over seconds of training, on logarithmic axes. After {marks[-1]}: {reached}"
     text = table(["recipe", "seeds", *marks, "steps at the end"], rows)
-    peers = [name for name in last if name not in quality.OURS]
-    if peers:
+    if peers := [name for name in last if name not in OURS]:
         best = min(peers, key=last.get)
         ratio, peer = last[best] / last["dcgan"], best.replace("_", " ")
         text += f"\n\nAfter {marks[-1]}, the best peer, {peer}, stands at {ratio:.1f} times the FID of our DCGAN."
     return f"{text}\n\n![{alt}](results/quality.png)"
 
 
-def cost():
-    """Growth with the number of images, their size, the batch, and of metrics with samples."""
-    results, parts = load("cost")["results"], []
+def cost(found):
+    """Growth with the number of images, their size, the batch, and of metrics with samples; what was measured."""
+    results, parts = found["results"], []
     quantities = {
         "images": ("seconds a step", "seconds an epoch", "array MB", "training MB"),
         "size": ("seconds a step", "images/s", "training MB"),
         "batch": ("seconds a step", "images/s", "training MB"),
     }
-    for part, columns in quantities.items():
-        if part not in results:
-            continue
-        rows = [[f"{int(key):,}", *[number(row[c]) for c in columns]] for key, row in results[part]["points"].items()]
+    for part in (part for part in quantities if part in results):
+        columns, points = quantities[part], results[part]["points"]
+        rows = [[f"{int(key):,}", *[number(row[c]) for c in columns]] for key, row in points.items()]
         exponents = ", ".join(f"{key} {number(value, 2)}" for key, value in results[part]["exponents"].items())
         text = f"{table([part, *columns], rows)}\n\nExponent over the larger half: {exponents}."
         if line := results[part].get("memory"):
@@ -120,21 +105,18 @@ def cost():
     if "images" in results:
         slope = results["images"]["bytes an image"]
         parts.append(f"Each further image takes {slope:,.0f} bytes of memory, of which the uint8 array is 784.")
-    rows = [
-        [
-            metric,
-            *[f"{number(row['seconds'])} s, {number(row['growth MB'])} MB" for row in found["points"].values()],
-            *[number(found["exponents"][name], 2) for name in ("seconds", "growth MB")],
-        ]
-        for metric, found in results.get("metrics", {}).items()
-    ]
-    if rows:
-        samples = [f"{int(key):,}" for key in next(iter(results["metrics"].values()))["points"]]
+    if "metrics" in results:
+        rows = []
+        for metric, by_samples in results["metrics"].items():
+            points, exponents = by_samples["points"], by_samples["exponents"]
+            cells = [f"{number(row['seconds'])} s, {number(row['growth MB'])} MB" for row in points.values()]
+            rows.append([metric, *cells, *[number(exponents[name], 2) for name in ("seconds", "growth MB")]])
+        samples = [f"{int(key):,}" for key in points]
         parts.append(table(["metric, by samples", *samples, "exponent of time", "of memory"], rows))
     return "\n\n".join(parts)
 
 
-def scaling():
+def scaling(found):
     """Speed on several devices and processes of one machine."""
     rows = [
         [
@@ -144,115 +126,94 @@ def scaling():
             number(row["peak_mb"]),
             f"{row['bytes_sent_per_step_and_replica'] / 1e6:.1f}",
         ]
-        for row in load("scaling")["rows"]
+        for row in found["rows"]
     ]
     return table(["case", "images/s", "time of a step", "peak MB, all processes", "MB sent a step and replica"], rows)
 
 
-def startup():
+def startup(found):
     """Where the seconds before the first training step go."""
-    runs = load("startup")["runs"]
-    stages = max((found[0] for found in runs.values()), key=len)
+    stages = max((runs[0] for runs in found["runs"].values()), key=len)
 
-    def median(found, stage):
-        return f"{statistics.median(run[stage] for run in found):.2f}" if stage in found[0] else "–"
+    def median(runs, stage):
+        return f"{statistics.median(run[stage] for run in runs):.2f}" if stage in runs[0] else "–"
 
-    rows = [[stage, *[median(found, stage) for found in runs.values()]] for stage in stages]
-    return table(["seconds, median", *runs], rows)
+    rows = [[stage, *[median(runs, stage) for runs in found["runs"].values()]] for stage in stages]
+    return table(["seconds, median", *found["runs"]], rows)
 
 
-def targets():
+def targets(found):
     """What the course sets out to reach on two cores, what was reached, and whether that is enough."""
-    found = load("throughput")["results"]
     rows = []
 
-    def add(what, aim, reached, unit, more_is_better):
+    def add(what, aim, reached, unit, more_is_better=False):
         met = reached >= aim if more_is_better else reached <= aim
         sign = "at least" if more_is_better else "at most"
         rows.append([what, f"{sign} {number(aim)}{unit}", f"{number(reached)}{unit}", "yes" if met else "no"])
 
-    for architecture, results in found.items():
-        contestants = results["contestants"]
-        ratios = {name: common.speed_ratio(contestants["ganutils"], row) for name, row in contestants.items()}
+    for architecture, results in found["results"].items():
+        ratios = {name: common.speed_ratio(results[ROWS]["ganutils"], row) for name, row in results[ROWS].items()}
+        text, predict = f"{architecture} networks: ganutils over", ratios.pop("predict_train_on_batch")
+        add(f"{text} `predict` + `train_on_batch`", 3, predict, " times", True)
         # A comma marks a loop with a setting that its users do not have by default.
-        others = [name for name in ratios if name not in ("ganutils", "predict_train_on_batch") and "," not in name]
-        text, without = (
-            f"{architecture} networks: ganutils over",
-            "" if "pytorch_eager" in ratios else ", without PyTorch",
-        )
-        if "predict_train_on_batch" in ratios:
-            add(f"{text} `predict` + `train_on_batch`", 3, ratios["predict_train_on_batch"], " times", True)
-        if others:
-            best = min(others, key=ratios.get)
-            add(f"{text} the best other loop as it is installed ({best}{without})", 1.5, ratios[best], " times", True)
-    if "familiar" in found:
-        share = found["familiar"]["contestants"]["ganutils"]["share"]
-        add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)
-    summary = quality.summarise(load("quality")["runs"])
-    ours = summary.get("dcgan", {})
+        others = [name for name in ratios if name != "ganutils" and "," not in name]
+        best = min(others, key=ratios.get)
+        without = "" if "pytorch_eager" in ratios else ", without PyTorch"
+        add(f"{text} the best other loop as it is installed ({best}{without})", 1.5, ratios[best], " times", True)
+    share = found["results"]["familiar"][ROWS]["ganutils"]["share"]
+    add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)
+    at = {name: marks for name, marks in summarise(load("quality")["runs"]).items() if 300 in marks}
     for seconds, aim in ((60, 30), (300, 10)):
-        if seconds in ours:
-            add(f"FID (digits) of the DCGAN after {seconds} s", aim, ours[seconds][0], "", False)
-    peers = {name: marks[300][0] for name, marks in summary.items() if name not in quality.OURS and 300 in marks}
-    if peers and 300 in ours:
+        add(f"FID (digits) of the DCGAN after {seconds} s", aim, at["dcgan"][seconds][0], "")
+    if peers := {name: marks[300][0] for name, marks in at.items() if name not in OURS}:
         without = "" if any("pytorch" in name for name in peers) else ", without PyTorch"
-        add(f"best peer's FID over ours after 300 s{without}", 5, min(peers.values()) / ours[300][0], " times", True)
+        ratio = min(peers.values()) / at["dcgan"][300][0]
+        add(f"best peer's FID over ours after 300 s{without}", 5, ratio, " times", True)
     for name in ("dcgan", "conditional_gan"):
         card = json.loads((DATA / "checkpoints" / f"{name}.json").read_text(encoding="utf-8"))
-        add(f"FID (digits) of the shipped {name}", 3, card["metrics"]["frechet_distance"]["value"], "", False)
+        add(f"FID (digits) of the shipped {name}", 3, card["metrics"]["frechet_distance"]["value"], "")
     lessons = json.loads((DATA / "reference_runs" / "costs.json").read_text(encoding="utf-8"))["lessons"]
     laptop = {name: row for name, row in lessons.items() if name.endswith(" laptop")}
-    add("all lessons in `laptop`", 12, sum(row["seconds"] for row in laptop.values()) / 60, " min", False)
+    add("all lessons in `laptop`", 12, sum(row["seconds"] for row in laptop.values()) / 60, " min")
     largest = max(laptop, key=lambda name: laptop[name]["peak_mb"])
-    add(f"most memory of a lesson ({largest.split()[0]})", 1.2, laptop[largest]["peak_mb"] / 1000, " GB", False)
-    for kind, found in load("startup")["runs"].items():
+    add(f"most memory of a lesson ({largest.split()[0]})", 1.2, laptop[largest]["peak_mb"] / 1000, " GB")
+    for kind, runs in load("startup")["runs"].items():
         if kind != "process":
-            seconds = statistics.median(run["until the first step is done"] for run in found)
-            add(f"kernel start to first training step of the DCGAN, {kind}", 12, seconds, " s", False)
+            seconds = statistics.median(run["until the first step is done"] for run in runs)
+            add(f"kernel start to first training step of the DCGAN, {kind}", 12, seconds, " s")
     return table(["what", "aim", "reached", "met"], rows)
 
 
-def machine():
+def machine(found):
     """The machine and the versions of the last throughput run, and which results are of another one."""
-    found = load("throughput")
     facts = {**found["machine"], "PyTorch": found.get("PyTorch")}
     text = table(["", found["date"]], [[key, value] for key, value in facts.items() if value is not None])
-    others = [path.stem for path in sorted(RESULTS.glob("*.json")) if _place(load(path.stem)) != _place(found)]
+
+    def place(found):
+        return {key: value for key, value in found["machine"].items() if key not in ("load", "memory")}
+
+    others = [path.stem for path in sorted(RESULTS.glob("*.json")) if place(load(path.stem)) != place(found)]
     return text + (f"\n\nMeasured elsewhere, or with other versions: {', '.join(others)}." if others else "")
 
 
-def _place(found):
-    return {key: value for key, value in found.get("machine", {}).items() if key not in ("load", "memory")}
-
-
+# By the name of a table: its function, and the results that this takes.
 TABLES = {
-    "machine": machine,
-    "targets": targets,
-    "throughput": throughput,
-    "quality": quality_over_time,
-    "cost": cost,
-    "scaling": scaling,
-    "startup": startup,
+    "machine": (machine, "throughput"),
+    "targets": (targets, "throughput"),
+    "throughput": (throughput, "throughput"),
+    "quality": (quality, "quality"),
+    "cost": (cost, "cost"),
+    "scaling": (scaling, "scaling"),
+    "startup": (startup, "startup"),
 }
 
 
 def fill(text):
-    """Return a text with each marked part replaced by its table; parts without results stay as they are.
-
-    Raises:
-        ValueError: a table that has no place in the text.
-    """
-    for name, build in TABLES.items():
+    """Return a text with each marked part replaced by its table."""
+    for name, (build, results) in TABLES.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"{README.name} has no place for the table {name!r}: {begin} … {end}")
-        try:
-            content = build()
-        except FileNotFoundError as error:
-            print(f"{name}: no results ({error.filename})")
-            continue
         before, rest = text.split(begin)
-        text = f"{before}{begin}\n\n{content}\n\n{end}{rest.split(end)[1]}"
+        text = f"{before}{begin}\n\n{build(load(results))}\n\n{end}{rest.split(end)[1]}"
     return text
 
 

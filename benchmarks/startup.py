@@ -3,21 +3,20 @@
     python benchmarks/startup.py
     python benchmarks/startup.py --repetitions 9 --json startup.json
 
-The same cells run in a plain Python process and, where ipykernel is installed, in a Jupyter kernel, as a student
-meets them. One run that is not counted goes first, so that all files are in the system's cache: a machine that has
-just been switched on, or a fresh Binder session, waits longer, for its disk. All numbers are medians.
+The same cells run in a plain Python process and in a Jupyter kernel, as a student meets them. One run that is not
+counted goes first, so that all files are in the system's cache: a machine that has just been switched on, or a fresh
+Binder session, waits longer, for its disk. All numbers are medians.
 """
 
 import argparse
-import importlib.util
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 import time
 
 import common
+import report
 
 # Lesson 02's cells, cut where the time should be seen. Each stage's code sees the names of those before it.
 STAGES = {
@@ -39,18 +38,16 @@ gan = training.GAN(generator, discriminator, average=0.99, penalty=losses.R1(1.0
 gan.compile(keras.optimizers.Adam(2e-3, 0.0, 0.99), keras.optimizers.Adam(2e-3, 0.0, 0.99))
 batches = data.pipeline(images, batch_size=64, seed=0)
 """,
-    "first step": "gan.fit(batches.repeat(), steps_per_epoch=1, verbose=0)",
+    "first step": "gan.fit(batches, steps_per_epoch=1, verbose=0)",
 }
 PRELUDE = "import time, json; _marks = [time.monotonic()]"
 MARK = "_marks.append(time.monotonic())"
 # The lesson trains on in the same call of fit; this is the step that then repeats.
-LATER_STEPS = "_later = time.monotonic(); gan.fit(batches.repeat(), steps_per_epoch=50, verbose=0)"
+LATER_STEPS = "_later = time.monotonic(); gan.fit(batches, steps_per_epoch=50, verbose=0)"
 ANSWER = "print('MARKS', json.dumps([_marks, (time.monotonic() - _later) / 50]))"
 
 
-def cells():
-    """Return the code of all cells, marks included."""
-    return [PRELUDE, *(f"{code}\n{MARK}" for code in STAGES.values()), LATER_STEPS, ANSWER]
+CELLS = [PRELUDE, *(f"{code}\n{MARK}" for code in STAGES.values()), LATER_STEPS, ANSWER]
 
 
 def run_process(code):
@@ -89,43 +86,28 @@ def measure(run):
 
     The clock is `time.monotonic`, which all processes of a machine share.
     """
-    start, output = run(cells())
+    start, output = run(CELLS)
     marks, later_step = json.loads(output.partition("MARKS ")[2])
-    ends = [start, *marks]
-    seconds = [after - before for before, after in itertools.pairwise(ends)]
+    seconds = [after - before for before, after in itertools.pairwise([start, *marks])]
     stages = dict(zip(["start", *STAGES], seconds, strict=True))
     return {**stages, "until the first step is done": sum(seconds), "a later step": later_step}
 
 
-def repeat(run, repetitions):
-    """Return the runs after one more, which fills the file cache."""
-    measure(run)
-    return [measure(run) for _ in range(repetitions)]
-
-
-def report(kinds):
-    """Print the medians of all runs of each kind, with the range of the whole."""
-    medians = {kind: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for kind, runs in kinds}
-    stages = max(medians.values(), key=len)
-    rows = [[stage, *(medians[kind].get(stage) for kind in medians)] for stage in stages]
-    print(common.table(rows, ["seconds (median)", *medians]))
-    for kind, runs in kinds:
-        totals = [run["until the first step is done"] for run in runs]
-        print(f"{kind}: {min(totals):.2f} to {max(totals):.2f} s in {len(runs)} runs; warm file cache")
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args(arguments)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--no-kernel", action="store_true", help="plain processes only")
-    parser.add_argument("--json", metavar="FILE")
-    arguments = parser.parse_args()
-    runners = {"process": run_process}
-    if not arguments.no_kernel and all(map(importlib.util.find_spec, ("jupyter_client", "ipykernel"))):
-        runners["lesson"] = run_kernel
-    kinds = [(kind, repeat(run, arguments.repetitions)) for kind, run in runners.items()]
-    report(kinds)
-    common.write_json(arguments.json, {"settings": common.settings(arguments), "runs": dict(kinds)})
+    arguments = parse()
+    kinds = {"process": run_process, "lesson": run_kernel}
+    # The first run fills the file cache.
+    runs = {kind: [measure(run) for _ in range(arguments.repetitions + 1)][1:] for kind, run in kinds.items()}
+    found = {"settings": common.settings(arguments), "runs": runs}
+    print(report.startup(found))
+    common.write_json(arguments.json, found)
 
 
 if __name__ == "__main__":

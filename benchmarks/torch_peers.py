@@ -1,11 +1,9 @@
 """PyTorch's peers: training loops and one published recipe, in an interpreter that needs torch and numpy only.
 
-    python benchmarks/torch_peers.py --serve     answers a `common.Worker`; the other benchmarks start it
-
-Written anew from the facts of the sources named below. This module imports neither TensorFlow nor ganutils.
+Reimplemented from the facts of the sources named below. This module answers a `common.Worker`; it imports neither
+TensorFlow nor ganutils.
 """
 
-import sys
 import time
 
 import common
@@ -61,20 +59,19 @@ class TwoPassLoop:
     Source: github.com/pytorch/examples, dcgan/main.py: Adam with 2e-4 and β₁ = 0.5, one set of generated images a
     step, and a backward pass of the generator's loss through all of the discriminator, weights included.
     Logits replace its sigmoid. Its loader takes images one by one; here a batch is one indexing, which is quicker.
+    Networks and images have PyTorch's memory format "channels last", the quicker one on processors.
 
     Args:
         architecture: a key of `common.ARCHITECTURES`.
         compiled: wrap both networks in `torch.compile`.
-        channels_last: memory format of networks and images.
     """
 
-    def __init__(self, architecture, compiled=False, channels_last=False):
+    def __init__(self, architecture, compiled=False):
         shapes = common.ARCHITECTURES[architecture]
         self.latent_dim = shapes["latent_dim"]
-        self.format = torch.channels_last if channels_last else torch.contiguous_format
         networks = [generator(**shapes), discriminator(**shapes)]
         self.weights = [sum(weight.numel() for weight in network.parameters()) for network in networks]
-        networks = [network.to(memory_format=self.format) for network in networks]
+        networks = [network.to(memory_format=torch.channels_last) for network in networks]
         self.generator, self.discriminator = map(torch.compile, networks) if compiled else networks
         self.optimizers = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in networks]
         self.entropy = nn.BCEWithLogitsLoss()
@@ -164,7 +161,7 @@ class PublishedDcgan:
 
 
 class Batches:
-    """Endless batches of float images (n, 1, height, width) in [-1, 1], shuffled anew at each pass."""
+    """Endless batches of float images (n, 1, height, width) in [-1, 1], in another order at each pass."""
 
     def __init__(self, path, batch_size, memory_format=torch.contiguous_format):
         images = np.load(path, allow_pickle=False).astype("float32") / 127.5 - 1.0
@@ -183,33 +180,12 @@ class Batches:
 _state = {}
 
 
-def build(contestant, architecture, images, threads, channels_last):
-    """Make the loop of "pytorch_eager" or "pytorch_compile".
-
-    Returns:
-        dict with the numbers of weights and a note on the memory format.
-    """
-    torch.set_num_threads(threads)
-    _state["loop"] = loop = TwoPassLoop(architecture, contestant == "pytorch_compile", channels_last)
-    _state["batches"] = Batches(images, common.BATCH_SIZES[architecture], loop.format)
-    return {"weights": loop.weights, "note": "channels last" if channels_last else "channels first"}
-
-
-def channels_last_is_quicker(architecture, images, threads, steps=5):
-    """Try both memory formats, and return whether the second is the quicker one.
-
-    Without compilation, which takes a minute. In turn, and by the best step: the machine may be busy for a while.
-    """
-    torch.set_num_threads(threads)
-    loops = {channels_last: TwoPassLoop(architecture, channels_last=channels_last) for channels_last in (False, True)}
-    batches = {key: Batches(images, common.BATCH_SIZES[architecture], loop.format) for key, loop in loops.items()}
-    best = dict.fromkeys(loops, float("inf"))
-    for _ in range(steps):
-        for key, loop in loops.items():
-            start = time.perf_counter()
-            loop.step(next(batches[key]))
-            best[key] = min(best[key], time.perf_counter() - start)
-    return best[True] < best[False]
+def build(architecture, images, compiled):
+    """Make the loop of PyTorch's example; returns the numbers of weights of both networks."""
+    torch.set_num_threads(common.cores())
+    _state["loop"] = loop = TwoPassLoop(architecture, compiled)
+    _state["batches"] = Batches(images, common.BATCH_SIZES[architecture], torch.channels_last)
+    return loop.weights
 
 
 def measure(seconds, warm_up=3):
@@ -222,7 +198,7 @@ def measure(seconds, warm_up=3):
 
 
 def build_recipe(images, seed):
-    """Make the published recipe anew."""
+    """Make the published recipe again."""
     torch.set_num_threads(common.cores())
     _state["recipe"] = recipe = PublishedDcgan(seed)
     _state["batches"] = Batches(images, recipe.batch_size)
@@ -242,9 +218,5 @@ def generate(n, path):
     np.save(path, _state["recipe"].generate(n))
 
 
-FUNCTIONS = (build, channels_last_is_quicker, measure, build_recipe, train_recipe, generate)
-
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--serve"]:
-        sys.exit(__doc__)
-    common.serve({f.__name__: f for f in FUNCTIONS})
+    common.serve({f.__name__: f for f in (build, measure, build_recipe, train_recipe, generate)})
