@@ -9,12 +9,7 @@ from ganutils.metrics import _checks
 
 
 class ClassAccuracy(NamedTuple):
-    """Share of samples whose most probable class is their label.
-
-    Attributes:
-        accuracy: over all samples.
-        per_class: (classes,) over the samples of each label; NaN for a label that no sample has.
-    """
+    """Accuracy over all samples, and `per_class` (classes,) over those of each label; NaN for a label without any."""
 
     accuracy: float
     per_class: np.ndarray
@@ -29,16 +24,13 @@ class BinomialInterval(NamedTuple):
 
 
 def conditional_fidelity(probabilities, labels):
-    """How often a classifier reads the class that a conditional generator was asked for.
+    """How often a classifier reads the class that a conditional generator was asked for, as `ClassAccuracy`.
 
     The classifier errs as well: its accuracy on real test images is the ceiling.
 
     Args:
         probabilities: (n, classes), of the generated images.
         labels: (n,), from 0 to classes - 1, the classes that were asked for.
-
-    Returns:
-        `ClassAccuracy`.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
@@ -51,7 +43,7 @@ def conditional_fidelity(probabilities, labels):
 
 
 def binomial_interval(successes, trials, confidence=0.95):
-    """Share of successes with its confidence interval after Wilson 1927.
+    """Share of successes with its confidence interval after Wilson 1927, as `BinomialInterval`.
 
     For a person who says of images whether they are real: 0.5 is chance, and a generator that cannot be
     told from the data leaves 0.5 within the interval.
@@ -60,9 +52,6 @@ def binomial_interval(successes, trials, confidence=0.95):
         successes: number of right answers, from 0 to `trials`.
         trials: number of answers, at least 1.
         confidence: of the interval, above 0 and below 1.
-
-    Returns:
-        `BinomialInterval`.
     """
     trials = _checks.whole_number(trials, "trials", 1)
     successes = _checks.whole_number(successes, "successes", 0, trials)
