@@ -16,13 +16,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 class ModeCoverage(NamedTuple):
-    """Classes that a generator draws.
-
-    Attributes:
-        covered: number of the data's classes that are drawn.
-        divergence: KL(generated ‖ data) of the class shares in nats; 0 where they are equal.
-        shares: (classes,) share of each class among the generated samples.
-    """
+    """Number of the data's classes that a generator draws, and how its class shares (classes,) diverge from theirs."""
 
     covered: int
     divergence: float
@@ -55,9 +49,9 @@ def mode_coverage(generated, data_labels, least=1):
     """Count the classes that generated samples fall into, and compare the class shares with the data's.
 
     Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
-    divergence in this direction: KL(generated ‖ data). Missing classes leave it finite; a class that the data
-    do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger `least`
-    where it is often unsure.
+    divergence in this direction: KL(generated ‖ data), in nats. Missing classes leave it finite; a class that
+    the data do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger
+    `least` where it is often unsure.
 
     Args:
         generated: labels (n,) that a classifier gives to generated samples, or its probabilities (n, classes).
@@ -75,8 +69,7 @@ def mode_coverage(generated, data_labels, least=1):
     generated = _checks.labels(generated, "generated")
     data_labels = _checks.labels(data_labels, "data_labels", classes)
     classes = classes or max(generated.max(), data_labels.max()) + 1
-    counts = np.bincount(generated, minlength=classes)
-    data_counts = np.bincount(data_labels, minlength=classes)
+    counts, data_counts = (np.bincount(labels, minlength=classes) for labels in (generated, data_labels))
     shares = counts / counts.sum()
     divergence = special.rel_entr(shares, data_counts / data_counts.sum()).sum()
     return ModeCoverage(int(np.sum((counts >= least) & (data_counts > 0))), float(divergence), shares)
@@ -168,15 +161,12 @@ def _similarities(first, second, filter_size, weights):
         if scale:
             first, second = _halve(first), _halve(second)
         rows, columns = (_windows(side, filter_size) for side in first.shape[1:3])
-
-        def smooth(x, rows=rows, columns=columns):
-            return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True)
-
-        means = smooth(first), smooth(second)
-        product, squares = 2 * means[0] * means[1], means[0] ** 2 + means[1] ** 2
-        term = (2 * smooth(first * second) - product + _C2) / (smooth(first**2 + second**2) - squares + _C2)
+        moments = np.stack([first, second, first * second, first**2 + second**2])
+        mean, other_mean, products, squares = np.einsum("ah,mnhwc,bw->mnabc", rows, moments, columns, optimize=True)
+        of_means, of_squares = 2 * mean * other_mean, mean**2 + other_mean**2
+        term = (2 * products - of_means + _C2) / (squares - of_squares + _C2)
         if scale == len(weights) - 1:
-            term *= (product + _C1) / (squares + _C1)  # luminance counts at the coarsest scale only
+            term *= (of_means + _C1) / (of_squares + _C1)  # luminance counts at the coarsest scale only
         terms.append(np.clip(term.mean(axis=(1, 2)), 0, None))
     return np.prod(np.stack(terms, axis=-1) ** (np.array(weights) / sum(weights)), axis=-1).mean(axis=-1)
 
@@ -196,22 +186,12 @@ def _halve(images):
 
 
 def vendi_score(samples, features=None):
-    """Effective number of different samples: exp of the entropy of the eigenvalues of K/n.
+    """Effective number of different samples (n, d): exp of the entropy of the eigenvalues of K/n.
 
-    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|). It lies between 1, all
-    samples alike, and n, all orthogonal; with d features it cannot exceed d. The d x d matrix XᵀX/n has the
-    same non-zero eigenvalues, so the smaller of the two matrices is decomposed. The score sees no data: noise
-    scores high. State the data's own score beside it.
-
-    Args:
-        samples: features (n, d).
-        features: function from images to features, or None.
-
-    Returns:
-        A float from 1 to min(n, d).
-
-    Raises:
-        ValueError: bad features, or a row of zeros, which has no direction.
+    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|); rows of zeros are refused,
+    since they have no direction. It lies between 1, all samples alike, and min(n, d); n is reached by orthogonal
+    ones. The d x d matrix XᵀX/n has the same non-zero eigenvalues, so the smaller of the two is decomposed. The
+    score sees no data: noise scores high. State the data's own score beside it.
     """
     samples = _checks.extracted(samples, "samples", features)
     lengths = np.linalg.norm(samples, axis=1)
