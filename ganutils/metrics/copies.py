@@ -1,5 +1,6 @@
 """Measures of whether generated images are copies of training images, or as far from them as new images are."""
 
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -12,40 +13,17 @@ _QUERIES_AT_ONCE = 1000
 _REFERENCES_AT_ONCE = 4096
 _NEIGHBOUR_REASON = "each needs a neighbour in its own set"
 
-
-class Neighbours(NamedTuple):
-    """Row numbers (queries, k) of the nearest references, nearest first, and their distances (queries, k)."""
-
-    indices: np.ndarray
-    distances: np.ndarray
-
-
-class TwoSampleAccuracy(NamedTuple):
-    """Shares of real and of generated samples that are taken for what they are, and their mean, the accuracy."""
-
-    accuracy: float
-    real: float
-    fake: float
-
-
-class MemorisationGap(NamedTuple):
-    """Adversarial accuracy on test images minus that on training images, and the two of them."""
-
-    gap: float
-    train: float
-    test: float
+Neighbours = namedtuple("Neighbours", ["indices", "distances"])
+TwoSampleAccuracy = namedtuple("TwoSampleAccuracy", ["accuracy", "real", "fake"])
+MemorisationGap = namedtuple("MemorisationGap", ["gap", "train", "test"])
 
 
 class Memorisation(NamedTuple):
-    """How close generated samples come to the training samples.
+    """Share of generated samples closer to a training sample than `threshold`, a quantile of test samples' distances.
 
-    Attributes:
-        share: of generated samples closer to a training sample than `threshold`.
-        threshold: the chosen quantile of the distances from test samples to their nearest training sample.
-        closer: share of pairs of a generated and a test sample in which the generated one is closer to its
-            nearest training sample; 0.5 for new samples, 1 for copies, below 0.5 for samples off the data.
-        indices: (n,) row number of the training sample that is nearest to each generated one.
-        distances: (n,) their distances.
+    `closer` is the share of pairs of a generated and a test sample in which the generated one is closer to its
+    nearest training sample: 0.5 for new samples, 1 for copies, below 0.5 for samples off the data. `indices` (n,)
+    are the rows of the training samples that are nearest to each generated one, `distances` (n,) how far they are.
     """
 
     share: float
@@ -56,14 +34,11 @@ class Memorisation(NamedTuple):
 
 
 def nearest_images(queries, references, k=3):
-    """Find the `Neighbours` of each query among references, by Euclidean distance between pixels in [0, 1].
+    """Find the k nearest references of each query, by Euclidean distance between pixels in [0, 1].
 
-    Both are taken in blocks, so that memory does not grow with the product of their numbers.
-
-    Args:
-        queries: uint8 images (n, height, width, channels); float ones are refused.
-        references: uint8 images (m, height, width, channels).
-        k: number of neighbours, at most m.
+    Queries (n, height, width, channels) and references, at least k, are uint8. Both are taken in blocks, so that
+    memory does not grow with the product of their numbers. Returns `Neighbours`: row numbers (n, k) of the
+    references, nearest first, and distances (n, k).
     """
     queries, references = np.asarray(queries), np.asarray(references)
     for name, images in (("queries", queries), ("references", references)):
@@ -103,12 +78,13 @@ def _flat(images):
 
 
 def nearest_neighbour_accuracy(real, fake, features=None):
-    """`TwoSampleAccuracy` of telling real from generated samples by the nearest other sample of the two sets.
+    """Accuracy of telling real from generated samples by the nearest other sample of the two sets.
 
     The adversarial accuracy of Yale et al. 2020, close to the leave-one-out accuracy of one nearest neighbour
     in Xu et al. 2018, after the two-sample tests of Lopez-Paz and Oquab 2017. A sample counts as recognised
     when its nearest neighbour in its own set is closer than that in the other set. 0.5 is ideal, 1 means that
-    the sets are apart; near 0, each sample has a copy in the other set. Both sets are features (n, d), n at least 2.
+    the sets are apart; near 0, each sample has a copy in the other set. Both sets are features (n, d), n at least
+    2. Returns `TwoSampleAccuracy`: the mean of the shares of real and of fake samples recognised, and those two.
     """
     return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
@@ -127,7 +103,7 @@ def _two_samples(real, fake, name="real"):
 
 
 def memorisation_gap(train, test, fake, features=None):
-    """Adversarial accuracy on test samples minus that on training samples, as `MemorisationGap`.
+    """Return a `MemorisationGap`: adversarial accuracy on test samples minus that on training samples, and the two.
 
     The privacy loss of Yale et al. 2020. About 0 for samples that are as new as the test set, about 0.5
     for copies of all training samples. Only copies of the given training samples can be found, so give

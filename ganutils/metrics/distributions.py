@@ -1,5 +1,6 @@
 """Distances between distributions of features, and the inception score."""
 
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -13,28 +14,20 @@ _LIMIT_RATIO = 5
 _ROWS_AT_ONCE = 1000
 _COVARIANCE_REASON = "a covariance with n - 1 needs two"
 
+MeanAndDeviation = namedtuple("MeanAndDeviation", ["mean", "std"])
+
 
 class FrechetLimit(NamedTuple):
-    """Fréchet distance for infinitely many samples.
+    """Where the fitted line meets 1/n = 0, slightly below 0 by noise at times, and its slope over 1/n.
 
-    Attributes:
-        limit: where the fitted line meets 1/n = 0. Noise can put it slightly below 0.
-        slope: of the line over 1/n; it depends on generator and features, so that ranks at one n may mislead.
-        sizes: the n that were tried, largest first.
-        distances: the mean Fréchet distance at each size.
+    The slope depends on generator and features, so that ranks at one n may mislead. `distances` are the mean
+    Fréchet distances at `sizes`, the n that were tried, largest first.
     """
 
     limit: float
     slope: float
     sizes: tuple
     distances: tuple
-
-
-class MeanAndDeviation(NamedTuple):
-    """Mean and standard deviation over subsets or splits; the latter is not the error of the mean."""
-
-    mean: float
-    std: float
 
 
 def frechet_distance(real, fake, features=None):
@@ -63,21 +56,17 @@ def _frechet(real, fake):
 
 
 def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
-    """Fréchet distance that infinitely many samples would give, by a line through its values over 1/n.
+    """Find the Fréchet distance of infinitely many samples by a line through its values over 1/n: `FrechetLimit`.
 
     Chong and Forsyth 2020. There the real samples stay the same and only the generated ones become fewer;
     here both do, so that the part of the bias that comes from the real samples goes as well. At each size
     the distance is the mean over as many disjoint subsets as there are, at most 5 by default.
 
     Args:
-        real: features (n, d).
-        fake: features (m, d).
+        real, fake: features (n, d) and (m, d).
         sizes: at least two numbers of samples, each above d, where the covariance stops being singular, and
             at most min(n, m); None takes 12 from a fifth of min(n, m) to all, evenly spaced in 1/n.
         seed: seed of the order in which samples are taken.
-
-    Returns:
-        `FrechetLimit`.
     """
     real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
@@ -101,18 +90,10 @@ def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=
     """Squared maximum mean discrepancy with the kernel (x·y/d + 1)³, unbiased; known as KID.
 
     Bińkowski et al. 2018, equation 4. Its expectation does not depend on the number of samples and is 0 for
-    equal distributions, so single values may be below 0. The standard deviation is that of one subset's
-    value; subsets overlap, so dividing it by sqrt(subsets) makes the error of the mean look too small.
-
-    Args:
-        real: features (n, d).
-        fake: features (m, d).
-        subsets: number of random subsets.
-        subset_size: rows of a subset, drawn without replacement; at least 2, at most min(n, m).
-        seed: seed of the subsets.
-
-    Returns:
-        `MeanAndDeviation`.
+    equal distributions, so single values may be below 0. Returns `MeanAndDeviation` over random subsets of real
+    (n, d) and fake features (m, d), each of `subset_size` rows without replacement, 2 to min(n, m). The standard
+    deviation is that of one subset's value; subsets overlap, so dividing it by sqrt(subsets) makes the error of
+    the mean look too small.
     """
     reason = "the unbiased estimate leaves out each row's pair with itself"
     real, fake = _checks.feature_sets(features, 2, reason, real=real, fake=fake)
@@ -144,15 +125,9 @@ def inception_score(probabilities, splits=1, seed=0):
     """Exponential of the mean divergence KL(p(y|x) ‖ p(y)) of class probabilities from their mean.
 
     Salimans et al. 2016, section 4. It lies between 1 and the number of classes, looks at no real image,
-    and cannot see collapse within a class. Its ceiling for given labels is `inception_score_ceiling`.
-
-    Args:
-        probabilities: (n, classes), of the generated images.
-        splits: number of parts of equal size, at least as many rows in each as there are classes.
-        seed: seed of the order in which rows are dealt to the parts, so that rows sorted by class do no harm.
-
-    Returns:
-        `MeanAndDeviation`.
+    and cannot see collapse within a class. Its ceiling for given labels is `inception_score_ceiling`. Returns
+    `MeanAndDeviation` over `splits` parts of equal size, at least as many rows in each as there are classes,
+    which are dealt at random, so that rows sorted by class do no harm.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape

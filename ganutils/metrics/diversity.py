@@ -1,6 +1,6 @@
 """Measures of how much generated samples differ: modes, classes, pairs, effective number."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from scipy import linalg, special
@@ -14,35 +14,9 @@ _PAIRS_AT_ONCE = 100
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _C1, _C2 = 0.01**2, 0.03**2
 
-
-class ModeCoverage(NamedTuple):
-    """Number of the data's classes that a generator draws, and how its class shares (classes,) diverge from theirs."""
-
-    covered: int
-    divergence: float
-    shares: np.ndarray
-
-
-class MixtureModes(NamedTuple):
-    """Modes of a mixture that are found, share of high-quality samples, and how many of those each mode has."""
-
-    modes: int
-    high_quality: float
-    counts: np.ndarray
-
-
-class PairwiseMean(NamedTuple):
-    """Mean over pairs of different samples.
-
-    Attributes:
-        overall: over pairs from all samples.
-        within: over pairs of the same class, each class counting alike; None without labels.
-        per_class: from each class with two samples or more to its mean; None without labels.
-    """
-
-    overall: float
-    within: float | None
-    per_class: dict | None
+ModeCoverage = namedtuple("ModeCoverage", ["covered", "divergence", "shares"])
+MixtureModes = namedtuple("MixtureModes", ["modes", "high_quality", "counts"])
+PairwiseMean = namedtuple("PairwiseMean", ["overall", "within", "per_class"])
 
 
 def mode_coverage(generated, data_labels, least=1):
@@ -59,7 +33,7 @@ def mode_coverage(generated, data_labels, least=1):
         least: samples that a class needs to be covered.
 
     Returns:
-        `ModeCoverage`.
+        `ModeCoverage`: number of the data's classes covered, the divergence, the generated class shares (classes,).
     """
     least = _checks.whole_number(least, "least", 1)
     classes = None
@@ -89,7 +63,7 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
             dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
 
     Returns:
-        `MixtureModes`.
+        `MixtureModes`: modes found, share of high-quality samples, and how many of those each mode has (modes,).
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     for name, value in (("deviation", deviation), ("deviations", deviations)):
@@ -118,7 +92,8 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         scales: number of scales, 1 to 5; None takes as many as the filter fits into.
 
     Returns:
-        `PairwiseMean`, each value from 0 to 1, the similarity of identical images.
+        `PairwiseMean`, 0 to 1, the similarity of identical images: over all, over pairs within a class, each
+        class counting alike, and a dict by class of two images or more; the last two are None without labels.
     """
     images = data.check_images(images)
     if len(images) < 2:
