@@ -31,10 +31,7 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
             or to an object with `.probabilities`; such as `features.train_classifier`.
 
     Returns:
-        `metrics.classification.ClassAccuracy` on the real images.
-
-    Raises:
-        ValueError: another shape or range, labels out of range or of another number, or bad probabilities.
+        `metrics.classification.ClassAccuracy` on the real images. ValueError: bad images, labels or probabilities.
     """
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = data.check_images(images, f"{kind}_images")
@@ -63,8 +60,7 @@ def discriminator_accuracy(
         seed: seed of weights, halves and batches.
 
     Returns:
-        `metrics.copies.TwoSampleAccuracy`; its accuracy is the mean over both kinds, so that it is 0.5 for a
-        constant answer.
+        `metrics.copies.TwoSampleAccuracy`; its accuracy is the mean over both kinds, 0.5 for a constant answer.
 
     Raises:
         ValueError: another shape or range, NaN, too few images, or a number out of range.
@@ -82,7 +78,12 @@ def discriminator_accuracy(
     for images in (real, fake):
         order, middle = rng.permutation(len(images)), len(images) // 2
         halves.append((images[order[:middle]], images[order[middle:]]))
-    discriminator = _build(build, seed)
+    state = random.getstate()
+    random.seed(seed)  # Keras draws the seeds of its layers from Python's own generator
+    try:
+        discriminator = build()
+    finally:
+        random.setstate(state)
     optimizer = training.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
     targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
 
@@ -90,8 +91,8 @@ def discriminator_accuracy(
     def step(images):
         with tf.GradientTape() as tape:
             logits = tf.cast(discriminator(images, training=True), "float32")
-            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
-            loss = optimizer.scale_loss(loss)
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+            loss = optimizer.scale_loss(tf.reduce_mean(losses))
         variables = discriminator.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
 
@@ -101,16 +102,6 @@ def discriminator_accuracy(
     real_logits, fake_logits = (_logits(discriminator, held_out) for _, held_out in halves)
     shares = float(np.mean(real_logits > 0)), float(np.mean(fake_logits <= 0))
     return TwoSampleAccuracy(sum(shares) / 2, *shares)
-
-
-def _build(build, seed):
-    """Build a network from a seed. Keras draws the seeds of its layers from Python's own generator."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        return build()
-    finally:
-        random.setstate(state)
 
 
 def _logits(discriminator, images):
@@ -127,20 +118,16 @@ class Quality(NamedTuple):
 
 
 def measure(gan, classifier=None, samples=SAMPLES):
-    """Return FID (digits) and coverage of a GAN, as they were measured in the reference runs.
+    """Return the `Quality` of a GAN, as it was measured in the reference runs.
 
     The images are compared with test images chosen at random, always the same. Latents are always the same
     too, so that two moments of a run differ by its training alone. A conditional GAN is asked for the digits of
     those test images.
 
     Args:
-        gan: a `training.GAN` of digits (n, 28, 28, 1); called on latents, it uses the averaged generator where
-            there is one.
+        gan: a `training.GAN` of digits (n, 28, 28, 1), whose averaged generator is used where there is one.
         classifier: what `features.digit_classifier` returns; None loads it.
-        samples: number of generated and of real images, at most 5,000. Both figures depend on it.
-
-    Returns:
-        A `Quality`.
+        samples: number of generated and of real images, 2 to 5,000. Both figures depend on it.
     """
     classifier = classifier or features.digit_classifier()
     images, labels, _ = _real_images(samples)
@@ -149,16 +136,13 @@ def measure(gan, classifier=None, samples=SAMPLES):
     conditional = len(gan.generator.inputs) == 2
     drawn = [gan([latents[part], labels[part]] if conditional else latents[part]) for part in parts]
     drawn = np.concatenate([np.asarray(part) for part in drawn])
-    if not np.isfinite(drawn).all():
-        return Quality(np.nan, np.nan)
-    return _quality(classifier(images).features, classifier(drawn).features)
+    return _quality(classifier, images, drawn) if np.isfinite(drawn).all() else Quality(np.nan, np.nan)
 
 
 def floor(classifier=None, samples=SAMPLES):
     """Return the `Quality` of other real images in the place of generated ones; arguments as in `measure`."""
-    classifier = classifier or features.digit_classifier()
     images, _, others = _real_images(samples)
-    return _quality(classifier(images).features, classifier(others).features)
+    return _quality(classifier or features.digit_classifier(), images, others)
 
 
 def _real_images(samples):
@@ -171,5 +155,6 @@ def _real_images(samples):
     return images[chosen], labels[chosen], images[others]
 
 
-def _quality(real, fake):
+def _quality(classifier, *images):
+    real, fake = (classifier(each).features for each in images)
     return Quality(metrics.frechet_distance(real, fake), metrics.density_coverage(real, fake).coverage)

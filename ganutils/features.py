@@ -19,26 +19,14 @@ _IMAGES_AT_ONCE = 250
 
 
 class Features(NamedTuple):
-    """What a classifier says about images.
-
-    Attributes:
-        features: (n, d) float32, the activations before the last layer.
-        probabilities: (n, classes) float64, each row summing to 1.
-    """
+    """Activations before the last layer (n, d) float32, and probabilities (n, classes) float64."""
 
     features: np.ndarray
     probabilities: np.ndarray
 
 
 def classifier_network(classes=CLASSES):
-    """Return a small convolutional network from images (n, 28, 28, 1) in [-1, 1] to (features, logits).
-
-    Args:
-        classes: number of logits.
-
-    Returns:
-        A keras.Model with two outputs: features (n, 128) and logits (n, classes).
-    """
+    """Return a keras.Model from images (n, 28, 28, 1) in [-1, 1] to features (n, 128) and logits (n, classes)."""
     images = keras.Input(models.IMAGE_SHAPE, name="images")
     x = images
     for filters, strides in ((32, 1), (32, 2), (64, 1), (64, 2), (96, 2)):
@@ -55,9 +43,7 @@ def classifier_network(classes=CLASSES):
 def train_classifier(
     images, labels, *, epochs=8, batch_size=128, shift=2, angle=10, seed=0, classes=CLASSES, verbose=0
 ):
-    """Train a classifier of digits from its first weights on.
-
-    Each time an image is seen, it is turned and shifted a little.
+    """Train a `Classifier` of digits from its first weights on; each time an image is seen, it is turned and shifted.
 
     Args:
         images: uint8 in [0, 255] or float in [-1, 1], (n, 28, 28, 1).
@@ -69,9 +55,6 @@ def train_classifier(
         seed: seed of weights, order, dropout and shifts. Sets the global random state of Keras.
         classes: number of classes.
         verbose: as in `keras.Model.fit`.
-
-    Returns:
-        A `Classifier`.
 
     Raises:
         ValueError: images of another shape or range, labels out of range or of another number.
@@ -109,11 +92,7 @@ def train_classifier(
 
 
 class Classifier:
-    """A trained classifier, called on images.
-
-    Args:
-        network: keras.Model from images in [-1, 1] to (features, logits).
-    """
+    """A trained classifier: `network`, a keras.Model from images in [-1, 1] to (features, logits), called on images."""
 
     def __init__(self, network):
         self.network = network

@@ -29,7 +29,9 @@ def features(values, name, least=1, reason="a mean needs one"):
     """Return features (n, d) as a float64 array of at least `least` rows, all finite."""
     values = np.asarray(values)
     if values.ndim == 4:
-        raise ValueError(f"{name} have the shape {values.shape} of images; give features=..., a function of images")
+        raise ValueError(
+            f"{name} have the shape {values.shape} of images; give features=..., a function from images to features"
+        )
     if values.ndim != 2 or not values.shape[1] or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float features (n, d)")
     if len(values) < least:

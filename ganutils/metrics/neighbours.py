@@ -95,7 +95,7 @@ def density_coverage(real, fake, k=5, features=None):
     Naeem et al. 2020, equations 4 and 5. For equal distributions the density has the mean 1 and the coverage
     about 1 - 2⁻ᵏ. Density may exceed 1, where samples crowd at the data's densest places. Both sets are features
     of more than k rows, real (n, d) and fake (m, d); with m below n, coverage is small for that reason alone.
-    Returns `DensityCoverage`: the number of neighbourhoods over k, at least 0, and the share reached, in [0, 1].
+    Returns `DensityCoverage`: mean number of neighbourhoods over k, and share of those with a sample inside.
     """
     k = _checks.whole_number(k, "k", 1)
     reason = f"k={k} neighbours are looked at"

@@ -19,7 +19,8 @@ def evaluate(real, fake, train=None):
     """
     n = len(real.features)
     if len(fake.features) != n:
-        raise ValueError(f"{n} real and {len(fake.features)} generated samples; give as many of both to compare")
+        numbers = f"{n} real and {len(fake.features)} generated samples"
+        raise ValueError(f"{numbers}; give as many of both: most measures depend on the number")
     # A class counts from one sample in a hundred on: fewer may be the classifier's mistakes.
     modes = diversity.mode_coverage(fake.probabilities, real.probabilities.argmax(axis=1), max(1, n // 100))
     found = {
