@@ -1,7 +1,7 @@
 """Evaluation that trains a judge, a classifier on generated images or a fresh discriminator, or draws from a model."""
 
 import random
-from typing import NamedTuple
+from collections import namedtuple
 
 import keras
 import numpy as np
@@ -14,9 +14,11 @@ from ganutils.metrics.copies import TwoSampleAccuracy
 SAMPLES = 2000
 _IMAGES_AT_ONCE = 500
 
+Quality = namedtuple("Quality", ["frechet_distance", "coverage"])
+
 
 def gan_train(fake_images, fake_labels, real_images, real_labels, train):
-    """Accuracy on real images of a classifier that was trained on generated ones.
+    """Accuracy on real images of a classifier trained on generated ones, a `metrics.classification.ClassAccuracy`.
 
     GAN-train of Shmelkov et al. 2018, the classification accuracy score of Ravuri and Vinyals 2019. Low
     where images are unlike real ones, of the wrong class, or too much alike. Compare with a classifier
@@ -30,8 +32,8 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
         train: function of images and labels that returns a function from images to probabilities (n, classes)
             or to an object with `.probabilities`; such as `features.train_classifier`.
 
-    Returns:
-        `metrics.classification.ClassAccuracy` on the real images. ValueError: bad images, labels or probabilities.
+    Raises:
+        ValueError: another shape or range, labels out of range or of another number, or bad probabilities.
     """
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = data.check_images(images, f"{kind}_images")
@@ -43,12 +45,12 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
 def discriminator_accuracy(
     real, fake, build=models.fast_dcgan_discriminator, steps=500, batch_size=64, learning_rate=1e-3, seed=0
 ):
-    """Accuracy of a fresh discriminator on images that it was not trained on.
+    """Accuracy of a fresh discriminator on images that it was not trained on, a `metrics.copies.TwoSampleAccuracy`.
 
     The classifier two-sample test of Lopez-Paz and Oquab 2017: half of the real and half of the generated
-    images train a discriminator, the others test it. 0.5 is ideal. It finds any difference that a network
-    can learn, also those that nobody sees, so well trained generators may still be near 1. Pass real
-    images that the generator has not seen. The global random state is left unchanged.
+    images train a discriminator, the others test it. 0.5 is ideal, and what a constant answer gets. It finds any
+    difference that a network can learn, also those that nobody sees, so well trained generators may still be
+    near 1. Pass real images that the generator has not seen. The global random state is left unchanged.
 
     Args:
         real: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least 4.
@@ -58,9 +60,6 @@ def discriminator_accuracy(
         batch_size: images in a step, an even number.
         learning_rate: of Adam.
         seed: seed of weights, halves and batches.
-
-    Returns:
-        `metrics.copies.TwoSampleAccuracy`; its accuracy is the mean over both kinds, 0.5 for a constant answer.
 
     Raises:
         ValueError: another shape or range, NaN, too few images, or a number out of range.
@@ -91,8 +90,7 @@ def discriminator_accuracy(
     def step(images):
         with tf.GradientTape() as tape:
             logits = tf.cast(discriminator(images, training=True), "float32")
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
-            loss = optimizer.scale_loss(tf.reduce_mean(losses))
+            loss = optimizer.scale_loss(tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)))
         variables = discriminator.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
 
@@ -110,19 +108,12 @@ def _logits(discriminator, images):
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 
-class Quality(NamedTuple):
-    """FID (digits), at least 0, and coverage in [0, 1]; both NaN where a generator's images are not finite."""
-
-    frechet_distance: float
-    coverage: float
-
-
 def measure(gan, classifier=None, samples=SAMPLES):
-    """Return the `Quality` of a GAN, as it was measured in the reference runs.
+    """Return FID (digits) and coverage of a GAN, as `Quality`; both are NaN where its images are not finite.
 
-    The images are compared with test images chosen at random, always the same. Latents are always the same
-    too, so that two moments of a run differ by its training alone. A conditional GAN is asked for the digits of
-    those test images.
+    As in the reference runs, its images are compared with test images chosen at random. Those and the latents are
+    always the same, so that two moments of a run differ by its training alone. A conditional GAN is asked for the
+    digits of those test images.
 
     Args:
         gan: a `training.GAN` of digits (n, 28, 28, 1), whose averaged generator is used where there is one.
@@ -150,8 +141,7 @@ def _real_images(samples):
     images, labels = data.load_dataset(split="test")
     if not 2 <= samples <= len(images) // 2:
         raise ValueError(f"samples={samples} is not allowed; choose from 2 to {len(images) // 2:,}")
-    order = np.random.default_rng(0).permutation(len(images))
-    chosen, others = order[:samples], order[samples : 2 * samples]
+    chosen, others = np.random.default_rng(0).permutation(len(images))[: 2 * samples].reshape(2, samples)
     return images[chosen], labels[chosen], images[others]
 
 
