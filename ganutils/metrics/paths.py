@@ -70,7 +70,8 @@ def perceptual_path_length(
     samples = _checks.whole_number(samples, "samples", 2)
     batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
-    between, distance, lengths = _lerp if space == "lerp" else _slerp, distance or neighbours.squared_distances, []
+    between = _lerp if space == "lerp" else _slerp
+    distance, lengths = distance or neighbours.squared_distances, []
     # One stream for each kind of number, so that the batch size changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
     chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
