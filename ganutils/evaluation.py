@@ -1,7 +1,7 @@
 """Evaluation that trains a judge, a classifier on generated images or a fresh discriminator, or draws from a model."""
 
 import random
-from typing import NamedTuple
+from collections import namedtuple
 
 import keras
 import numpy as np
@@ -14,22 +14,26 @@ from ganutils.metrics.copies import TwoSampleAccuracy
 SAMPLES = 2000
 _IMAGES_AT_ONCE = 500
 
+Quality = namedtuple("Quality", ["frechet_distance", "coverage"])
+
 
 def gan_train(fake_images, fake_labels, real_images, real_labels, train):
-    """Accuracy on real images of a classifier that was trained on generated ones.
+    """Accuracy on real images of a classifier trained on generated ones, a `metrics.classification.ClassAccuracy`.
 
     GAN-train of Shmelkov et al. 2018, the classification accuracy score of Ravuri and Vinyals 2019. Low
     where images are unlike real ones, of the wrong class, or too much alike. Compare with a classifier
     that is trained on as many real images.
 
     Args:
-        fake_images, fake_labels: images (n, height, width, channels) and the classes (n,) that were asked for.
-        real_images, real_labels: the same of images that were not seen in training of the generator.
+        fake_images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
+        fake_labels: (n,), whole numbers, the classes that were asked for.
+        real_images: (m, height, width, channels), not seen in training of the generator.
+        real_labels: (m,), their classes.
         train: function of images and labels that returns a function from images to probabilities (n, classes)
-            or to an object with `.probabilities`, such as a `features.Classifier`.
+            or to an object with `.probabilities`; such as a `features.Classifier`.
 
-    Returns:
-        `metrics.classification.ClassAccuracy` on the real images.
+    Raises:
+        ValueError: another shape or range, labels out of range or of another number, or bad probabilities.
     """
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = data.check_images(images, f"{kind}_images")
@@ -41,23 +45,24 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
 def discriminator_accuracy(
     real, fake, build=models.fast_dcgan_discriminator, steps=500, batch_size=64, learning_rate=1e-3, seed=0
 ):
-    """Accuracy of a fresh discriminator on images that it was not trained on.
+    """Accuracy of a fresh discriminator on images that it was not trained on, a `metrics.copies.TwoSampleAccuracy`.
 
     The classifier two-sample test of Lopez-Paz and Oquab 2017: half of the real and half of the generated
-    images train a discriminator, the others test it. 0.5 is ideal. It finds any difference that a network
-    can learn, also those that nobody sees, so well trained generators may still be near 1. Pass real
-    images that the generator has not seen. The global random state is left unchanged.
+    images train a discriminator, the others test it. 0.5 is ideal, and what a constant answer gets. It finds any
+    difference that a network can learn, also those that nobody sees, so well trained generators may still be
+    near 1. Pass real images that the generator has not seen. The global random state is left unchanged.
 
     Args:
-        real, fake: images (n, height, width, channels) of one shape, at least 4 of each.
+        real: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], at least 4.
+        fake: images of the same shape, at least 4.
         build: function without arguments that returns a keras.Model from images in [-1, 1] to logits (n, 1).
         steps: training steps, each on half real and half generated images.
         batch_size: images in a step, an even number.
         learning_rate: of Adam.
         seed: seed of weights, halves and batches.
 
-    Returns:
-        `metrics.copies.TwoSampleAccuracy`, 0.5 for a constant answer.
+    Raises:
+        ValueError: another shape or range, NaN, too few images, or a number out of range.
     """
     real, fake = data.check_images(real, "real"), data.check_images(fake, "fake")
     if real.shape[1:] != fake.shape[1:]:
@@ -72,7 +77,12 @@ def discriminator_accuracy(
     for images in (real, fake):
         order, middle = rng.permutation(len(images)), len(images) // 2
         halves.append((images[order[:middle]], images[order[middle:]]))
-    discriminator = _build(build, seed)
+    state = random.getstate()
+    random.seed(seed)  # Keras draws the seeds of its layers from Python's own generator
+    try:
+        discriminator = build()
+    finally:
+        random.setstate(state)
     optimizer = keras_workarounds.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
     targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
 
@@ -80,8 +90,7 @@ def discriminator_accuracy(
     def step(images):
         with tf.GradientTape() as tape:
             logits = tf.cast(discriminator(images, training=True), "float32")
-            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
-            loss = optimizer.scale_loss(loss)
+            loss = optimizer.scale_loss(tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)))
         variables = discriminator.trainable_variables
         optimizer.apply(tape.gradient(loss, variables), variables)
 
@@ -93,40 +102,23 @@ def discriminator_accuracy(
     return TwoSampleAccuracy(sum(shares) / 2, *shares)
 
 
-def _build(build, seed):
-    """Build a network from a seed. Keras draws the seeds of its layers from Python's own generator."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        return build()
-    finally:
-        random.setstate(state)
-
-
 def _logits(discriminator, images):
     starts = range(0, len(images), _IMAGES_AT_ONCE)
     parts = [discriminator(data.as_float(images[i : i + _IMAGES_AT_ONCE]), training=False) for i in starts]
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 
-class Quality(NamedTuple):
-    """FID (digits), at least 0, and coverage in [0, 1]; both NaN where a generator's images are not finite."""
+def measure(gan, classifier=None, samples=SAMPLES):
+    """Return FID (digits) and coverage of a GAN, as `Quality`; both are NaN where its images are not finite.
 
-    frechet_distance: float
-    coverage: float
-
-
-def measure(gan, classifier=None, samples=SAMPLES) -> Quality:
-    """Return FID (digits) and coverage of a GAN, as they were measured in the reference runs.
-
-    The images are compared with test images chosen at random, always the same. Latents are always the same
-    too, so that two moments of a run differ by its training alone. A conditional GAN is asked for the digits of
-    those test images.
+    As in the reference runs, its images are compared with test images chosen at random. Those and the latents are
+    always the same, so that two moments of a run differ by its training alone. A conditional GAN is asked for the
+    digits of those test images.
 
     Args:
-        gan: a `training.GAN` of digits (n, 28, 28, 1).
+        gan: a `training.GAN` of digits (n, 28, 28, 1), whose averaged generator is used where there is one.
         classifier: what `features.digit_classifier` returns; None loads it.
-        samples: number of generated and of real images, at most 5,000. Both figures depend on it.
+        samples: number of generated and of real images, 2 to 5,000. Both figures depend on it.
     """
     classifier = classifier or features.digit_classifier()
     images, labels, _ = _real_images(samples)
@@ -135,16 +127,13 @@ def measure(gan, classifier=None, samples=SAMPLES) -> Quality:
     conditional = len(gan.generator.inputs) == 2
     drawn = [gan([latents[part], labels[part]] if conditional else latents[part]) for part in parts]
     drawn = np.concatenate([np.asarray(part) for part in drawn])
-    if not np.isfinite(drawn).all():
-        return Quality(np.nan, np.nan)
-    return _quality(classifier(images).features, classifier(drawn).features)
+    return _quality(classifier, images, drawn) if np.isfinite(drawn).all() else Quality(np.nan, np.nan)
 
 
 def floor(classifier=None, samples=SAMPLES):
     """Return the `Quality` of other real images in the place of generated ones; arguments as in `measure`."""
-    classifier = classifier or features.digit_classifier()
     images, _, others = _real_images(samples)
-    return _quality(classifier(images).features, classifier(others).features)
+    return _quality(classifier or features.digit_classifier(), images, others)
 
 
 def _real_images(samples):
@@ -152,10 +141,10 @@ def _real_images(samples):
     images, labels = data.load_dataset(split="test")
     if not 2 <= samples <= len(images) // 2:
         raise ValueError(f"samples={samples} is not allowed; choose from 2 to {len(images) // 2:,}")
-    order = np.random.default_rng(0).permutation(len(images))
-    chosen, others = order[:samples], order[samples : 2 * samples]
+    chosen, others = np.random.default_rng(0).permutation(len(images))[: 2 * samples].reshape(2, samples)
     return images[chosen], labels[chosen], images[others]
 
 
-def _quality(real, fake):
+def _quality(classifier, *images):
+    real, fake = (classifier(each).features for each in images)
     return Quality(metrics.frechet_distance(real, fake), metrics.density_coverage(real, fake).coverage)

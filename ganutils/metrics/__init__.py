@@ -7,7 +7,7 @@ What most functions share, so that their own docstrings do not repeat it:
   `.features`, such as `ganutils.features.digit_classifier()`.
 - Images are (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
 - Labels are (n,), whole numbers from 0 on. Probabilities are (n, classes) float, each row summing to 1.
-- The same seed gives the same result.
+- The same `seed` gives the same result.
 - They raise ValueError for arrays of another shape, type or range, with NaN or infinity, with too few rows or
   whose lengths or widths do not fit together, and for numbers out of range. Docstrings name only what else they refuse.
 """

@@ -20,11 +20,9 @@ def whole_number(value, name, least, most=None, reason=""):
 
 
 def _finite(values, name):
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = np.argwhere(bad)[0][0]
-        held = f"{name} hold {bad.sum()} values that are NaN or infinite, the first in row {row}"
-        raise ValueError(f"{held}; find out where they come from, a generator that diverged is the usual reason")
+    if (bad := ~np.isfinite(values)).any():
+        where = f"{bad.sum()} values that are NaN or infinite, the first in row {np.argwhere(bad)[0][0]}"
+        raise ValueError(f"{name} hold {where}; a generator that diverged is the usual reason")
 
 
 def features(values, name, least=1, reason="a mean needs one"):
@@ -32,13 +30,10 @@ def features(values, name, least=1, reason="a mean needs one"):
     values = np.asarray(values)
     if values.ndim == 4:
         raise ValueError(
-            f"{name} have the shape {values.shape} of images, and features (n, d) are expected; "
-            "give features=..., a function from images to features, or call it first"
+            f"{name} have the shape {values.shape} of images; give features=..., a function from images to features"
         )
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+    if values.ndim != 2 or not values.shape[1] or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float features (n, d)")
-    if values.shape[1] < 1:
-        raise ValueError(f"{name} have the shape {values.shape}: give at least one feature a row")
     if len(values) < least:
         raise ValueError(f"{name} have {len(values)} rows; give at least {least}, since {reason}")
     values = values.astype("float64")
@@ -47,7 +42,7 @@ def features(values, name, least=1, reason="a mean needs one"):
 
 
 def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
-    """Return `features` of images if there is an extractor, a function of images, or else of features as given."""
+    """Return the features of images if there is an extractor, a function of images, or else features as given."""
     if extractor is None:
         return features(values, name, least, reason)
     return features(call(extractor, data.check_images(values, name)), f"features of {name}", least, reason)
@@ -64,11 +59,10 @@ def call(extractor, images):
 
 def same_width(**named):
     """Check that all arrays of features have the same number of features."""
-    (first, reference), *others = named.items()
-    for name, values in others:
-        if values.shape[1] != reference.shape[1]:
-            widths = f"{first} have {reference.shape[1]} features a row and {name} have {values.shape[1]}"
-            raise ValueError(f"{widths}; take both from the same extractor")
+    (first, width), *others = ((name, values.shape[1]) for name, values in named.items())
+    for name, other in others:
+        if other != width:
+            raise ValueError(f"{first} have {width} features a row and {name} have {other}; use one extractor for both")
 
 
 def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):

@@ -1,37 +1,21 @@
 """Measures of right answers: of a classifier that reads generated images, or of a person who judges them."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from scipy import stats
 
 from ganutils.metrics import _checks
 
-
-class ClassAccuracy(NamedTuple):
-    """Share of samples whose most probable class is their label.
-
-    Attributes:
-        accuracy: over all samples.
-        per_class: (classes,) over the samples of each label; NaN for a label that no sample has.
-    """
-
-    accuracy: float
-    per_class: np.ndarray
+ClassAccuracy = namedtuple("ClassAccuracy", ["accuracy", "per_class"])
+BinomialInterval = namedtuple("BinomialInterval", ["share", "low", "high"])
 
 
-class BinomialInterval(NamedTuple):
-    """Share of successes and the ends of its confidence interval, all in [0, 1]."""
-
-    share: float
-    low: float
-    high: float
-
-
-def conditional_fidelity(probabilities, labels) -> ClassAccuracy:
+def conditional_fidelity(probabilities, labels):
     """How often a classifier reads the class that a conditional generator was asked for.
 
-    The classifier errs as well: its accuracy on real test images is the ceiling.
+    The classifier errs as well: its accuracy on real test images is the ceiling. Returns `ClassAccuracy`: over
+    all samples, and `per_class` (classes,) over those of each label, NaN for a label without any.
 
     Args:
         probabilities: (n, classes), of the generated images.
@@ -47,8 +31,8 @@ def conditional_fidelity(probabilities, labels) -> ClassAccuracy:
     return ClassAccuracy(float(hits.mean()), per_class)
 
 
-def binomial_interval(successes, trials, confidence=0.95) -> BinomialInterval:
-    """Share of successes with its confidence interval after Wilson 1927.
+def binomial_interval(successes, trials, confidence=0.95):
+    """Return a `BinomialInterval`: share of successes, and the ends of its confidence interval (Wilson 1927).
 
     For a person who says of images whether they are real: 0.5 is chance, and a generator that cannot be
     told from the data leaves 0.5 within the interval.

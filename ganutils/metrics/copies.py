@@ -1,5 +1,6 @@
 """Measures of whether generated images are copies of training images, or as far from them as new images are."""
 
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -12,42 +13,17 @@ _QUERIES_AT_ONCE = 1000
 _REFERENCES_AT_ONCE = 4096
 _NEIGHBOUR_REASON = "each needs a neighbour in its own set"
 
-
-class Neighbours(NamedTuple):
-    """Row numbers (queries, k) of the nearest references, nearest first, and their distances (queries, k)."""
-
-    indices: np.ndarray
-    distances: np.ndarray
-
-
-class TwoSampleAccuracy(NamedTuple):
-    """How often real and generated samples are told apart: 0.5 where they cannot be.
-
-    Attributes:
-        accuracy: mean of the two shares below.
-        real: share of real samples that are taken for real.
-        fake: share of generated samples that are taken for generated.
-    """
-
-    accuracy: float
-    real: float
-    fake: float
-
-
-class MemorisationGap(NamedTuple):
-    """Adversarial accuracy on test images minus that on training images, and the two of them."""
-
-    gap: float
-    train: float
-    test: float
+Neighbours = namedtuple("Neighbours", ["indices", "distances"])
+TwoSampleAccuracy = namedtuple("TwoSampleAccuracy", ["accuracy", "real", "fake"])
+MemorisationGap = namedtuple("MemorisationGap", ["gap", "train", "test"])
 
 
 class Memorisation(NamedTuple):
-    """Share of generated samples closer to a training sample than a threshold, and that quantile of test samples.
+    """Share of generated samples closer to a training sample than `threshold`, a quantile of test samples' distances.
 
     `closer` is the share of pairs of a generated and a test sample in which the generated one is closer to its
-    nearest training sample: 0.5 for new samples, 1 for copies, below 0.5 for samples off the data. Indices and
-    distances (n,) are those of the training sample that is nearest to each generated one.
+    nearest training sample: 0.5 for new samples, 1 for copies, below 0.5 for samples off the data. `indices` (n,)
+    are the rows of the training samples that are nearest to each generated one, `distances` (n,) how far they are.
     """
 
     share: float
@@ -58,20 +34,11 @@ class Memorisation(NamedTuple):
 
 
 def nearest_images(queries, references, k=3):
-    """Find the nearest references of each query, by Euclidean distance between pixels.
+    """Find the k nearest references of each query, by Euclidean distance between pixels in [0, 1].
 
-    Both are taken in blocks, so that memory does not grow with the product of their numbers.
-
-    Args:
-        queries: uint8 images (n, height, width, channels) in [0, 255].
-        references: uint8 images (m, height, width, channels), at least k.
-        k: number of neighbours.
-
-    Returns:
-        `Neighbours`; distances are for pixels in [0, 1].
-
-    Raises:
-        ValueError: images that are not uint8, of different shapes, or too few references.
+    Queries (n, height, width, channels) and references, at least k, are uint8. Both are taken in blocks, so that
+    memory does not grow with the product of their numbers. Returns `Neighbours`: row numbers (n, k) of the
+    references, nearest first, and distances (n, k).
     """
     queries, references = np.asarray(queries), np.asarray(references)
     for name, images in (("queries", queries), ("references", references)):
@@ -82,30 +49,27 @@ def nearest_images(queries, references, k=3):
     if not 1 <= k <= len(references):
         raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
     starts = range(0, len(queries), _QUERIES_AT_ONCE)
-    blocks = [_nearest_of_some(queries[start : start + _QUERIES_AT_ONCE], references, k) for start in starts]
+    blocks = [_nearest_of_some(_flat(queries[i : i + _QUERIES_AT_ONCE]), references, k) for i in starts]
     return Neighbours(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
 def _nearest_of_some(queries, references, k):
-    flat_queries = _flat(queries)
-    indices = np.empty((len(queries), 0), "int64")
-    rankings = np.empty((len(queries), 0), "float32")
+    indices, rankings = np.empty((len(queries), 0), "int64"), np.empty((len(queries), 0), "float32")
     for start in range(0, len(references), _REFERENCES_AT_ONCE):
         block = _flat(references[start : start + _REFERENCES_AT_ONCE])
         # |q - r|² without the |q|² that all references of a query share.
-        ranking = np.einsum("ij,ij->i", block, block) - 2 * flat_queries @ block.T
+        ranking = np.einsum("ij,ij->i", block, block) - 2 * queries @ block.T
         nearest = np.argpartition(ranking, min(k, len(block)) - 1, axis=1)[:, :k]
         indices = np.concatenate([indices, nearest + start], axis=1)
         rankings = np.concatenate([rankings, np.take_along_axis(ranking, nearest, axis=1)], axis=1)
         if rankings.shape[1] > k:
             kept = np.argpartition(rankings, k - 1, axis=1)[:, :k]
-            indices = np.take_along_axis(indices, kept, axis=1)
-            rankings = np.take_along_axis(rankings, kept, axis=1)
+            indices, rankings = (np.take_along_axis(values, kept, axis=1) for values in (indices, rankings))
     # The k that are left are measured exactly: differences of large squares lose digits.
-    pairs = zip(indices, flat_queries, strict=True)
+    pairs = zip(indices, queries, strict=True)
     distances = np.stack([np.linalg.norm(_flat(references[row]).astype("float64") - q, axis=1) for row, q in pairs])
     order = np.argsort(distances, axis=1)
-    return Neighbours(np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1))
+    return [np.take_along_axis(values, order, axis=1) for values in (indices, distances)]
 
 
 def _flat(images):
@@ -113,25 +77,22 @@ def _flat(images):
     return images.reshape(len(images), -1).astype("float32") / 255
 
 
-def nearest_neighbour_accuracy(real, fake, features=None) -> TwoSampleAccuracy:
+def nearest_neighbour_accuracy(real, fake, features=None):
     """Accuracy of telling real from generated samples by the nearest other sample of the two sets.
 
     The adversarial accuracy of Yale et al. 2020, close to the leave-one-out accuracy of one nearest neighbour
     in Xu et al. 2018, after the two-sample tests of Lopez-Paz and Oquab 2017. A sample counts as recognised
     when its nearest neighbour in its own set is closer than that in the other set. 0.5 is ideal, 1 means that
-    the sets are apart; near 0, each sample has a copy in the other set.
-
-    Args:
-        real: features (n, d), at least 2 rows.
-        fake: features (n, d), as many as real ones.
+    the sets are apart; near 0, each sample has a copy in the other set. Both sets are features (n, d), n at least
+    2. Returns `TwoSampleAccuracy`: the mean of the shares of real and of fake samples recognised, and those two.
     """
     return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
 
 def _two_samples(real, fake, name="real"):
     if len(real) != len(fake):
-        numbers = f"{name} have {len(real)} rows and fake {len(fake)}"
-        raise ValueError(f"{numbers}; give as many of both, since neighbours in a larger set are closer")
+        counts = f"{name} have {len(real)} rows and fake {len(fake)}"
+        raise ValueError(f"{counts}; give as many of both, since neighbours in a larger set are closer")
     real, fake = neighbours.centred(real, fake)
     shares = []
     for own, other in ((real, fake), (fake, real)):
@@ -141,17 +102,12 @@ def _two_samples(real, fake, name="real"):
     return TwoSampleAccuracy(sum(shares) / 2, *shares)
 
 
-def memorisation_gap(train, test, fake, features=None) -> MemorisationGap:
-    """Adversarial accuracy on test samples minus that on training samples.
+def memorisation_gap(train, test, fake, features=None):
+    """Return a `MemorisationGap`: adversarial accuracy on test samples minus that on training samples, and the two.
 
     The privacy loss of Yale et al. 2020. About 0 for samples that are as new as the test set, about 0.5
-    for copies of all training samples. Only samples that are among the given training samples can be
-    found, so give those that the generator has seen.
-
-    Args:
-        train: features (n, d) of images that the generator was trained on.
-        test: features (n, d) of as many other real images.
-        fake: features (n, d) of as many generated images.
+    for copies of all training samples. Only copies of the given training samples can be found, so give
+    those that the generator has seen. All three sets are features (n, d), n at least 2.
     """
     train, test, fake = _checks.feature_sets(features, 2, _NEIGHBOUR_REASON, train=train, test=test, fake=fake)
     on_train = _two_samples(train, fake, "train").accuracy
@@ -160,7 +116,7 @@ def memorisation_gap(train, test, fake, features=None) -> MemorisationGap:
 
 
 def memorisation(fake, train, test, quantile=0.01, features=None):
-    """Find and count generated samples that are closer to a training sample than new real ones are.
+    """Find and count generated samples that are closer to a training sample than new real ones are: `Memorisation`.
 
     The measure of closeness comes from real data: the distance of held-out samples to their nearest
     training sample, as in Platzer and Reutterer 2021. A generated sample counts as a copy when it is closer
@@ -169,27 +125,22 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
     Dasgupta 2020 over its largest value.
 
     Args:
-        fake: features (n, d); or uint8 images, whose pixels are compared if `features` is None.
+        fake: features (n, d); or uint8 images, whose pixels in [0, 1] are compared if `features` is None.
         train: features (m, d) of the images that the generator was trained on, or those images.
         test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
         quantile: share of test samples that lie below the threshold, above 0 and below 1.
-
-    Returns:
-        `Memorisation`; pixels are in [0, 1] for distances between uint8 images.
     """
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} is not allowed; choose a number between 0 and 1")
     if len(test) < (least := int(np.ceil(1 / quantile))):
         raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
     if features is None and all(np.ndim(values) == 4 for values in (fake, train, test)):
-        found, of_test = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
-        indices, distances, test_distances = found.indices[:, 0], found.distances[:, 0], of_test.distances[:, 0]
+        (indices, distances), (_, to_test) = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
     else:
         train, fake, test = neighbours.centred(*_checks.feature_sets(features, train=train, fake=fake, test=test))
-        indices, squares = neighbours.nearest(fake, train, 1)
-        test_distances = np.sqrt(neighbours.nearest(test, train, 1)[1][:, 0])
-        indices, distances = indices[:, 0], np.sqrt(squares[:, 0])
-    threshold = float(np.quantile(test_distances, quantile))
-    wins = stats.mannwhitneyu(test_distances, distances).statistic
-    share, closer = np.mean(distances < threshold), wins / (len(distances) * len(test_distances))
-    return Memorisation(float(share), threshold, float(closer), indices, distances)
+        (indices, squares), (_, test_squares) = neighbours.nearest(fake, train, 1), neighbours.nearest(test, train, 1)
+        distances, to_test = np.sqrt(squares), np.sqrt(test_squares)
+    indices, distances, to_test = indices[:, 0], distances[:, 0], to_test[:, 0]
+    threshold = float(np.quantile(to_test, quantile))
+    closer = stats.mannwhitneyu(to_test, distances).statistic / (len(distances) * len(to_test))
+    return Memorisation(float(np.mean(distances < threshold)), threshold, float(closer), indices, distances)

@@ -1,5 +1,6 @@
 """Distances between distributions of features, and the inception score."""
 
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +14,14 @@ _LIMIT_RATIO = 5
 _ROWS_AT_ONCE = 1000
 _COVARIANCE_REASON = "a covariance with n - 1 needs two"
 
+MeanAndDeviation = namedtuple("MeanAndDeviation", ["mean", "std"])
+
 
 class FrechetLimit(NamedTuple):
-    """Fréchet distance for infinitely many samples.
+    """Where the fitted line meets 1/n = 0, slightly below 0 by noise at times, and its slope over 1/n.
 
-    Attributes:
-        limit: where the fitted line meets 1/n = 0. Noise can put it slightly below 0.
-        slope: of the line over 1/n; it depends on generator and features, so that ranks at one n may mislead.
-        sizes: the n that were tried, largest first.
-        distances: the mean Fréchet distance at each size.
+    The slope depends on generator and features, so that ranks at one n may mislead. `distances` are the mean
+    Fréchet distances at `sizes`, the n that were tried, largest first.
     """
 
     limit: float
@@ -30,25 +30,13 @@ class FrechetLimit(NamedTuple):
     distances: tuple
 
 
-class MeanAndDeviation(NamedTuple):
-    """Mean and standard deviation over subsets or splits; the latter is not the error of the mean."""
-
-    mean: float
-    std: float
-
-
 def frechet_distance(real, fake, features=None):
-    """Fréchet distance of two normal distributions with the mean and covariance of each set of features.
+    """Fréchet distance, at least 0, of normal distributions with the mean and covariance of each set of features.
 
-    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), Heusel et al. 2017, equation 6, covariances with n - 1. With the
-    features of Inception v3 it is known as FID; figures from other features cannot be compared with it.
-    For few samples it is too large, by an amount that falls with 1/n: state n, and compare at equal n.
-
-    Args:
-        real, fake: features (n, d) and (m, d), at least 2 rows.
-
-    Returns:
-        A float, at least 0.
+    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), Heusel et al. 2017, equation 6, covariances with n - 1, so of at
+    least 2 rows (n, d) each. With the features of Inception v3 it is known as FID; figures from other features
+    cannot be compared with it. For few samples it is too large, by an amount that falls with 1/n: state n, and
+    compare at equal n.
     """
     return _frechet(*_checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake))
 
@@ -67,8 +55,8 @@ def _frechet(real, fake):
     return max(0.0, float(np.sum((means[0] - means[1]) ** 2) + sum(traces) - 2 * shared))
 
 
-def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None) -> FrechetLimit:
-    """Fréchet distance that infinitely many samples would give, by a line through its values over 1/n.
+def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
+    """Find the Fréchet distance of infinitely many samples by a line through its values over 1/n: `FrechetLimit`.
 
     Chong and Forsyth 2020. There the real samples stay the same and only the generated ones become fewer;
     here both do, so that the part of the bias that comes from the real samples goes as well. At each size
@@ -83,10 +71,8 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None) -> Fre
     real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
     if sizes is None:
-        least = _LIMIT_RATIO * (width + 1)
-        if most < least:
-            reason = "so that the smallest subset has more rows than features"
-            raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both, {reason}")
+        if most < (least := _LIMIT_RATIO * (width + 1)):
+            raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both")
         sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))
     sizes = sorted({_checks.whole_number(size, "a size", width + 1, most) for size in sizes}, reverse=True)
     if len(sizes) < 2:
@@ -94,47 +80,36 @@ def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None) -> Fre
     rng = np.random.default_rng(seed)
     distances = []
     for size in sizes:
-        real_parts = rng.permutation(len(real))[: most // size * size].reshape(-1, size)
-        fake_parts = rng.permutation(len(fake))[: most // size * size].reshape(-1, size)
-        pairs = zip(real_parts, fake_parts, strict=True)
-        distances.append(float(np.mean([_frechet(real[a], fake[b]) for a, b in pairs])))
+        parts = (rng.permutation(len(x))[: most // size * size].reshape(-1, size) for x in (real, fake))
+        distances.append(float(np.mean([_frechet(real[a], fake[b]) for a, b in zip(*parts, strict=True)])))
     line = stats.linregress(1 / np.array(sizes), distances)
     return FrechetLimit(float(line.intercept), float(line.slope), tuple(sizes), tuple(distances))
 
 
-def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=None) -> MeanAndDeviation:
+def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=None):
     """Squared maximum mean discrepancy with the kernel (x·y/d + 1)³, unbiased; known as KID.
 
-    Bińkowski et al. 2018, section 4. Its expectation does not depend on the number of samples and is 0 for
-    equal distributions, so single values may be below 0. The standard deviation is that of one subset's
-    value; subsets overlap, so dividing it by sqrt(subsets) makes the error of the mean look too small.
-
-    Args:
-        real, fake: features (n, d) and (m, d).
-        subsets: number of random subsets.
-        subset_size: rows of a subset, drawn without replacement; at least 2, at most min(n, m).
+    Bińkowski et al. 2018, equation 4. Its expectation does not depend on the number of samples and is 0 for
+    equal distributions, so single values may be below 0. Returns `MeanAndDeviation` over random subsets of real
+    (n, d) and fake features (m, d), each of `subset_size` rows without replacement, 2 to min(n, m). The standard
+    deviation is that of one subset's value; subsets overlap, so dividing it by sqrt(subsets) makes the error of
+    the mean look too small.
     """
     reason = "the unbiased estimate leaves out each row's pair with itself"
     real, fake = _checks.feature_sets(features, 2, reason, real=real, fake=fake)
     subsets = _checks.whole_number(subsets, "subsets", 1)
-    most = min(len(real), len(fake))
     reason = f"since there are {len(real)} real and {len(fake)} generated rows"
-    subset_size = _checks.whole_number(subset_size, "subset_size", 2, most, reason)
+    size = _checks.whole_number(subset_size, "subset_size", 2, min(len(real), len(fake)), reason)
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):
-        parts = (x[rng.choice(len(x), subset_size, replace=False)] for x in (real, fake))
-        values.append(_discrepancy(*parts))
+        parts = [x[rng.choice(len(x), size, replace=False)] for x in (real, fake)]
+        within = 0.0
+        for part in parts:
+            of_themselves = ((np.sum(part**2, axis=1) / part.shape[1] + 1) ** 3).sum()
+            within += (_kernel_sum(part, part) - of_themselves) / (size * (size - 1))
+        values.append(within - 2 * _kernel_sum(*parts) / size**2)
     return MeanAndDeviation(float(np.mean(values)), float(np.std(values)))
-
-
-def _discrepancy(real, fake):
-    """Return the unbiased estimate of equation 4 of Bińkowski et al. 2018 for as many real as generated rows."""
-    within = 0.0
-    for values in (real, fake):
-        of_themselves = ((np.sum(values**2, axis=1) / values.shape[1] + 1) ** 3).sum()
-        within += (_kernel_sum(values, values) - of_themselves) / (len(values) * (len(values) - 1))
-    return within - 2 * _kernel_sum(real, fake) / (len(real) * len(fake))
 
 
 def _kernel_sum(first, second):
@@ -146,16 +121,13 @@ def _kernel_sum(first, second):
     return total
 
 
-def inception_score(probabilities, splits=1, seed=0) -> MeanAndDeviation:
+def inception_score(probabilities, splits=1, seed=0):
     """Exponential of the mean divergence KL(p(y|x) ‖ p(y)) of class probabilities from their mean.
 
     Salimans et al. 2016, section 4. It lies between 1 and the number of classes, looks at no real image,
-    and cannot see collapse within a class. Its ceiling for given labels is `inception_score_ceiling`.
-
-    Args:
-        probabilities: (n, classes) float, each row summing to 1.
-        splits: number of parts of equal size, at least as many rows in each as there are classes.
-        seed: seed of the order in which rows are dealt to the parts, so that rows sorted by class do no harm.
+    and cannot see collapse within a class. Its ceiling for given labels is `inception_score_ceiling`. Returns
+    `MeanAndDeviation` over `splits` parts of equal size, at least as many rows in each as there are classes,
+    which are dealt at random, so that rows sorted by class do no harm.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
@@ -171,14 +143,9 @@ def inception_score(probabilities, splits=1, seed=0) -> MeanAndDeviation:
 
 
 def inception_score_ceiling(labels):
-    """Return exp H(y), the largest inception score that images with these labels can have.
+    """Return exp H(y), the largest inception score that images with these labels (n,) can have.
 
     A classifier that is sure of every label, and right, reaches it: KL(p(y|x) ‖ p(y)) then has the mean H(y).
-
-    Args:
-        labels: (n,), whole numbers from 0 on.
-
-    Returns:
-        A float from 1 to the number of different labels.
+    It lies between 1 and the number of different labels.
     """
     return float(np.exp(stats.entropy(np.bincount(_checks.labels(labels, "labels")))))

@@ -1,6 +1,6 @@
 """Measures of how much generated samples differ: modes, classes, pairs, effective number."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from scipy import linalg, special
@@ -14,52 +14,26 @@ _PAIRS_AT_ONCE = 100
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _C1, _C2 = 0.01**2, 0.03**2
 
-
-class ModeCoverage(NamedTuple):
-    """Classes that a generator draws.
-
-    Attributes:
-        covered: number of the data's classes that are drawn.
-        divergence: KL(generated ‖ data) of the class shares in nats; 0 where they are equal.
-        shares: (classes,) share of each class among the generated samples.
-    """
-
-    covered: int
-    divergence: float
-    shares: np.ndarray
+ModeCoverage = namedtuple("ModeCoverage", ["covered", "divergence", "shares"])
+MixtureModes = namedtuple("MixtureModes", ["modes", "high_quality", "counts"])
+PairwiseMean = namedtuple("PairwiseMean", ["overall", "within", "per_class"])
 
 
-class MixtureModes(NamedTuple):
-    """Modes of a mixture that are found, share of high-quality samples, and how many of those each mode has."""
-
-    modes: int
-    high_quality: float
-    counts: np.ndarray
-
-
-class PairwiseMean(NamedTuple):
-    """Mean over pairs of different samples: of all, within a class (each counting alike), and a dict by class.
-
-    The last two are None without labels.
-    """
-
-    overall: float
-    within: float | None
-    per_class: dict | None
-
-
-def mode_coverage(generated, data_labels, least=1) -> ModeCoverage:
+def mode_coverage(generated, data_labels, least=1):
     """Count the classes that generated samples fall into, and compare the class shares with the data's.
 
     Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
-    divergence in this direction: KL(generated ‖ data). Missing classes leave it finite; a class that the data
-    do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger `least`
-    where it is often unsure.
+    divergence in this direction: KL(generated ‖ data), in nats. Missing classes leave it finite; a class that
+    the data do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger
+    `least` where it is often unsure.
 
     Args:
         generated: labels (n,) that a classifier gives to generated samples, or its probabilities (n, classes).
         data_labels: (m,) labels of real data.
         least: samples that a class needs to be covered.
+
+    Returns:
+        `ModeCoverage`: number of the data's classes covered, the divergence, the generated class shares (classes,).
     """
     least = _checks.whole_number(least, "least", 1)
     classes = None
@@ -69,14 +43,13 @@ def mode_coverage(generated, data_labels, least=1) -> ModeCoverage:
     generated = _checks.labels(generated, "generated")
     data_labels = _checks.labels(data_labels, "data_labels", classes)
     classes = classes or max(generated.max(), data_labels.max()) + 1
-    counts = np.bincount(generated, minlength=classes)
-    data_counts = np.bincount(data_labels, minlength=classes)
+    counts, data_counts = (np.bincount(labels, minlength=classes) for labels in (generated, data_labels))
     shares = counts / counts.sum()
     divergence = special.rel_entr(shares, data_counts / data_counts.sum()).sum()
     return ModeCoverage(int(np.sum((counts >= least) & (data_counts > 0))), float(divergence), shares)
 
 
-def mixture_modes(samples, centres, deviation, deviations=3.0) -> MixtureModes:
+def mixture_modes(samples, centres, deviation, deviations=3.0):
     """Count the modes of a mixture of normal distributions that samples find, and the samples near one.
 
     Srivastava et al. 2017, section 5.1: a sample is of high quality within 3 standard deviations of its
@@ -88,6 +61,9 @@ def mixture_modes(samples, centres, deviation, deviations=3.0) -> MixtureModes:
         deviation: standard deviation of each component, above 0, the same in every direction.
         deviations: radius of a mode in standard deviations, above 0. Of a normal distribution in two
             dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
+
+    Returns:
+        `MixtureModes`: modes found, share of high-quality samples, and how many of those each mode has (modes,).
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     for name, value in (("deviation", deviation), ("deviations", deviations)):
@@ -111,11 +87,13 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         images: (n, height, width, channels), at least two.
         pairs: number of random pairs overall, and again of each class.
         labels: (n,), or None.
+        seed: seed of the pairs.
         filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
         scales: number of scales, 1 to 5; None takes as many as the filter fits into.
 
     Returns:
-        `PairwiseMean`, each value from 0 to 1, the similarity of identical images.
+        `PairwiseMean`, 0 to 1, the similarity of identical images: over all, over pairs within a class, each
+        class counting alike, and a dict by class of two images or more; the last two are None without labels.
     """
     images = data.check_images(images)
     if len(images) < 2:
@@ -158,15 +136,12 @@ def _similarities(first, second, filter_size, weights):
         if scale:
             first, second = _halve(first), _halve(second)
         rows, columns = (_windows(side, filter_size) for side in first.shape[1:3])
-
-        def smooth(x, rows=rows, columns=columns):
-            return np.einsum("ah,nhwc,bw->nabc", rows, x, columns, optimize=True)
-
-        means = smooth(first), smooth(second)
-        product, squares = 2 * means[0] * means[1], means[0] ** 2 + means[1] ** 2
-        term = (2 * smooth(first * second) - product + _C2) / (smooth(first**2 + second**2) - squares + _C2)
+        moments = np.stack([first, second, first * second, first**2 + second**2])
+        mean, other_mean, products, squares = np.einsum("ah,mnhwc,bw->mnabc", rows, moments, columns, optimize=True)
+        of_means, of_squares = 2 * mean * other_mean, mean**2 + other_mean**2
+        term = (2 * products - of_means + _C2) / (squares - of_squares + _C2)
         if scale == len(weights) - 1:
-            term *= (product + _C1) / (squares + _C1)  # luminance counts at the coarsest scale only
+            term *= (of_means + _C1) / (of_squares + _C1)  # luminance counts at the coarsest scale only
         terms.append(np.clip(term.mean(axis=(1, 2)), 0, None))
     return np.prod(np.stack(terms, axis=-1) ** (np.array(weights) / sum(weights)), axis=-1).mean(axis=-1)
 
@@ -186,21 +161,12 @@ def _halve(images):
 
 
 def vendi_score(samples, features=None):
-    """Effective number of different samples: exp of the entropy of the eigenvalues of K/n.
+    """Effective number of different samples (n, d): exp of the entropy of the eigenvalues of K/n.
 
-    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|). It lies between 1, all
-    samples alike, and n, all orthogonal; with d features it cannot exceed d. The d x d matrix XᵀX/n has the
-    same non-zero eigenvalues, so the smaller of the two matrices is decomposed. The score sees no data: noise
-    scores high. State the data's own score beside it.
-
-    Args:
-        samples: features (n, d).
-
-    Returns:
-        A float from 1 to min(n, d).
-
-    Raises:
-        ValueError: bad features, or a row of zeros, which has no direction.
+    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|); rows of zeros are refused,
+    since they have no direction. It lies between 1, all samples alike, and min(n, d); n is reached by orthogonal
+    ones. The d x d matrix XᵀX/n has the same non-zero eigenvalues, so the smaller of the two is decomposed. The
+    score sees no data: noise scores high. State the data's own score beside it.
     """
     samples = _checks.extracted(samples, "samples", features)
     lengths = np.linalg.norm(samples, axis=1)

@@ -1,9 +1,9 @@
 """Parzen-window likelihood, kept to show why it is not used any more."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 from sklearn.metrics import pairwise_distances_chunked
 
 from ganutils import data
@@ -12,16 +12,10 @@ from ganutils.metrics import _checks
 BANDWIDTHS = tuple(float(width) for width in np.logspace(-1, 0, 10))
 _MEGABYTES_AT_ONCE = 64
 
-
-class ParzenLikelihood(NamedTuple):
-    """Mean log-likelihood in nats a sample, its standard error over the test samples, and the bandwidth."""
-
-    mean: float
-    standard_error: float
-    bandwidth: float
+ParzenLikelihood = namedtuple("ParzenLikelihood", ["mean", "standard_error", "bandwidth"])
 
 
-def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=None) -> ParzenLikelihood:
+def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=None):
     """Mean log-likelihood of test samples under normal distributions around generated ones.
 
     Goodfellow et al. 2014, section 5: log of the mean over generated x of N(t; x, h²), with the bandwidth h
@@ -33,10 +27,10 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
         fake: features (n, d), or images, whose pixels are taken in [0, 1] if `features` is None.
         test: (m, d) the same of real samples, at least 2.
         bandwidth: a number above 0, or several to choose from; None chooses from 10 from 0.1 to 1, which suit pixels.
-        validation: (v, d) real samples to choose the bandwidth by, not the test samples; None with one bandwidth.
+        validation: (v, d) other real samples to choose among several bandwidths by; None with one bandwidth.
 
-    Raises:
-        ValueError: several bandwidths without validation samples, one that is not above 0, or bad features.
+    Returns:
+        `ParzenLikelihood`: mean in nats a sample, its standard error over the test samples, the bandwidth.
     """
     bandwidths = np.atleast_1d(np.asarray(BANDWIDTHS if bandwidth is None else bandwidth, "float64"))
     if bandwidths.ndim != 1 or not bandwidths.size or not (np.isfinite(bandwidths) & (bandwidths > 0)).all():
@@ -48,11 +42,9 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
     if len(bandwidths) > 1:
         validation = _rows(validation, "validation", features)
         _checks.same_width(fake=fake, validation=validation)
-        likelihoods = _log_likelihoods(fake, validation, bandwidths).mean(axis=1)
-        bandwidths = bandwidths[[likelihoods.argmax()]]
+        bandwidths = bandwidths[[_log_likelihoods(fake, validation, bandwidths).mean(axis=1).argmax()]]
     values = _log_likelihoods(fake, test, bandwidths)[0]
-    standard_error = values.std(ddof=1) / np.sqrt(len(values))
-    return ParzenLikelihood(float(values.mean()), float(standard_error), float(bandwidths[0]))
+    return ParzenLikelihood(float(values.mean()), float(stats.sem(values)), float(bandwidths[0]))
 
 
 def _rows(values, name, features, least=1, reason="a mean needs one"):

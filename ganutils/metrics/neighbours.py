@@ -1,6 +1,6 @@
 """Measures that count nearest neighbours."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
@@ -13,19 +13,8 @@ _ROWS_AT_ONCE = 256
 _PAIRS_AT_ONCE = 16_384
 _SPARE_NEIGHBOURS = 3
 
-
-class PrecisionRecall(NamedTuple):
-    """Share of generated samples that look real, and share of real samples that the generator reaches."""
-
-    precision: float
-    recall: float
-
-
-class DensityCoverage(NamedTuple):
-    """Mean number of real neighbourhoods around a generated sample over k, and share of them with a sample inside."""
-
-    density: float
-    coverage: float
+PrecisionRecall = namedtuple("PrecisionRecall", ["precision", "recall"])
+DensityCoverage = namedtuple("DensityCoverage", ["density", "coverage"])
 
 
 def centred(*arrays):
@@ -34,22 +23,18 @@ def centred(*arrays):
     return [values - mean for values in arrays]
 
 
-def _squared_distances(first, second):
+def squared_distances(first, second):
+    """Return the squared distances of rows (..., d) that are paired, by their differences."""
     return np.sum((first - second) ** 2, axis=-1)
 
 
 def nearest(queries, references, k, exclude_self=False):
     """Return row numbers (n, k) of the nearest references and squared distances (n, k), nearest first.
 
-    The search takes |q|² - 2 q·r + |r|² for the distance, which is off by some 1e-8 of the features' spread.
-    So it keeps a few neighbours too many, and those are measured again by their differences: the distance
-    between a point and its copy is 0.
-
-    Args:
-        queries: (n, d) float64; ignored where `exclude_self` is set.
-        references: (m, d) float64, centred together with the queries.
-        k: number of neighbours, at most m, or m - 1 where `exclude_self` is set.
-        exclude_self: whether the references themselves are the queries, each without itself.
+    Queries (n, d) and references (m, d) are float64, centred together. With `exclude_self` the references are
+    the queries, each without itself. The search takes |q|² - 2 q·r + |r|² for the distance, which is off by some
+    1e-8 of the features' spread. So it keeps a few neighbours too many, and those are measured again by their
+    differences: the distance between a point and its copy is 0.
     """
     wanted = min(k + _SPARE_NEIGHBOURS, len(references) - exclude_self)
     search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(references)
@@ -58,7 +43,7 @@ def nearest(queries, references, k, exclude_self=False):
     squares = np.empty(candidates.shape)
     for start in range(0, len(queries), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        squares[rows] = _squared_distances(queries[rows, None], references[candidates[rows]])
+        squares[rows] = squared_distances(queries[rows, None], references[candidates[rows]])
     order = np.argsort(squares, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(squares, order, axis=1)
 
@@ -81,7 +66,7 @@ def _balls(centres, points, k):
         rows, columns = np.nonzero(np.abs(squares, out=squares) <= rounding)
         for first in range(0, len(rows), _PAIRS_AT_ONCE):
             row, column = rows[first : first + _PAIRS_AT_ONCE], columns[first : first + _PAIRS_AT_ONCE]
-            inside[row, column] = _squared_distances(centres[start + row], points[column]) <= radii[start + row]
+            inside[row, column] = squared_distances(centres[start + row], points[column]) <= radii[start + row]
         yield inside
         start += len(squares)
 
@@ -90,43 +75,30 @@ def precision_recall(real, fake, k=3, features=None):
     """Share of generated samples within the real manifold, and of real samples within the generated one.
 
     Kynkäänniemi et al. 2019, equations 1 and 2: a manifold is the union of balls around the samples of one
-    set, each reaching to its k-th nearest neighbour in that set. Both shares grow with the number of
-    samples, and one outlier's ball is large: compare at equal n, with the values of two real sets beside.
-
-    Args:
-        real, fake: features (n, d) and (m, d), more than k rows.
-        k: number of neighbours.
-
-    Returns:
-        `PrecisionRecall`, both in [0, 1].
+    set, features (n, d) of more than k rows, each reaching to its k-th nearest neighbour in that set. Both
+    shares grow with the number of samples, and one outlier's ball is large: compare at equal n, with the values
+    of two real sets beside. Returns `PrecisionRecall`, both in [0, 1].
     """
     k = _checks.whole_number(k, "k", 1)
     reason = f"each needs k={k} neighbours in its own set"
     real, fake = centred(*_checks.feature_sets(features, k + 1, reason, real=real, fake=fake))
-    return PrecisionRecall(_share_in_any_ball(real, fake, k), _share_in_any_ball(fake, real, k))
-
-
-def _share_in_any_ball(centres, points, k):
-    return float(np.logical_or.reduce([inside.any(axis=0) for inside in _balls(centres, points, k)]).mean())
+    shares = []
+    for centres, points in ((real, fake), (fake, real)):
+        inside = np.any([block.any(axis=0) for block in _balls(centres, points, k)], axis=0)
+        shares.append(float(inside.mean()))
+    return PrecisionRecall(*shares)
 
 
 def density_coverage(real, fake, k=5, features=None):
     """How many real neighbourhoods each generated sample is in, and in how many of them there is one.
 
     Naeem et al. 2020, equations 4 and 5. For equal distributions the density has the mean 1 and the coverage
-    about 1 - 2⁻ᵏ. Density may exceed 1, where samples crowd at the data's densest places.
-
-    Args:
-        real: features (n, d), more than k rows.
-        fake: features (m, d). Coverage needs as many as there are real ones, or it is small for that reason alone.
-        k: number of neighbours.
-
-    Returns:
-        `DensityCoverage`, density at least 0, coverage in [0, 1].
+    about 1 - 2⁻ᵏ. Density may exceed 1, where samples crowd at the data's densest places. Both sets are features
+    of more than k rows, real (n, d) and fake (m, d); with m below n, coverage is small for that reason alone.
+    Returns `DensityCoverage`: mean number of neighbourhoods over k, and share of those with a sample inside.
     """
     k = _checks.whole_number(k, "k", 1)
-    sets = _checks.feature_sets(features, k + 1, f"k={k} neighbours are looked at", real=real, fake=fake)
-    real, fake = centred(*sets)
-    counts = [(inside.sum(), inside.any(axis=1).sum()) for inside in _balls(real, fake, k)]
-    pairs, covered = np.sum(counts, axis=0)
+    reason = f"k={k} neighbours are looked at"
+    real, fake = centred(*_checks.feature_sets(features, k + 1, reason, real=real, fake=fake))
+    pairs, covered = np.sum([(block.sum(), block.any(axis=1).sum()) for block in _balls(real, fake, k)], axis=0)
     return DensityCoverage(float(pairs / (k * len(fake))), float(covered / len(real)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ganutils.metrics import _checks
+from ganutils.metrics import _checks, neighbours
 
 _SMALLEST_EPSILON, _LARGEST_EPSILON = 1e-5, 0.1
 
@@ -53,8 +53,7 @@ def perceptual_path_length(
         A float, at least 0.
 
     Raises:
-        ValueError: an unknown space, a number out of range, a generator whose latent_dim is not known, images
-            that are not float in [-1, 1] or that change in jumps, as in half precision, or bad features.
+        ValueError: also for an unknown space, a generator that does not tell its latent_dim, or half precision.
     """
     if not 0 <= lower < upper <= 1:
         raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
@@ -63,33 +62,34 @@ def perceptual_path_length(
     if not _SMALLEST_EPSILON <= epsilon <= _LARGEST_EPSILON:
         allowed = f"{_SMALLEST_EPSILON:g}, below which float32 rounds the step away, to {_LARGEST_EPSILON:g}"
         raise ValueError(f"epsilon={epsilon} is not allowed; choose from {allowed}")
-    _refuse_half_precision(generator, epsilon)
+    if half := {layer.compute_dtype for layer in getattr(generator, "layers", ())} & {"float16", "bfloat16"}:
+        raise ValueError(
+            f"the generator computes in {', '.join(sorted(half))}, in which a step of epsilon={epsilon:g} changes "
+            "images in jumps or not at all; build it under the dtype policy float32 and copy the weights"
+        )
     samples = _checks.whole_number(samples, "samples", 2)
     batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
-    labels = None if labels is None else _checks.labels(labels, "labels")
     between = _lerp if space == "lerp" else _slerp
-    distance, lengths = distance or _squared_distance, []
-    for start, end, t, classes in _draw_paths(samples, latent_dim, labels, seed, batch_size):
-        # A pair's two images take the same row of two batches, so that rounding hits both alike.
-        here, there = (_features_at(between(start, end, x), classes, generator, features) for x in (t, t + epsilon))
-        lengths.append(_measured(distance, here, there) / epsilon**2)
-    lengths = np.concatenate(lengths)
-    # "lower" and "higher" take values that occur, as the paper's code does.
-    smallest = np.quantile(lengths, lower, method="lower")
-    largest = np.quantile(lengths, upper, method="higher")
-    return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
-
-
-def _draw_paths(samples, latent_dim, labels, seed, batch_size):
-    """Yield batches of both ends of paths (n, latent_dim), of times (n, 1) and of labels (n,) or None."""
+    distance, lengths = distance or neighbours.squared_distances, []
     # One stream for each kind of number, so that the batch size changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
-    chosen = None if labels is None else choice.choice(labels, samples)
+    chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
     for first in range(0, samples, batch_size):
         n = min(batch_size, samples - first)
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)
-        yield start, end, uniform.uniform(size=(n, 1)), None if chosen is None else chosen[first : first + n]
+        t = uniform.uniform(size=(n, 1))
+        classes = None if chosen is None else chosen[first : first + n]
+        # A pair's two images take the same row of two batches, so that rounding hits both alike.
+        here, there = (_features_at(between(start, end, x), classes, generator, features) for x in (t, t + epsilon))
+        found = np.asarray(distance(here, there), "float64")
+        if found.shape != (n,):
+            raise ValueError(f"distance returned the shape {found.shape} for {n} pairs; return one number a pair")
+        lengths.append(found / epsilon**2)
+    lengths = np.concatenate(lengths)
+    # "lower" and "higher" take values that occur, as the paper's code does.
+    smallest, largest = np.quantile(lengths, lower, method="lower"), np.quantile(lengths, upper, method="higher")
+    return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
 
 
 def _lerp(start, end, t):
@@ -113,27 +113,6 @@ def _features_at(latents, labels, generator, features):
     if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
         raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
     return _checks.features(_checks.call(features, images), "features of generated images")
-
-
-def _squared_distance(first, second):
-    return np.sum((first - second) ** 2, axis=1)
-
-
-def _measured(distance, first, second):
-    found = np.asarray(distance(first, second), "float64")
-    if found.shape != (len(first),):
-        raise ValueError(f"distance returned the shape {found.shape} for {len(first)} pairs; return one number a pair")
-    return found
-
-
-def _refuse_half_precision(generator, epsilon):
-    """Raise where images are computed in so few digits that a small step vanishes or becomes a jump."""
-    types = {layer.compute_dtype for layer in getattr(generator, "layers", ())}
-    if half := types & {"float16", "bfloat16"}:
-        raise ValueError(
-            f"the generator computes in {', '.join(sorted(half))}, in which a step of epsilon={epsilon:g} changes "
-            "images in jumps or not at all; build it under the dtype policy float32 and copy the weights"
-        )
 
 
 def _latent_dim(generator):

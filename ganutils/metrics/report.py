@@ -16,20 +16,16 @@ def evaluate(real, fake, train=None):
         recall, density, coverage, nearest_neighbour_accuracy, classes_covered, class_divergence,
         vendi_score and, with `train`, copies (share of samples nearer to a training image than 99 % of new
         real images are).
-
-    Raises:
-        ValueError: different numbers of real and generated samples, or what the measures refuse.
     """
-    if len(real.features) != len(fake.features):
-        numbers = f"{len(real.features)} real and {len(fake.features)} generated samples"
+    n = len(real.features)
+    if len(fake.features) != n:
+        numbers = f"{n} real and {len(fake.features)} generated samples"
         raise ValueError(f"{numbers}; give as many of both: most measures depend on the number")
     # A class counts from one sample in a hundred on: fewer may be the classifier's mistakes.
-    least = max(1, len(fake.probabilities) // 100)
-    modes = diversity.mode_coverage(fake.probabilities, real.probabilities.argmax(axis=1), least)
-    subset_size = min(1000, len(real.features) // 2)
+    modes = diversity.mode_coverage(fake.probabilities, real.probabilities.argmax(axis=1), max(1, n // 100))
     found = {
         "frechet_distance": distributions.frechet_distance(real.features, fake.features),
-        "kernel_distance": distributions.kernel_distance(real.features, fake.features, 20, subset_size).mean,
+        "kernel_distance": distributions.kernel_distance(real.features, fake.features, 20, min(1000, n // 2)).mean,
         "inception_score": distributions.inception_score(fake.probabilities).mean,
         **neighbours.precision_recall(real.features, fake.features)._asdict(),
         **neighbours.density_coverage(real.features, fake.features)._asdict(),
