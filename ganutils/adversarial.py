@@ -21,20 +21,21 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 self.target = target
 
             def losses(self, real_images):
-                latents = self.draw(lambda n: keras.random.normal((n, 5), seed=self.seed_generator), len(real_images))
+                n = ops.shape(real_images)[0]
+                latents = self.draw(lambda n: keras.random.normal((n, 5), seed=self.seed_generator), n)
                 fake_logits = self.run("discriminator", self.run("generator", latents))
                 real_logits = self.run("discriminator", real_images)
                 judged = ops.mean((real_logits - self.target) ** 2) + ops.mean(fake_logits**2)
                 return {"discriminator": judged, "generator": ops.mean((fake_logits - self.target) ** 2)}
 
             def call(self, latents, training=False):
-                return self.networks["generator"](latents, training=training)
+                return self.run("generator", latents)
 
         gan = LeastSquaresGAN(generator, discriminator)
         gan.compile({"discriminator": keras.optimizers.Adam(1e-3), "generator": keras.optimizers.Adam(1e-3)})
 
     What a step draws at random goes through `draw`; further quantities of interest are handed to `record`, under
-    names that stand in the class's `measures`. A backup knows all arguments of the constructor.
+    names that are listed in the class's `measures`. A backup knows all arguments of the constructor.
 
     Args:
         networks: dict from a player's name to its built keras.Model. Players are updated in this order.
@@ -61,7 +62,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         super().__init__(name=name)
         for player, network in networks.items():
             if not isinstance(network, keras.Model) or not network.built:
-                raise ValueError(f"the {player} is not built; begin it with keras.Input, or call it on one batch first")
+                raise ValueError(f"the {player} is not a built keras.Model; begin it with keras.Input")
         if len({id(network) for network in networks.values()}) < len(networks):
             raise ValueError(f"{', '.join(networks)} share a network; give each player one of its own")
         self.networks, self.averages, self.averaged = dict(networks), dict(averages or {}), {}
@@ -98,6 +99,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
             if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):
                 raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+        if given := [name for name in ("metrics", "weighted_metrics", "loss_weights") if kwargs.get(name)]:
+            raise ValueError(f"{', '.join(given)}: a family names what is measured itself, in `measures`; leave it out")
         super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
         prepare = keras_workarounds.prepare_optimizer
@@ -124,8 +127,13 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     # What a family may call in `losses`.
 
     def run(self, player, inputs):
-        """Return a network's output in training mode; its state changes only where it is the player's turn."""
+        """Return a network's output, in a step in training mode; its state changes only at the player's turn.
+
+        Outside of a step, where images are drawn, it is the output for inference, of the average where there is one.
+        """
         network = self.networks[player]
+        if not self._step.players:
+            return self.averaged.get(player, network)(inputs, training=False)
         if player in self._step.players:
             return network(inputs, training=True)
         # A layer in training mode changes more than its gradients do: batch norms update their statistics and
@@ -150,6 +158,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def record(self, **values):
         """Add values to the means that `fit` reports, by names of `measures`."""
         for name, value in values.items():
+            if name not in self.means:
+                raise ValueError(f"{name!r} is not among the measures of {type(self).__name__}; add it to `measures`")
             self.means[name].update_state(value)
             self._step.recorded[name] = self.means[name]
 
@@ -180,11 +190,12 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         try:
             with tf.GradientTape(persistent=True) as tape:
                 found = self.losses(batch)
-            if set(found) != set(self.networks):
-                raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
-            for player in self.networks:
-                if player in players:
-                    self._update(tape, player, found[player])
+                if set(found) != set(self.networks):
+                    raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
+                # The network's own losses are what regularisers of its weights add.
+                totals = {name: sum(net.losses, found[name]) for name, net in self.networks.items() if name in players}
+            for player, total in totals.items():
+                self._update(tape, player, total)
         finally:
             self._step.players = ()
 
@@ -233,12 +244,11 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         return list(self.means.values())
 
     def settings(self):
-        """Return what the constructor and `compile` were given, as it is now, but for networks and optimizers."""
-        given = {name: getattr(self, name, value) for name, value in self._given.items() if not _holds_networks(value)}
-        given.pop("name", None)
-        # A function's text has its place in memory, which another process does not repeat.
-        words = {name: getattr(value, "__qualname__", repr(value)) for name, value in given.items()}
-        return words | {"loss": self.adversarial_loss.name}
+        """Return what the constructor and `compile` were given, as it is now, but for players and optimizers."""
+        given = {name: getattr(self, name, value) for name, value in self._given.items() if name != "name"}
+        players = {id(network) for network in self.networks.values()}
+        given = {name: value for name, value in given.items() if not _among(players, value)}
+        return given | {"averages": self.averages, "loss": self.adversarial_loss}
 
 
 class _Step(threading.local):
@@ -266,17 +276,33 @@ def _with_penalty(network, optimizer, gradients, penalty, arguments):
     def penalised():
         with tf.GradientTape() as tape:
             charge = every * penalty(*arguments)
-        added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
-        # Some weights, such as the last bias, do not change the slopes: they have no gradient. Kernels have one.
+        try:
+            added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
+        except LookupError as error:  # of an operation, such as bicubic resizing, that has no second derivative
+            raise ValueError(f"{penalty} is computed from slopes, and {error}; {_ADVICE}") from error
+        # Some biases, such as the last one, do not change the slopes: they have no gradient. Kernels have one.
         missed = [weight.path for weight, more in zip(weights, added, strict=True) if more is None]
-        if len(missed) == len(weights) or any(path.endswith("kernel") for path in missed):
-            raise ValueError(
-                f"{penalty} does not reach {', '.join(missed)}, and would do nothing there without a word. Bilinear "
-                "resizing has no second derivative: use nearest neighbours, pooling or strided convolutions instead"
-            )
+        kernels = [weight.path for weight in weights if len(weight.shape) > 1 and weight.path in missed]
+        if kernels or len(missed) == len(weights) or _loses_slopes():
+            where = ", ".join(kernels or missed) or "a part of the slopes"
+            raise ValueError(f"{penalty} does not reach {where}, and would do nothing there without a word; {_ADVICE}")
         return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]
 
     return tf.cond(optimizer.iterations % every == 0, penalised, lambda: gradients)
+
+
+_ADVICE = (
+    "bilinear and bicubic resizing have no second derivative: use nearest neighbours, pooling or strided convolutions"
+)
+
+
+def _loses_slopes():
+    """Return whether the graph under way holds bilinear resizing, whose second derivative TensorFlow leaves out.
+
+    Where a skip connection leads around it, all kernels still have a gradient, and a part of it is missing.
+    """
+    operations = [] if tf.executing_eagerly() else tf.compat.v1.get_default_graph().get_operations()
+    return any(operation.type == "ResizeBilinearGrad" for operation in operations)
 
 
 def _prepared(batch):
@@ -295,6 +321,6 @@ def _prepared(batch):
     return tf.nest.map_structure(scaled, batch)
 
 
-def _holds_networks(value):
+def _among(players, value):
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else [value]
-    return any(isinstance(part, keras.Layer) for part in parts)
+    return bool(parts) and all(id(part) in players for part in parts)

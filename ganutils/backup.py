@@ -1,15 +1,16 @@
 """Keep the whole state of a run in one file, and know which run it was."""
 
-import hashlib
 import json
 import os
+import platform
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from ganutils import strategies
+from ganutils import fingerprint, strategies
 
 
 class Backup(keras.callbacks.Callback):
@@ -23,9 +24,13 @@ class Backup(keras.callbacks.Callback):
 
     The file is moved into place when it is whole, and stays when training ends, so that a kernel that dies later
     has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
-    A state that is not finite is never written. A backup of another run is refused: of other data, batches or
-    order, networks, optimizers, loss or settings. Networks are compared if the same version of Keras wrote them.
+    A state that is not finite is never written, nor that of an epoch which was stopped in its middle. A backup of
+    another run is refused: of other data, batches or order, networks, optimizers, loss, settings, callbacks or code.
+    Networks are compared if the same version of Keras wrote them, and code if the same version of Python did.
     Several workers must share the folder: all read the file, and the chief writes it.
+
+    A callback belongs to the run if it has `get_state()` and `set_state(state)`, dicts of arrays; what `get_config()`
+    returns, where it has one, must not change.
 
     Args:
         path: where the file goes; ".npz" is added.
@@ -47,26 +52,29 @@ class Backup(keras.callbacks.Callback):
         saved = self._read()
         self.epoch = 0 if saved is None else int(saved["epoch"])
 
-    def prepare(self, model, batches, steps_per_epoch, epochs, callbacks):
-        """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone.
-
-        Of the callbacks, those with `get_state()` and `set_state(state)` belong to the run.
-        """
-        if steps_per_epoch is None or not hasattr(batches, "element_spec"):
+    def prepare(self, model, source, steps_per_epoch, epochs, callbacks):
+        """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone."""
+        if source is None:
             raise ValueError(
-                "a backup needs data whose order can be repeated: give a dataset such as data.pipeline(images, "
-                "batch_size=64), and steps_per_epoch where its length is not known"
+                "a backup needs data whose order can be repeated: give arrays, or what data.pipeline(images, "
+                "batch_size=64) returns, as it is"
             )
+        for callback in callbacks:
+            if isinstance(callback, (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)):
+                raise ValueError(f"a backup does not know what {type(callback).__name__} remembers; leave one out")
         self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
-        source = getattr(batches, "source", None)
+        kept = [[type(callback).__name__, getattr(callback, "get_config", dict)()] for callback in self._keep]
         run = {
-            **describe(model),
-            "data": {"batches": str(batches.element_spec)} if source is None else source.describe(),
+            **fingerprint.describe(model),
+            "Python": platform.python_version().rpartition(".")[0],
+            "code": fingerprint.describe_code(model),
+            "data": source.describe(),
+            "global seed": tf.compat.v1.get_seed(0)[0],
             "steps_per_epoch": steps_per_epoch,
-            "callbacks": [type(callback).__name__ for callback in self._keep],
-            "settings": {**model.settings(), **self.settings},
+            "callbacks": dict(fingerprint.plain(kept)),
         }
-        self._run = json.loads(json.dumps(run, default=str))  # as it looks when it is read
+        run["settings"] |= fingerprint.plain(self.settings)
+        self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
         self.epoch = 0 if self._saved is None else int(self._saved["epoch"])
         if self._saved is not None:
@@ -75,9 +83,11 @@ class Backup(keras.callbacks.Callback):
 
     def _compare(self, saved, epochs):
         advice = f"Delete {self.path} to train from the start."
-        differences = list(_differences(saved, self._run))
-        if saved["Keras"] != self._run["Keras"]:
-            differences = [text for text in differences if not text.startswith(("Keras", "networks"))]
+        now = dict(self._run)
+        for version, described in (("Keras", "networks"), ("Python", "code")):
+            if saved[version] != now[version]:
+                saved, now = ({k: v for k, v in run.items() if k not in (version, described)} for run in (saved, now))
+        differences = list(_differences(saved, now))
         if differences:
             raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
         if self.epoch > epochs:
@@ -91,13 +101,22 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if self._run is None:
-            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+            raise ValueError("give a backup to an AdversarialModel, as fit(..., backup=backup)")
         if self._saved is not None:
             self._restore(self._saved)
             self.model.history.history.update(json.loads(str(self._saved["history"])))
         self._saved = None
 
+    def on_train_batch_end(self, batch, logs=None):
+        self._trained = batch + 1
+
     def on_epoch_end(self, epoch, logs=None):
+        if self._trained < self._steps:
+            _say(
+                f"Epoch {epoch + 1} was stopped after {self._trained} of {self._steps} steps; the backup keeps epoch "
+                f"{self.epoch}."
+            )
+            return
         history = {name: list(values) for name, values in self.model.history.history.items()}
         for name, value in (logs or {}).items():
             # Keras' own record may or may not have this epoch yet, depending on the order of callbacks.
@@ -183,51 +202,3 @@ def _differences(saved, now, place=""):
             yield from _differences(before, after, f"{place}{name}: ")
         elif before != after:
             yield f"{place}{name} was {str(before)[:80]} and is {str(after)[:80]}"
-
-
-def describe(model):
-    """Return what a compiled `AdversarialModel` is, as numbers and words; networks as their `digest`."""
-    return {
-        "Keras": keras.__version__,
-        "model": type(model).__name__,
-        "networks": {player: digest(network) for player, network in model.networks.items()},
-        "optimizers": {player: describe_optimizer(optimizer) for player, optimizer in model.optimizers.items()},
-        "settings": model.settings(),
-    }
-
-
-def digest(network):
-    """Return a sha256 of a network's public configuration, whatever its layers are called and seeded.
-
-    Another version of Keras may write the same network in another way.
-    """
-    config = _without_names(keras.saving.serialize_keras_object(network), {})
-    text = json.dumps(config, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _without_names(value, names):
-    """Return a configuration without seeds, and with numbers in place of the names that Keras counts up."""
-    if isinstance(value, dict):
-        if "class_name" in value and isinstance(config := value.get("config"), dict) and "name" in config:
-            names.setdefault(config["name"], f"#{len(names)}")
-        return {
-            name: _without_names(part, names) for name, part in value.items() if name not in ("seed", "build_config")
-        }
-    if isinstance(value, (list, tuple)):
-        return [_without_names(part, names) for part in value]
-    return names.get(value, value) if isinstance(value, str) else value
-
-
-def describe_optimizer(optimizer):
-    """Return an optimizer's rate and what is not a default; of a LossScaleOptimizer, those of the inner one.
-
-    Defaults are omitted, so that a Keras with one setting more describes the same optimizer in the same way.
-    """
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    config, usual = optimizer.get_config(), type(optimizer)().get_config()
-    chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
-    chosen.pop("name")
-    # A rate is stored in float32; what was given has fewer digits.
-    chosen = {name: round(value, 9) if isinstance(value, float) else value for name, value in chosen.items()}
-    return {"optimizer": type(optimizer).__name__, **json.loads(json.dumps(chosen, default=str))}

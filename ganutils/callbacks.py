@@ -143,6 +143,9 @@ class Curves(keras.callbacks.Callback):
             self._sums[name] = total
         self._window_start = self._seen
 
+    def get_config(self):
+        return {"every": self.every}
+
     def get_state(self):
         return {name: np.asarray(values) for name, values in self.history.items()}
 
@@ -193,6 +196,9 @@ class Samples(keras.callbacks.Callback):
     def _take(self, epoch):
         self.epochs.append(epoch)
         self.images.append(data.unscale(keras.ops.convert_to_numpy(self.model.draw_samples(self.inputs))))
+
+    def get_config(self):
+        return {"inputs": self.inputs, "epochs": self.chosen_epochs}
 
     def get_state(self):
         images = {f"images_{i}": images for i, images in enumerate(self.images)}

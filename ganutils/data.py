@@ -12,12 +12,14 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from ganutils.pixels import as_float, check_images, unscale
+
+__all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale", "unpaired", "unscale"]
+
 _MNIST_FILE = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
 _MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 SPLITS = {"train": 60_000, "test": 10_000}
 
-_TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
-_STRAY = 1e-3  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
 _ORDER = np.uint32(498247692)  # any number, always the same: it is a part of what a seed means
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
 _MOST_PIXELS = 50_000_000  # of one file: 150 MB once it is decoded
@@ -93,8 +95,9 @@ def load_folder(path, image_size, channels=3, max_images=None):
     names = sorted(
         file.relative_to(folder).as_posix()
         for file in folder.rglob("*")
-        if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() in _SUFFIXES and file.is_file()
     )
+    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
     if max_images is not None and len(names) > max_images:
         names = [names[i * len(names) // max_images] for i in range(max_images)]
     images, files, skipped = np.empty((len(names), height, width, channels), "uint8"), [], {}
@@ -102,7 +105,7 @@ def load_folder(path, image_size, channels=3, max_images=None):
         try:
             images[len(files)] = _read_picture(folder / name, height, width, channels)
             files.append(name)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
+        except Exception as error:  # Pillow raises anything at all for broken files, struct.error included
             skipped[name] = f"{type(error).__name__}: {error}"
     if skipped:
         name, reason = next(iter(skipped.items()))
@@ -127,62 +130,9 @@ def _read_picture(path, height, width, channels):
         return np.asarray(fitted).reshape(height, width, channels)
 
 
-def check_images(images, name="images"):
-    """Return images as they were given, after a look at their shape, type and range: the same at every door.
-
-    Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1]; an error calls them `name`.
-
-    Raises:
-        ValueError: another number of axes or type, no image, values that are not finite or out of range, bytes
-            that are all 0 or 1, or floats hardly any of which are below 0: they were scaled to [0, 1].
-    """
-    images = np.asarray(images)
-    if images.ndim != 4 or not images.size:
-        hint = "; add the axis of channels: images[..., np.newaxis]" if images.ndim == 3 else ""
-        raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels), n at least 1{hint}")
-    if images.dtype == np.uint8:
-        if images.max() == 1:
-            raise ValueError(f"{name} are bytes of 0 and 1 alone, nearly black; multiply them by 255")
-        return images
-    if images.dtype.kind != "f":
-        raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
-    low, high = float(images.min()), float(images.max())
-    if not np.isfinite([low, high]).all():
-        row = np.argwhere(~np.isfinite(images))[0][0]
-        raise ValueError(f"{name} contain NaN or infinite values, the first in image {row}")
-    said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is meant"
-    if low < -1 - _TOLERANCE or high > 1 + _TOLERANCE:
-        raise ValueError(f"{said}; for values in [0, 255] use data.scale, or give them as uint8")
-    if low < high and np.mean(images < 0) < _STRAY:
-        raise ValueError(f"{said}, and hardly a pixel is below 0; for values in [0, 1], map x to 2 x - 1")
-    return images
-
-
-def as_float(images, name="images"):
-    """Return images as float32 in [-1, 1]; arguments and errors as in `check_images`."""
-    images = check_images(images, name)
-    floats = images.astype("float32")
-    if images.dtype == np.uint8:
-        floats /= 127.5
-        floats -= 1.0
-    return floats
-
-
 def scale(images):
     """Map uint8 images in [0, 255] to float32 in [-1, 1], the range of tanh. Works inside a graph."""
     return tf.cast(images, "float32") / 127.5 - 1.0
-
-
-def unscale(images):
-    """Map float images in [-1, 1], of any shape, to a uint8 array in [0, 255]; inverse of `scale`; no bytes."""
-    levels = np.asarray(images)
-    if levels.dtype.kind in "iub":
-        raise ValueError(f"images are {levels.dtype} already; unscale takes float in [-1, 1]")
-    levels = np.array(levels, "float32")  # one copy, changed in place: each step would make another one
-    levels += 1.0
-    levels *= 127.5
-    return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype("uint8")
 
 
 def pipeline(*arrays, batch_size, n=None, seed=0):
@@ -194,7 +144,7 @@ def pipeline(*arrays, batch_size, n=None, seed=0):
 
     Args:
         *arrays: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], and whatever belongs
-            to each of them: labels (n,), a second image, numbers. None is left out.
+            to each of them: labels (n,), a second image, numbers of any shape. None is left out.
         batch_size: rows in a batch, at most n.
         n: how many rows to keep, from the first on; None keeps all.
         seed: the same seed gives the same order, under the same `keras.utils.set_random_seed`.
@@ -231,8 +181,9 @@ class Source:
             if not 1 <= most <= lengths[0]:
                 raise ValueError(f"n={n} is not allowed; choose from 1 to {lengths[0]}")
             groups[i] = [array[:most] for array in group]
-            for array in (array for array in groups[i] if array.ndim > 2):
-                check_images(array)
+            for k, array in enumerate(groups[i]):
+                if array.ndim == 4 or (array.ndim > 2 and k == 0):
+                    check_images(array)
         smallest = min(len(group[0]) for group in groups)
         if batch_size != int(batch_size) or not 1 <= batch_size <= smallest:
             raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {smallest}, the number of rows")

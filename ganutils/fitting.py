@@ -1,13 +1,14 @@
 """`fit` and `evaluate` for models with several players: the door that Keras' users come through, with its checks."""
 
 import gc
-import re
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from ganutils import data, keras_workarounds, strategies
+
+LOOKED_AT = 64  # images of a dataset
 
 
 class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
@@ -29,6 +30,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     def evaluate(self, x=None, y=None, **kwargs):
         """As `keras.Model.evaluate`: means of what `validate` returns."""
         self._check_validation()
+        if np.any(kwargs.get("sample_weight")):
+            raise ValueError("sample_weight has no meaning here; leave it out")
         return super().evaluate(_checked(x, y), y, **kwargs)
 
     def fit(
@@ -47,13 +50,13 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     ):
         """As `keras.Model.fit`, with a backup.
 
-        A finite dataset is read as one endless stream, cut into epochs of its own length or of `steps_per_epoch`.
-        Keras would otherwise make a varying number of iterators, each with another order of the data, so that a
-        resumed run could not repeat the order.
+        Arrays become a `data.pipeline(x, y, batch_size=batch_size or 32)`. A finite dataset is read as one endless
+        stream, cut into epochs of its own length or of `steps_per_epoch`. Keras would otherwise make a varying number
+        of iterators, each with another order of the data, so that a resumed run could not repeat the order.
 
         Args:
             x: a tf.data.Dataset, such as `data.pipeline` makes, or an array of images (then `y` may hold labels).
-                Images are uint8 in [0, 255] or float in [-1, 1].
+                Images are uint8 in [0, 255] or float in [-1, 1]; of a dataset the first ones are checked.
             backup: a `callbacks.Backup`, or None. With one, an interrupted run is resumed: the first epoch, the
                 order of the data and the state of all `callbacks` that have one are taken from it.
 
@@ -70,12 +73,18 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
         if kwargs.get("validation_data") is not None:
             self._check_validation()
+            _checked(*_parts(kwargs["validation_data"]))
         x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
+        if any(hasattr(callback, "prepare") for callback in callbacks):
+            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+        if not isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
+            if kwargs.get("shuffle") is False:
+                raise ValueError("arrays are shuffled; for an order of your own, give a tf.data.Dataset")
+            x = data.pipeline(x, y, batch_size=batch_size or min(32, len(x)))
         strategies.check_dataset(x, self)
-        is_dataset = isinstance(x, tf.data.Dataset)
-        length = int(x.cardinality()) if is_dataset else 0
+        length = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else 0
         steps_per_epoch = steps_per_epoch or (length if length > 0 else None)
-        if is_dataset and steps_per_epoch and steps_per_epoch % self.steps_per_execution:
+        if steps_per_epoch and steps_per_epoch % self.steps_per_execution:
             raise ValueError(
                 f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
                 f"{self.steps_per_execution}; an epoch would run into the next one. Choose a divisor, or "
@@ -84,16 +93,16 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if backup is not None:
             if initial_epoch:
                 raise ValueError(f"initial_epoch={initial_epoch} and a backup; leave it out, the backup knows")
-            initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks)
+            source = getattr(x, "source", None)
+            initial_epoch = backup.prepare(self, source, steps_per_epoch, epochs, callbacks)
             callbacks.append(backup)
-        if is_dataset:
-            # A dataset shuffles itself, and Keras warns at each call unless it is told so.
-            kwargs.setdefault("shuffle", False)
-            if backup is not None and hasattr(x, "source") and steps_per_epoch == length:
-                x = x.source.batches(initial_epoch).repeat()  # from the first pass, also if somebody has looked at one
-            else:
-                x = x.repeat() if length > 0 else x
-                x = x.skip(initial_epoch * steps_per_epoch) if backup is not None else x
+            # From the first pass on, even if somebody has looked at the dataset before.
+            passes, rest = divmod(initial_epoch * steps_per_epoch, length)
+            x = source.batches(passes).repeat().skip(rest)
+        elif length > 0:
+            x = x.repeat()
+        # A dataset shuffles itself, and Keras warns at each call unless it is told so.
+        kwargs["shuffle"] = False
         strategy = self.distribute_strategy
         if strategy.num_replicas_in_sync > 1:
             x = strategies.shard(x)
@@ -101,27 +110,28 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         # Earlier models of a notebook hang in reference cycles, with their data; a laptop needs the memory.
         gc.collect()
         numbers = {"epoch": initial_epoch, "epochs": epochs, "steps": steps_per_epoch or 0}
-        options = {"batch_size": batch_size, "verbose": verbose, "callbacks": callbacks, "epochs": epochs}
+        options = {"verbose": verbose, "callbacks": callbacks, "epochs": epochs, "initial_epoch": initial_epoch}
         with strategies.clear_errors(strategy):
             strategies.check_agreement(strategy, **numbers, seed=tf.compat.v1.get_seed(0)[0])
-            try:
-                return super().fit(
-                    x, y, steps_per_epoch=steps_per_epoch, initial_epoch=initial_epoch, **options, **kwargs
-                )
-            except tf.errors.InvalidArgumentError as error:
-                # What a check inside of the dataset raised, from between TensorFlow's lines.
-                if found := re.search(r"ValueError: (images .*)", str(error)):
-                    raise ValueError(found[1]) from None
-                raise
+            return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
+
+
+def _parts(values):
+    """Return data and labels of what `validation_data` may be."""
+    parts = values if isinstance(values, (tuple, list)) else (values, None)
+    if len(parts) > 2:
+        raise ValueError("validation_data holds sample weights, which have no meaning here; leave them out")
+    return (*parts, None)[:2]
 
 
 def _checked(x, y):
-    """Return what `fit` was given, with its images checked: arrays now, those of a dataset batch by batch."""
+    """Return what `fit` was given, with a look at its images: at all of an array, at the first ones of a dataset."""
     if isinstance(x, tf.data.Dataset):
         if y is not None:
-            raise ValueError("labels beside a dataset; put them into it, such as data.pipeline(images, labels, ...)")
-        floats = [spec.dtype.is_floating and spec.shape.rank == 4 for spec in tf.nest.flatten(x.element_spec)]
-        return x if hasattr(x, "source") or not any(floats) else x.map(_check_batch)
+            raise ValueError("y is for arrays; put labels into the dataset: data.pipeline(images, labels, ...)")
+        if not hasattr(x, "source"):
+            _look_into(x)
+        return x
     if isinstance(x, tf.distribute.DistributedDataset):
         return x
     if not isinstance(x, (np.ndarray, tf.Tensor)):
@@ -135,13 +145,13 @@ def _checked(x, y):
     return x
 
 
-def _check_batch(*batch):
-    batch = batch[0] if len(batch) == 1 else batch
-    return tf.nest.map_structure(_check_floats, batch)
-
-
-def _check_floats(values):
-    if values.shape.rank != 4 or not values.dtype.is_floating:
-        return values
-    checked = tf.numpy_function(data.check_images, [values], values.dtype, stateful=False)
-    return tf.ensure_shape(checked, values.shape)
+def _look_into(dataset):
+    """Check the first images of a dataset, as many as show whether all values are in [0, 1]."""
+    seen = []
+    for batch in dataset:
+        seen.append([np.asarray(part) for part in tf.nest.flatten(batch)])
+        if sum(len(parts[0]) for parts in seen) >= LOOKED_AT:
+            break
+    for i, parts in enumerate(zip(*seen, strict=True)):
+        if parts[0].ndim == 4 or (parts[0].ndim == 3 and i == 0):
+            data.check_images(np.concatenate(parts))

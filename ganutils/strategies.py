@@ -69,16 +69,20 @@ def choose_strategy(devices=None, *, cluster=None):
 
 def _size(cluster):
     """Return the number of workers that a cluster resolver names."""
-    if os.environ.get("TF_CONFIG") == "":
+    environment = os.environ.get("TF_CONFIG")
+    is_environment = isinstance(cluster, tf.distribute.cluster_resolver.TFConfigClusterResolver)
+    if is_environment and not environment:
         return 0
     try:
         jobs = cluster.cluster_spec().as_dict()
         if unknown := set(jobs) - {"chief", "worker"}:
             raise ValueError(f"tasks of the types {', '.join(unknown)}; allowed are chief and worker")
         return sum(len(addresses) for addresses in jobs.values())
-    except (ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever a resolver raises
+        if not is_environment:
+            raise ValueError(f"{type(cluster).__name__} names no cluster that can be used: {error}") from error
         raise ValueError(
-            f"TF_CONFIG cannot be used: {error}. It is {os.environ.get('TF_CONFIG')!r}; expected is JSON such as "
+            f"TF_CONFIG cannot be used: {error}. It is {environment!r}; expected is JSON such as "
             '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}, with '
             "another index on each worker. Unset it to train in one process"
         ) from error
@@ -156,15 +160,15 @@ def check_dataset(dataset, model):
     """Check what `fit` is given under several replicas: each takes an equal part of every batch of the dataset.
 
     Raises:
-        ValueError: no dataset, batches of unknown size or that the replicas cannot share evenly, or
+        ValueError: batches of unknown size or that the replicas cannot share evenly, or
             a model that was made outside of the strategy's scope.
     """
     strategy = model.distribute_strategy
     workers, replicas = number_of_workers(strategy), strategy.num_replicas_in_sync
-    if workers == 1 and _size(tf.distribute.cluster_resolver.TFConfigClusterResolver()) > 1:
+    if workers == 1 and (_joined or _size(tf.distribute.cluster_resolver.TFConfigClusterResolver()) > 1):
         raise ValueError(
-            "TF_CONFIG names several workers, but the model was made outside of their strategy, and each worker "
-            "would train one of its own; make it inside `with choose_strategy().scope():`"
+            "there are several workers, but the model was made outside of their strategy, and each worker would "
+            "train one of its own; make it inside `with choose_strategy().scope():`"
         )
     if replicas == 1:
         return
@@ -179,8 +183,6 @@ def check_dataset(dataset, model):
             )
     if isinstance(dataset, tf.distribute.DistributedDataset):
         return
-    if not isinstance(dataset, tf.data.Dataset):
-        raise ValueError("with several devices give fit a dataset such as data.pipeline(images, batch_size=...)")
     sizes = {spec.shape[0] if spec.shape.rank else None for spec in tf.nest.flatten(dataset.element_spec)}
     if len(sizes) != 1 or None in sizes:
         raise ValueError("several devices need batches of one known size; batch with drop_remainder=True")

@@ -25,7 +25,7 @@ class GAN(AdversarialModel):
         discriminator_steps: discriminator updates per generator update, at least 1. Each batch is cut into that
             many equal parts, so that no real image is seen twice in a pass over the data.
         average: decay in [0, 1) of an average of the generator's weights, or None: see `AdversarialModel`.
-        penalty: what the discriminator pays beside its loss, such as `losses.R1(1.0)`, or None.
+        penalty: what the discriminator pays in addition to its loss, such as `losses.R1(1.0)`, or None.
         generator_penalty: what the generator pays, called with (generate, latents), or None.
         seed: seed of the latents.
 
@@ -49,6 +49,9 @@ class GAN(AdversarialModel):
         averages = None if average is None else {"generator": average}
         networks = {"discriminator": discriminator, "generator": generator}
         super().__init__(networks, averages=averages, seed=seed, name="gan")
+        for player, network in networks.items():
+            if not hasattr(network, "inputs"):
+                raise ValueError(f"the {player} does not say what it takes; wrap it: keras.Model(x, network(x))")
         if discriminator_steps < 1 or discriminator_steps != int(discriminator_steps):
             raise ValueError(f"discriminator_steps={discriminator_steps!r}: give a whole number of at least 1")
         for charge in (penalty, generator_penalty):
@@ -118,7 +121,7 @@ class GAN(AdversarialModel):
 
     def call(self, latents, training=False):
         """Return images (n, height, width, channels) in [-1, 1] for latents (n, latent_dim)."""
-        return self.averaged.get("generator", self.generator)(latents, training=training)
+        return self.generate(latents)
 
     generator = property(lambda self: self.networks["generator"])
     discriminator = property(lambda self: self.networks["discriminator"])
@@ -142,10 +145,10 @@ class ConditionalGAN(GAN):
     """
 
     def __init__(self, generator, discriminator, **kwargs):
+        super().__init__(generator, discriminator, **kwargs)
         for network in (generator, discriminator):
             if len(network.inputs) != 2:
                 raise ValueError(f"{network.name} has {len(network.inputs)} input(s); give it a second one for labels")
-        super().__init__(generator, discriminator, **kwargs)
 
     def generate(self, latents, condition=None):
         """Return images for latents and labels (n,)."""
@@ -168,7 +171,7 @@ class ConditionalGAN(GAN):
 
     def call(self, inputs, training=False):
         """Return images in [-1, 1] for [latents (n, latent_dim), labels (n,)]."""
-        return super().call([ops.convert_to_tensor(value) for value in inputs], training=training)
+        return self.generate(*map(ops.convert_to_tensor, inputs))
 
 
 def _pair(batch):

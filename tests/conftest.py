@@ -4,6 +4,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))  # for the lessons' recipes
 os.environ["GANUTILS_PROGRESS"] = "silent"
+# As in a lesson, which imports ganutils before TensorFlow: other libraries round otherwise.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import matplotlib as mpl
@@ -29,6 +31,27 @@ def rng():
 def digits(rng):
     """Random uint8 images of a small size, so that networks on them are quick."""
     return rng.integers(0, 256, (64, 8, 8, 1), "uint8")
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ends a run in the middle of an epoch, as a killed kernel does."""
+
+    def __init__(self, epoch, batch=1):
+        super().__init__()
+        self.at = (epoch, batch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise KeyboardInterrupt
+
+
+def assert_equal(one, other):
+    """Assert that two models have the same weights to the last bit."""
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def tiny_networks(dropout=0.2):

@@ -133,7 +133,6 @@ def on_two_devices(folder):
     batches = data.pipeline(IMAGES, batch_size=16)
     refusals = {
         "uneven batch": refusal(lambda: inside.fit(data.pipeline(IMAGES, batch_size=7), verbose=0)),
-        "array": refusal(lambda: inside.fit(IMAGES, verbose=0)),
         "unknown batch": refusal(lambda: inside.fit(tf.data.Dataset.from_tensor_slices(IMAGES).batch(8), verbose=0)),
         "several steps": refusal(lambda: several.fit(batches, verbose=0)),
     }

@@ -1,31 +1,22 @@
 import contextlib
 import errno
+import functools
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import backup, callbacks, data, losses, models, training
-from tests.conftest import tiny_networks
+from ganutils import callbacks, data, fingerprint, losses, models, training
+from tests.conftest import Interrupt, assert_equal, tiny_networks
 from tests.strategies_worker import plain_networks
 
-
-class Interrupt(keras.callbacks.Callback):
-    """Stops a run in the middle of an epoch, as an interrupted kernel does."""
-
-    def __init__(self, epoch, batch=1):
-        super().__init__()
-        self.at = (epoch, batch)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch) == self.at:
-            raise KeyboardInterrupt
-
-
+ROOT = Path(__file__).parents[1]
 LATENTS = np.random.default_rng(0).standard_normal((4, 5)).astype("float32")
 
 
@@ -45,31 +36,54 @@ def own_dataset(digits):
     return tf.data.Dataset.from_tensor_slices(digits).shuffle(64, seed=1).batch(8, drop_remainder=True)
 
 
-def assert_equal(one, other):
-    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+WAYS = {
+    "a pass an epoch": (pipeline, {}, 8),
+    "less than a pass": (pipeline, {"steps_per_epoch": 5}, 5),
+    "more than a pass": (pipeline, {"steps_per_epoch": 11}, 11),
+    "an array": (lambda digits: digits, {"batch_size": 8}, 8),
+}
 
 
-@pytest.mark.parametrize("make_data", [pipeline, own_dataset, lambda x: own_dataset(x).repeat()])
-def test_an_interrupted_run_ends_as_if_it_had_not_been(make_gan, digits, tmp_path, make_data):
-    options = {"steps_per_epoch": 8} if int(make_data(digits).cardinality()) < 0 else {}
+@pytest.mark.parametrize("way", WAYS)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(make_gan, digits, tmp_path, way):
+    make_data, options, steps = WAYS[way]
     whole = make_gan(average=0.9)
     history, curves, samples = train(whole, make_data(digits), tmp_path / "whole", **options)
 
+    batches = make_data(digits)  # one object for both parts, as in a notebook whose cell is executed again
     with pytest.raises(KeyboardInterrupt):
-        train(make_gan(average=0.9), make_data(digits), tmp_path / "part", extra=[Interrupt(epoch=2)], **options)
+        train(make_gan(average=0.9), batches, tmp_path / "part", extra=[Interrupt(epoch=2)], **options)
     assert callbacks.Backup(tmp_path / "part").epoch == 2, "at most the epoch under way may be lost"
     resumed = make_gan(average=0.9)
     resumed.set_weights([weight + 1 for weight in resumed.get_weights()])  # all must come from the backup
-    again = train(resumed, make_data(digits), tmp_path / "part", **options)
+    again = train(resumed, batches, tmp_path / "part", **options)
 
     assert_equal(whole, resumed)
-    assert int(resumed.optimizers["generator"].iterations) == 32
+    assert int(resumed.optimizers["generator"].iterations) == 4 * steps
     assert again[0] == history
     for name in ("step", "generator_loss"):
         assert again[1].history[name] == curves.history[name]
     assert again[2].epochs == samples.epochs == [0, 1, 2, 3, 4]
     np.testing.assert_array_equal(again[2].images, samples.images)
+
+
+def test_an_epoch_that_was_stopped_is_not_kept(make_gan, digits, tmp_path, capsys, monkeypatch):
+    """It would count as a whole one, and the resumed run would have fewer steps than the other."""
+    monkeypatch.setenv("GANUTILS_PROGRESS", "lines")
+
+    class Stop(Interrupt):
+        def on_train_batch_end(self, batch, logs=None):
+            if (self.epoch, batch) == self.at:
+                self.model.stop_training = True
+
+    whole, resumed = make_gan(), make_gan()
+    train(whole, pipeline(digits), tmp_path / "whole")
+    train(make_gan(), pipeline(digits), tmp_path / "part", extra=[Stop(1, batch=2)])
+    assert "Epoch 2 was stopped after 3 of 8 steps; the backup keeps epoch 1" in capsys.readouterr().out
+    train(make_gan(), pipeline(digits), tmp_path / "part", extra=[Stop(2, batch=7)])
+    assert callbacks.Backup(tmp_path / "part").epoch == 3, "a stop at an epoch's end loses nothing"
+    train(resumed, pipeline(digits), tmp_path / "part")
+    assert_equal(whole, resumed)
 
 
 def test_a_look_at_the_data_does_not_change_a_run_with_a_backup(make_gan, digits, tmp_path):
@@ -107,15 +121,22 @@ def test_a_finished_run_may_be_continued(make_gan, digits, tmp_path):
 
 
 def test_there_is_no_other_way_to_resume(make_gan, digits, tmp_path):
-    kept = callbacks.Backup(tmp_path / "run")
+    kept, gan = callbacks.Backup(tmp_path / "run"), make_gan()
+    before = gan.get_weights()
+    with pytest.raises(KeyboardInterrupt):
+        make_gan().fit(pipeline(digits), verbose=0, callbacks=[Interrupt(0)], backup=kept)
     with pytest.raises(ValueError, match=r"as fit\(\.\.\., backup=backup\)"):
-        make_gan().fit(pipeline(digits), verbose=0, callbacks=[kept])
+        gan.fit(pipeline(digits), verbose=0, callbacks=[kept])
     with pytest.raises(ValueError, match="initial_epoch=1 and a backup"):
-        make_gan().fit(pipeline(digits), verbose=0, initial_epoch=1, backup=kept)
-    with pytest.raises(ValueError, match="order can be repeated"):
-        make_gan().fit(digits, verbose=0, backup=kept)
-    with pytest.raises(ValueError, match="length is not known"):
-        make_gan().fit(own_dataset(digits).repeat(), verbose=0, backup=kept)
+        gan.fit(pipeline(digits), verbose=0, initial_epoch=1, backup=kept)
+    for batches in (own_dataset(digits), own_dataset(digits).repeat(), pipeline(digits).take(3)):
+        with pytest.raises(ValueError, match="order can be repeated: give arrays"):
+            gan.fit(batches, steps_per_epoch=3, verbose=0, backup=kept)
+    for forgetful in (keras.callbacks.EarlyStopping("generator_loss"), keras.callbacks.ReduceLROnPlateau()):
+        with pytest.raises(ValueError, match=f"does not know what {type(forgetful).__name__} remembers"):
+            gan.fit(pipeline(digits), verbose=0, callbacks=[forgetful], backup=kept)
+    for old, new in zip(before, gan.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize("content", ["junk", "other arrays", "empty"])
@@ -176,8 +197,9 @@ CHANGES = {
     "settings: seed": lambda make, x: (make(seed=8), pipeline(x)),
     "settings: average": lambda make, x: (make(average=0.9), pipeline(x)),
     "settings: penalty": lambda make, x: (make(penalty=losses.R1(1.0)), pipeline(x)),
+    "global seed": lambda make, x: (make(seed=7), keras.utils.set_random_seed(8), pipeline(x))[::2],
     "settings: discriminator_steps": lambda make, x: (make(discriminator_steps=2), pipeline(x)),
-    "settings: loss": lambda make, x: (make(loss="minimax"), pipeline(x)),
+    "settings: loss: generator": lambda make, x: (make(loss="minimax"), pipeline(x)),
     "optimizers: generator: learning_rate": lambda make, x: (make(rate=2e-3), pipeline(x)),
     "networks: discriminator": lambda make, x: (make(dropout=0.3), pipeline(x)),
 }
@@ -196,14 +218,166 @@ def test_other_settings_and_callbacks_are_refused(make_gan, digits, tmp_path):
     interrupted(make_gan(), pipeline(digits), tmp_path / "run", settings={"lesson": 1})
     with pytest.raises(ValueError, match="settings: lesson was 1 and is 2"):
         train(make_gan(), pipeline(digits), tmp_path / "run", settings={"lesson": 2})
-    with pytest.raises(ValueError, match="callbacks was"):
-        make_gan().fit(pipeline(digits), epochs=4, verbose=0, backup=callbacks.Backup(tmp_path / "run", {"lesson": 1}))
+    kept = callbacks.Backup(tmp_path / "run", {"lesson": 1})
+    for change, used in {
+        "callbacks: Curves was": [],
+        "callbacks: Curves: every was 3 and is 4": [callbacks.Curves(4), callbacks.Samples(LATENTS)],
+        "callbacks: Samples: inputs: sha256 was": [callbacks.Curves(3), callbacks.Samples(LATENTS + 1)],
+        "callbacks: Samples: epochs was None and is": [callbacks.Curves(3), callbacks.Samples(LATENTS, [1, 2])],
+    }.items():
+        with pytest.raises(ValueError, match=change):
+            make_gan().fit(pipeline(digits), epochs=4, verbose=0, callbacks=used, backup=kept)
 
 
-def test_a_network_of_another_keras_is_not_compared(make_gan, digits, tmp_path, monkeypatch):
+NOTEBOOK = """
+WEIGHT = 2.0
+
+def brightness(images):
+    return keras.ops.mean(images)
+
+class Blur(keras.layers.Layer):
+    def call(self, images):
+        return 0.5 * images
+
+class Family(training.GAN):
+    "A GAN whose generator pays for brightness."
+    power = 2
+
+    def losses(self, batch):
+        "Add to the losses."
+        found = super().losses(batch)
+        found["generator"] += WEIGHT * brightness(self.generate(self.draw_latents(4))) ** self.power
+        return found
+
+    @property
+    def brightest(self):
+        return 1.0
+"""
+
+
+def from_notebook(source):
+    names = {"keras": keras, "training": training, "__name__": "__main__"}
+    exec(source, names)
+    keras.utils.set_random_seed(7)
+    generator, discriminator = tiny_networks()
+    discriminator = keras.Sequential([keras.Input((8, 8, 1)), names["Blur"](), *discriminator.layers])
+    gan = names["Family"](generator, discriminator)
+    gan.compile("adam", "adam")
+    return gan
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "place"),
+    [
+        ("WEIGHT = 2.0", "WEIGHT = 3.0", "code: Family.losses"),
+        ("mean(images)", "max(images)", "code: Family.losses"),
+        ("power = 2", "power = 4", "code: Family.power was 2 and is 4"),
+        ('found["generator"] +=', 'found["generator"] -=', "code: Family.losses"),
+        ("0.5 * images", "0.6 * images", "code: Blur.call"),
+        ("return 1.0", "return 2.0", "code: Family.brightest"),
+        ("pays for brightness", "pays", None),
+        ("Add to the losses", "Add", None),
+        ("    def losses", "    # a comment\n\n    def losses", None),
+    ],
+)
+def test_a_change_of_the_familys_code_is_refused_and_one_of_its_text_is_not(digits, tmp_path, before, after, place):
+    interrupted(from_notebook(NOTEBOOK), pipeline(digits), tmp_path / "run")
+    assert before in NOTEBOOK
+    gan = from_notebook(NOTEBOOK.replace(before, after))
+    if place is None:
+        train(gan, pipeline(digits), tmp_path / "run", epochs=1)
+    else:
+        with pytest.raises(ValueError, match=place):
+            train(gan, pipeline(digits), tmp_path / "run")
+
+
+class WithSettings(training.GAN):
+    """A GAN with a setting of any kind."""
+
+    def __init__(self, *networks, thing=None):
+        super().__init__(*networks)
+        self.thing = thing
+
+
+def teacher(seed):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+
+def power_of(exponent):
+    return lambda x: x**exponent
+
+
+class Charge:
+    """An object with attributes, one of which leads back to itself."""
+
+    def __init__(self, weight):
+        self.parts, self.owner = {"weight": np.float32(weight)}, self
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        teacher,
+        power_of,
+        Charge,
+        lambda k: np.arange(k, k + 5),
+        lambda k: [1, {"a": (k,)}],
+        lambda k: functools.partial(power_of, k),
+        lambda k: keras.losses.Huber(delta=float(k)),
+        lambda k: tf.fill([3], k),
+        lambda k: losses.R1(float(k)),
+    ],
+)
+def test_settings_of_every_kind_are_told_apart_in_words_that_repeat(make):
+    def described(k):
+        gan = WithSettings(*tiny_networks(), thing=make(k))
+        gan.compile("adam", "adam")
+        return json.dumps(fingerprint.describe(gan)["settings"]["thing"])
+
+    assert described(1) == described(1) != described(2)
+    assert "0x" not in described(1), "a place in memory"
+
+
+KILLED = """
+import os, sys
+from tests import test_backup
+
+class Die(test_backup.Interrupt):
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            os._exit(9)
+
+test_backup.train_process(sys.argv[1], [Die(2)] if sys.argv[2] == "die" else [])
+"""
+
+
+def train_process(path, extra=()):
+    keras.utils.set_random_seed(7)
+    gan = training.GAN(*tiny_networks(), average=0.9)
+    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
+    digits = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
+    train(gan, pipeline(digits), path, extra=extra)
+    np.savez(f"{path}-weights.npz", *gan.get_weights())
+    return gan
+
+
+def test_a_process_that_is_killed_is_resumed_by_another_one(tmp_path):
+    whole = train_process(tmp_path / "whole")
+    for how, code in (("die", 9), ("live", 0)):
+        command = [sys.executable, "-c", KILLED, str(tmp_path / "run"), how]
+        assert subprocess.run(command, cwd=ROOT, timeout=600).returncode == code
+    with np.load(tmp_path / "run-weights.npz", allow_pickle=False) as arrays:
+        for ours, theirs in zip(whole.get_weights(), arrays.values(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_networks_of_another_keras_and_code_of_another_python_are_not_compared(make_gan, digits, tmp_path, monkeypatch):
     interrupted(make_gan(), pipeline(digits), tmp_path / "run")
     monkeypatch.setattr(keras, "__version__", "3.99.0")
-    monkeypatch.setattr(backup, "digest", lambda network: "written otherwise")
+    monkeypatch.setattr(fingerprint, "digest", lambda network: "written otherwise")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.1")
+    monkeypatch.setattr(fingerprint, "describe_code", lambda model: "other bytecode")
     train(make_gan(), pipeline(digits), tmp_path / "run")
     with pytest.raises(ValueError, match="average"):
         train(make_gan(average=0.9), pipeline(digits), tmp_path / "run")
@@ -231,7 +405,7 @@ def precision_of(policy):
 
 
 def test_a_backup_of_another_model_is_refused(make_gan, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(backup, "digest", lambda network: "the same")
+    monkeypatch.setattr(fingerprint, "digest", lambda network: "the same")
     interrupted(make_gan(), pipeline(digits), tmp_path / "run")
     other = training.GAN(*plain_networks(), seed=7)
     other.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
@@ -252,14 +426,14 @@ def changed(interpolation="nearest", groups=2, dilation=1, initializer="zeros", 
 
 
 def test_the_digest_of_a_network_is_the_same_for_the_same_network():
-    first = backup.digest(changed())
+    first = fingerprint.digest(changed())
     keras.layers.Dense(3)  # Keras counts the names of layers on
     keras.utils.set_random_seed(11)
-    assert backup.digest(changed()) == first
+    assert fingerprint.digest(changed()) == first
     for build in (models.vanilla_generator, models.conditional_generator, models.conditional_discriminator):
-        assert backup.digest(build()) == backup.digest(build())
+        assert fingerprint.digest(build()) == fingerprint.digest(build())
     sequential = [tiny_networks()[1] for _ in range(2)]
-    assert backup.digest(sequential[0]) == backup.digest(sequential[1])
+    assert fingerprint.digest(sequential[0]) == fingerprint.digest(sequential[1])
 
 
 @pytest.mark.parametrize(
@@ -269,13 +443,13 @@ def test_the_digest_of_a_network_is_the_same_for_the_same_network():
 )
 def test_the_digest_of_a_network_sees_settings_initializers_and_joints(change):
     assert changed().count_params() == changed(**change).count_params()
-    assert backup.digest(changed()) != backup.digest(changed(**change))
+    assert fingerprint.digest(changed()) != fingerprint.digest(changed(**change))
 
 
 @pytest.mark.parametrize(
     "change", [{"clipnorm": 1.0}, {"weight_decay": 1e-4}, {"beta_2": 0.9}, {"amsgrad": True}], ids=str
 )
 def test_the_description_of_an_optimizer_sees_every_setting(change):
-    described = [backup.describe_optimizer(keras.optimizers.Adam(1e-3, **changes)) for changes in ({}, {}, change)]
+    described = [fingerprint.describe_optimizer(keras.optimizers.Adam(1e-3, **changes)) for changes in ({}, {}, change)]
     assert described[0] == described[1] == {"optimizer": "Adam", "learning_rate": 1e-3}
     assert described[2] == {**described[0], **change}

@@ -179,7 +179,6 @@ def test_statistics_become_the_mean_over_the_replicas(two_devices):
     ("case", "message"),
     [
         ("uneven batch", "a batch of 7 images cannot be shared by 2 replicas"),
-        ("array", "give fit a dataset"),
         ("unknown batch", "one known size"),
         ("several steps", "steps_per_execution=2"),
         ("optimizer outside", "made outside of the strategy"),

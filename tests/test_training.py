@@ -1,4 +1,6 @@
 import gc
+import inspect
+import textwrap
 import weakref
 
 import keras
@@ -6,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import data, keras_workarounds, losses, models, training
-from tests.conftest import tiny_networks
+from ganutils import callbacks, data, keras_workarounds, losses, models, training
+from ganutils.adversarial import AdversarialModel
+from tests.conftest import assert_equal, tiny_networks
 
 PLAYERS = ("discriminator", "generator")
 
@@ -184,19 +187,17 @@ def test_fit_records_the_four_metrics_and_nothing_else(make_gan, digits, recwarn
 
 
 def test_fit_takes_bytes_floats_and_labelled_images_alike(make_gan, digits):
-    """An array of uint8 is scaled by the step itself: bytes would otherwise be fed to the networks as 0 to 255."""
-    inputs = {
-        "uint8": digits,
-        "float": data.scale(digits).numpy(),
-        "labelled": data.tf.data.Dataset.from_tensor_slices((digits, np.zeros(64))).batch(64),
-    }
-    results = {}
-    for name, x in inputs.items():
-        options = {} if name == "labelled" else {"batch_size": 64, "shuffle": False}
-        results[name] = make_gan().fit(x, verbose=0, **options).history
-    for name in ("float", "labelled"):
-        for metric, values in results["uint8"].items():
-            assert results[name][metric] == pytest.approx(values, rel=1e-5), (name, metric)
+    """Bytes are scaled by the step itself: they would otherwise be fed to the networks as 0 to 255."""
+    floats, dataset = data.scale(digits).numpy(), tf.data.Dataset.from_tensor_slices
+    pairs = [
+        ((digits,), (floats,)),
+        ((digits,), (digits, np.zeros(64))),
+        ((dataset(digits).batch(64),), (dataset((floats, np.zeros(64))).batch(64),)),
+    ]
+    for pair in pairs:
+        one, other = (make_gan().fit(*given, batch_size=64, verbose=0).history for given in pair)
+        for name, values in one.items():
+            assert values == pytest.approx(other[name], rel=1e-5), name
 
 
 def test_training_pulls_the_samples_towards_the_data():
@@ -285,7 +286,7 @@ def test_bad_arguments_are_named():
         training.GAN(generator, discriminator, average=1.0)
     with pytest.raises(ValueError, match="penalty=10: give one such as"):
         training.GAN(generator, discriminator, penalty=10)
-    with pytest.raises(ValueError, match="generator is not built"):
+    with pytest.raises(ValueError, match=r"generator is not a built keras\.Model"):
         training.GAN(keras.Sequential([keras.layers.Dense(64)]), discriminator)
     with pytest.raises(ValueError, match="share a network"):
         training.GAN(generator, generator)
@@ -334,7 +335,7 @@ def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
     unchanged_by(gan, lambda: gan.fit(rng.integers(0, 256, (16, 8, 8, 1), "uint8"), verbose=0), "gives 10 numbers")
 
 
-@pytest.mark.parametrize("kind", ["array", "dataset", "second batch"])
+@pytest.mark.parametrize("kind", ["array", "dataset", "small batches", "evaluate"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -345,20 +346,40 @@ def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
         (lambda x: x.astype("int64"), "images are int64"),
     ],
 )
-def test_fit_refuses_images_of_another_range_or_type(make_gan, digits, kind, change, message):
+def test_images_of_another_range_or_type_are_refused(make_gan, digits, kind, change, message, monkeypatch):
     wrong = change(digits)
     wrong = wrong.astype("float32") if wrong.dtype.kind == "f" else wrong
-    if kind == "second batch":
-        if wrong.dtype.kind != "f":
-            pytest.skip("a dataset has one type")
-        first = data.as_float(digits[:16])
-        batches = tf.data.Dataset.from_tensor_slices(np.concatenate([first, wrong])).batch(16)
-        with pytest.raises(ValueError, match=message):
-            make_gan().fit(batches, verbose=0)
-        return
     gan = make_gan()
-    x = wrong if kind == "array" else tf.data.Dataset.from_tensor_slices(wrong).batch(16)
-    unchanged_by(gan, lambda: gan.fit(x, verbose=0), message)
+    batches = {"dataset": 16, "small batches": 1}
+    if kind == "evaluate":
+        monkeypatch.setattr(training.GAN, "validate", lambda self, batch: {})
+        unchanged_by(gan, lambda: gan.evaluate(wrong, verbose=0), message)
+        unchanged_by(gan, lambda: gan.fit(digits, validation_data=(wrong, digits), verbose=0), message)
+    else:
+        x = tf.data.Dataset.from_tensor_slices(wrong).batch(batches[kind]) if kind in batches else wrong
+        unchanged_by(gan, lambda: gan.fit(x, verbose=0), message)
+
+
+def test_a_dark_image_among_others_is_no_mistake(make_gan, digits):
+    """Single batches may hold nothing below 0: what is judged are many images together."""
+    images = data.as_float(digits)
+    images[3] = np.abs(images[3])
+    make_gan().fit(tf.data.Dataset.from_tensor_slices(images).batch(1), steps_per_epoch=2, verbose=0)
+
+
+def test_an_array_is_a_pipeline(make_gan, digits):
+    """One way of reading data: the same order, epochs of whole batches, and the checks that belong to it."""
+    one, other = make_gan(), make_gan()
+    one.fit(digits[:50], batch_size=16, epochs=2, verbose=0)
+    other.fit(data.pipeline(digits[:50], batch_size=16), epochs=2, verbose=0)
+    assert_equal(one, other)
+    assert int(one.optimizers["generator"].iterations) == 6
+    gan = make_gan()
+    gan.fit(digits[:10], verbose=0)
+    assert int(gan.optimizers["generator"].iterations) == 1, "fewer images than Keras' usual batch of 32"
+    unchanged_by(gan, lambda: gan.fit(digits, shuffle=False, verbose=0), "arrays are shuffled")
+    several = make_gan(compile_options={"steps_per_execution": 4})
+    unchanged_by(several, lambda: several.fit(digits, batch_size=10, verbose=0), "6 batches an epoch are not")
 
 
 def test_fit_refuses_what_has_no_meaning_here(make_gan, digits):
@@ -366,7 +387,7 @@ def test_fit_refuses_what_has_no_meaning_here(make_gan, digits):
     for name, value in {"class_weight": {0: 1.0}, "sample_weight": weights, "validation_split": 0.1}.items():
         unchanged_by(gan, lambda name=name, value=value: gan.fit(digits, verbose=0, **{name: value}), name)
     unchanged_by(gan, lambda: gan.fit([digits, digits], verbose=0), "x is a list")
-    unchanged_by(gan, lambda: gan.fit(data.pipeline(digits, batch_size=8), weights, verbose=0), "labels beside")
+    unchanged_by(gan, lambda: gan.fit(data.pipeline(digits, batch_size=8), weights, verbose=0), "y is for arrays")
     three = tf.data.Dataset.from_tensor_slices((digits, weights, weights)).batch(16)
     unchanged_by(gan, lambda: gan.fit(three, verbose=0), "3 parts")
     unchanged_by(gan, lambda: gan.save("gan.keras"), "save_weights")
@@ -380,20 +401,43 @@ def test_an_epoch_may_be_longer_than_the_data(make_gan, digits):
     assert int(gan.optimizers["generator"].iterations) == 20
 
 
-@pytest.mark.parametrize("resize", ["bilinear", "nearest"])
-def test_a_penalty_that_cannot_reach_a_kernel_is_refused(digits, resize):
-    """Bilinear resizing has no second derivative, and TensorFlow says nothing: R1 would train half a network."""
+def resizing(resize, skip=False):
+    """A discriminator that resizes its features, and may have a path around that."""
     layers = keras.layers
     images = keras.Input((8, 8, 1))
-    x = layers.Conv2D(4, 3, padding="same", activation="leaky_relu")(images)
-    x = layers.UpSampling2D(2, interpolation=resize)(x)
-    logits = layers.Dense(1)(layers.Flatten()(layers.Conv2D(4, 3, activation="leaky_relu")(x)))
-    gan = training.GAN(tiny_networks()[0], keras.Model(images, logits), penalty=losses.R1(1.0))
+    features = layers.Conv2D(4, 3, padding="same", activation="leaky_relu")(images)
+    x = layers.UpSampling2D(2, interpolation=resize)(features)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="leaky_relu")(x)
+    x = x + features if skip else x
+    return keras.Model(images, layers.Dense(1)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("skip", [False, True], ids=["", "skip"])
+@pytest.mark.parametrize("resize", ["bilinear", "bicubic", "nearest"])
+def test_a_penalty_that_misses_a_part_of_the_slopes_is_refused(digits, resize, skip):
+    """Bilinear resizing has no second derivative, and TensorFlow says nothing: R1 would train half a network."""
+    gan = training.GAN(tiny_networks()[0], resizing(resize, skip), penalty=losses.R1(1.0))
     gan.compile("adam", "adam")
     if resize == "nearest":
         gan.fit(digits, batch_size=16, verbose=0)
     else:
-        unchanged_by(gan, lambda: gan.fit(digits, batch_size=16, verbose=0), "does not reach .*kernel.*Bilinear")
+        unchanged_by(gan, lambda: gan.fit(digits, batch_size=16, verbose=0), "second derivative: use nearest")
+        without = training.GAN(tiny_networks()[0], resizing(resize, skip))
+        without.compile("adam", "adam")
+        without.fit(digits, batch_size=16, verbose=0)
+
+
+def test_regularisers_of_weights_count(make_gan, real):
+    """What layers add to the loss of their network, as Keras' own fit takes it."""
+    plain, regularised = make_gan(dropout=0.0), make_gan(dropout=0.0)
+    before = regularised.discriminator.layers[-1].kernel.numpy()
+    regularised.discriminator.layers[-1].kernel.regularizer = keras.regularizers.L2(0.5)
+    for gan in (plain, regularised):
+        set_optimizer(gan, "discriminator", keras.optimizers.SGD(0.1))
+        gan.adversarial_step(real)
+    difference = plain.discriminator.layers[-1].kernel.numpy() - regularised.discriminator.layers[-1].kernel.numpy()
+    np.testing.assert_allclose(difference, 0.1 * before, rtol=1e-3, atol=1e-6)
+    assert_equal(plain.generator, regularised.generator)
 
 
 def test_a_penalty_reaches_every_kernel_of_the_courses_discriminators(rng):
@@ -459,9 +503,25 @@ class TwoLatents(training.GAN):
 
 
 def test_latents_may_be_more_than_one_tensor(digits):
-    gan = TwoLatents(*tiny_networks())
+    gan = TwoLatents(*tiny_networks(), average=0.9)
     gan.compile("adam", "adam")
-    assert np.isfinite(gan.fit(digits, batch_size=16, verbose=0).history["generator_loss"]).all()
+    latents = [np.ones((3, 5), "float32"), np.zeros((3, 5), "float32")]
+    samples = callbacks.Samples(latents)
+    gan.fit(digits, batch_size=16, verbose=0, callbacks=[samples])
+    expected = data.unscale(gan.averaged_generator(latents[0] / 2**0.5))
+    np.testing.assert_array_equal(samples.images[-1], expected)
+
+
+def test_the_example_of_the_docstring_trains(digits):
+    text = inspect.cleandoc(AdversarialModel.__doc__).split("::\n", 1)[1].split("What a step draws")[0]
+    generator, discriminator = tiny_networks()
+    names = {"keras": keras, "ops": keras.ops, "AdversarialModel": AdversarialModel}
+    exec(textwrap.dedent(text), names | {"generator": generator, "discriminator": discriminator}, names)
+    gan, before = names["gan"], names["gan"].get_weights()
+    logs = gan.fit(digits, batch_size=16, verbose=0).history
+    assert set(logs) == {"discriminator_loss", "generator_loss"}
+    assert any((old != new).any() for old, new in zip(before, gan.get_weights(), strict=True))
+    assert gan.predict(np.ones((2, 5), "float32"), verbose=0).shape == (2, 8, 8, 1)
 
 
 def test_a_family_that_forgets_a_player_is_told(make_gan, real):
@@ -472,6 +532,10 @@ def test_a_family_that_forgets_a_player_is_told(make_gan, real):
     gan.losses = lambda batch: {"discriminator": tf.constant(1.0), "generator": tf.constant(1.0)}
     with pytest.raises(ValueError, match="does not depend on its weights"):
         gan.adversarial_step(real)
+    with pytest.raises(ValueError, match="'sharpness' is not among the measures of GAN"):
+        gan.record(sharpness=1.0)
+    with pytest.raises(ValueError, match="metrics: a family names what is measured itself"):
+        gan.compile("adam", "adam", metrics=["mae"])
 
 
 def test_the_widespread_loop_trains_the_wrong_network(real):
@@ -632,8 +696,7 @@ def test_a_plain_gan_has_no_use_for_labels(make_gan, real, rng):
     with_labels, without = make_gan(), make_gan()
     with_labels.adversarial_step((real, tf.constant(rng.integers(10, size=16))))
     without.adversarial_step(real)
-    for a, b in zip(with_labels.get_weights(), without.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal(with_labels, without)
 
 
 def test_a_conditional_gan_is_called_with_latents_and_labels(make_conditional, real):

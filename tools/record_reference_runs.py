@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import recipes
 
-from ganutils import backup, callbacks, checkpoints, data, evaluation, features, lessons, training
+from ganutils import callbacks, checkpoints, data, evaluation, features, fingerprint, lessons
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "reference_runs"
@@ -31,6 +31,7 @@ FOLDER = ROOT / "data" / "reference_runs"
 LESSONS = [name for name, lesson in lessons.LESSONS.items() if lesson["reference_runs"]]
 SIZES = ("images", "epochs", "batch_size")
 MOMENTS = 8
+BEGINNING = 5
 DIGITS = 4
 LONGEST_LINE = 240
 
@@ -83,7 +84,7 @@ class Measurements(keras.callbacks.Callback):
 
 def describe_run(lesson, profile):
     """Return all that makes a run of a lesson what it is, but for its seed."""
-    recipe = backup.describe(recipes.RECIPES[lesson]())
+    recipe = fingerprint.describe(recipes.RECIPES[lesson]())
     recipe["settings"].pop("seed")
     return {
         "lesson": lesson,
@@ -96,18 +97,32 @@ def describe_run(lesson, profile):
     }
 
 
+def new_run(lesson, profile, seed):
+    """Return the untrained GAN of a run, and its data."""
+    gan = recipes.RECIPES[lesson](seed)
+    images, labels = data.load_dataset()
+    labels = labels if len(gan.generator.inputs) == 2 else None
+    return gan, data.pipeline(images, labels, batch_size=profile.batch_size, n=profile.images, seed=seed)
+
+
+def beginning(lesson, profile):
+    """Return the means of a run's curves over its first `BEGINNING` steps, with seed 1.
+
+    Later ones depend on the machine, which adds up in another order: a GAN doubles such differences every few steps.
+    """
+    gan, batches = new_run(lesson, profile, 1)
+    return {name: values[0] for name, values in gan.fit(batches, steps_per_epoch=BEGINNING, verbose=0).history.items()}
+
+
 def train(lesson, profile, seed, classifier, path):
     """Train one run, and return it as a dict of lists. A backup next to `path` lets it be resumed.
 
     Raises:
         SystemExit: a run whose losses are not finite is no reference.
     """
-    gan = recipes.RECIPES[lesson](seed)
-    images, labels = data.load_dataset()
-    labels = labels if isinstance(gan, training.ConditionalGAN) else None
+    gan, batches = new_run(lesson, profile, seed)
     curves = callbacks.Curves()
     measurements = Measurements(moments(profile.steps), lambda gan: evaluation.measure(gan, classifier))
-    batches = data.pipeline(images, labels, batch_size=profile.batch_size, n=profile.images, seed=seed)
     gan.fit(
         batches,
         epochs=profile.epochs,
@@ -188,6 +203,7 @@ def record(lesson, profile, seeds):
     found = {
         "command": f"python tools/record_reference_runs.py {lesson} --seeds {seeds} --profile {profile.name}",
         **description,
+        "beginning": rounded(beginning(lesson, profile)),
         "floor": rounded(evaluation.floor(classifier)._asdict()),
         **shared,
         "runs": [rounded({name: values for name, values in run.items() if name not in shared}) for run in runs],

@@ -10,7 +10,7 @@ import tensorflow as tf
 from IPython.display import display
 from keras import ops
 
-from ganutils import backup, callbacks, data, evaluation, losses, models, training
+from ganutils import callbacks, data, evaluation, fingerprint, losses, models, training
 
 from .feedback import NOT_YET, Feedback, Wrong, check, expect, number, tensor
 
@@ -333,7 +333,7 @@ def steps_in_the_time_of_the_baseline(gan, steps, seconds=1.0):
 
 def _describe(gan):
     """Return what makes a GAN fast or slow, good or bad, but for its weights."""
-    return backup.describe(gan), gan.steps_per_execution
+    return fingerprint.describe(gan), gan.steps_per_execution
 
 
 LATE = "is this machine slow or busy, or your network very large?"

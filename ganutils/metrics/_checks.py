@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from ganutils import data
+from ganutils import pixels
 
 _SUM_TOLERANCE = 1e-3
 _LABELS_SHOWN = 5
@@ -45,7 +45,7 @@ def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
     """Return the features of images if there is an extractor, a function of images, or else features as given."""
     if extractor is None:
         return features(values, name, least, reason)
-    return features(call(extractor, data.check_images(values, name)), f"features of {name}", least, reason)
+    return features(call(extractor, pixels.check_images(values, name)), f"features of {name}", least, reason)
 
 
 def call(extractor, images):
@@ -73,7 +73,7 @@ def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):
 
 
 def to_unit_range(values):
-    """Map images that `data.check_images` lets through to float64 in [0, 1]."""
+    """Map images that `pixels.check_images` lets through to float64 in [0, 1]."""
     return values / 255.0 if values.dtype == np.uint8 else (values.astype("float64") + 1) / 2
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from ganutils import data
+from ganutils import pixels
 from ganutils.metrics import _checks, neighbours
 
 _QUERIES_AT_ONCE = 1000
@@ -42,7 +42,7 @@ def nearest_images(queries, references, k=3):
     """
     queries, references = np.asarray(queries), np.asarray(references)
     for name, images in (("queries", queries), ("references", references)):
-        if data.check_images(images, name).dtype != np.uint8:
+        if pixels.check_images(images, name).dtype != np.uint8:
             raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255]")
     if queries.shape[1:] != references.shape[1:]:
         raise ValueError(f"queries have the shape {queries.shape[1:]}, references {references.shape[1:]}")

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import linalg, special
 from scipy.spatial import KDTree
 
-from ganutils import data
+from ganutils import pixels
 from ganutils.metrics import _checks
 
 _PAIRS_AT_ONCE = 100
@@ -95,7 +95,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         `PairwiseMean`, 0 to 1, the similarity of identical images: over all, over pairs within a class, each
         class counting alike, and a dict by class of two images or more; the last two are None without labels.
     """
-    images = data.check_images(images)
+    images = pixels.check_images(images)
     if len(images) < 2:
         raise ValueError("images are 1; give at least 2, since a pair needs two")
     pairs = _checks.whole_number(pairs, "pairs", 1)

@@ -5,23 +5,23 @@ import json
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganutils import data
+from ganutils import pixels
 from ganutils.plotting._page import png
 
 
-def pixels(images):
+def to_bytes(images):
     """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8."""
     images = np.asarray(images)
     if images.ndim not in (3, 4) or not len(images):
         raise ValueError(f"images have shape {images.shape}, expected (n, height, width[, channels])")
     if images.dtype != np.uint8:
-        images = data.unscale(images)
+        images = pixels.unscale(images)
     return images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
 
 
 def tile(images, columns, gap=2):
     """Lay images out in rows of `columns` on white, with `gap` pixels between them."""
-    images = pixels(images)
+    images = to_bytes(images)
     n, height, width = images.shape[:3]
     rows = -(-n // columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:]), 255, "uint8")
@@ -54,7 +54,7 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
     Raises:
         ValueError: an array that is not a batch of images.
     """
-    images = pixels(images)
+    images = to_bytes(images)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(columns * tile_inches, rows * tile_inches))

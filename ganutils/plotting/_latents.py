@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganutils import data
+from ganutils import pixels
 from ganutils.plotting._images import draw_tiles, image_grid
 from ganutils.plotting._page import ORANGE
 
@@ -43,7 +43,7 @@ def latent_interpolation(generator, starts, ends, steps=10):
     """
     weights = np.linspace((1, 0), (0, 1), steps)
     path = np.concatenate([mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
-    return image_grid(data.unscale(generator(path)), columns=steps, tile_inches=0.7)
+    return image_grid(pixels.unscale(generator(path)), columns=steps, tile_inches=0.7)
 
 
 def _plane_latents(corners, x, y):
@@ -78,7 +78,7 @@ def latent_point(generator, corners, x, y, size=8):
     height, width = plane.shape[1:3]
     centre = width / 2 + x * (size - 1) * (width + 2), height / 2 + y * (size - 1) * (height + 2)
     left.plot(*centre, "o", markersize=14, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=2.5)
-    image = data.unscale(generator(_plane_latents(corners, x, y)[None]))
+    image = pixels.unscale(generator(_plane_latents(corners, x, y)[None]))
     draw_tiles(right, image, 1, f"the image at x = {x:.2f}, y = {y:.2f}")
     figure.tight_layout()
     return figure
@@ -99,7 +99,7 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
     mixes = np.append(np.linspace(0, 1, steps), mix)[:, None]
     labels = (1 - mixes) * one_hot[first] + mixes * one_hot[second]
     joined = np.concatenate([np.hstack([np.tile(latent, (steps + 1, 1)), labels]) for latent in latents])
-    images = data.unscale(body(joined.astype("float32")))
+    images = pixels.unscale(body(joined.astype("float32")))
     images = images.reshape(len(latents), steps + 1, *images.shape[1:])
     figure = Figure(figsize=(7.5, 0.75 * len(latents) + 0.3))
     left, right = figure.subplots(1, 2, width_ratios=(steps, 1.4))
@@ -112,4 +112,4 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
 def _plane(generator, corners, size):
     steps = np.linspace(0, 1, size)
     y, x = np.meshgrid(steps, steps, indexing="ij")
-    return data.unscale(generator(_plane_latents(corners, x.ravel(), y.ravel())))
+    return pixels.unscale(generator(_plane_latents(corners, x.ravel(), y.ravel())))

@@ -1,0 +1,59 @@
+"""Checks of images, in one place and with one wording, and the way between bytes and floats."""
+
+import numpy as np
+
+_TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
+_STRAY = 1e-3  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
+
+
+def check_images(images, name="images"):
+    """Return images as they were given, after a look at their shape, type and range: the same at every door.
+
+    Args:
+        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1]; an error calls them `name`.
+
+    Raises:
+        ValueError: another number of axes or type, no image, values that are not finite or out of range, bytes
+            that are all 0 or 1, or floats hardly any of which are below 0: they were scaled to [0, 1].
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or not images.size:
+        hint = "; add the axis of channels: images[..., np.newaxis]" if images.ndim == 3 else ""
+        raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels), n at least 1{hint}")
+    if images.dtype == np.uint8:
+        if images.max() == 1:
+            raise ValueError(f"{name} are bytes of 0 and 1 alone, nearly black; multiply them by 255")
+        return images
+    if images.dtype.kind != "f":
+        raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
+    low, high = float(images.min()), float(images.max())
+    if not np.isfinite([low, high]).all():
+        row = np.argwhere(~np.isfinite(images))[0][0]
+        raise ValueError(f"{name} contain NaN or infinite values, the first in image {row}")
+    said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is meant"
+    if low < -1 - _TOLERANCE or high > 1 + _TOLERANCE:
+        raise ValueError(f"{said}; for values in [0, 255] use data.scale, or give them as uint8")
+    if low < high and np.mean(images < 0) < _STRAY:
+        raise ValueError(f"{said}, and hardly a pixel is below 0; for values in [0, 1], map x to 2 x - 1")
+    return images
+
+
+def as_float(images, name="images"):
+    """Return images as float32 in [-1, 1]; arguments and errors as in `check_images`."""
+    images = check_images(images, name)
+    floats = images.astype("float32")
+    if images.dtype == np.uint8:
+        floats /= 127.5
+        floats -= 1.0
+    return floats
+
+
+def unscale(images):
+    """Map float images in [-1, 1], of any shape, to uint8 in [0, 255]; bytes are refused. Inverse of `data.scale`."""
+    levels = np.asarray(images)
+    if levels.dtype.kind in "iub":
+        raise ValueError(f"images are {levels.dtype} already; unscale takes float in [-1, 1]")
+    levels = np.array(levels, "float32")  # one copy, changed in place: each step would make another one
+    levels += 1.0
+    levels *= 127.5
+    return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype("uint8")
