@@ -27,10 +27,14 @@ def rng():
     return np.random.default_rng(7)
 
 
-@pytest.fixture
-def digits(rng):
+def small_digits():
     """Random uint8 images of a small size, so that networks on them are quick."""
-    return rng.integers(0, 256, (64, 8, 8, 1), "uint8")
+    return np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
+
+
+@pytest.fixture
+def digits():
+    return small_digits()
 
 
 class Interrupt(keras.callbacks.Callback):
@@ -81,14 +85,14 @@ def tiny_networks(dropout=0.2):
     return generator, discriminator
 
 
+def tiny_gan(loss="non_saturating", seed=7, rate=1e-3, dropout=0.2, compile_options=None, **options):
+    """A compiled GAN of tiny networks, always with the same weights for the same seed."""
+    keras.utils.set_random_seed(seed)
+    gan = training.GAN(*tiny_networks(dropout), seed=seed, **options)
+    gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), loss=loss, **(compile_options or {}))
+    return gan
+
+
 @pytest.fixture
 def make_gan():
-    """Function that makes a compiled GAN of tiny networks, always with the same weights for the same seed."""
-
-    def make(loss="non_saturating", seed=7, rate=1e-3, dropout=0.2, compile_options=None, **options):
-        keras.utils.set_random_seed(seed)
-        gan = training.GAN(*tiny_networks(dropout), seed=seed, **options)
-        gan.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate), loss=loss, **(compile_options or {}))
-        return gan
-
-    return make
+    return tiny_gan

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from ganutils import callbacks, data, fingerprint, losses, models, training
-from tests.conftest import Interrupt, assert_equal, tiny_networks
+from tests.conftest import Interrupt, assert_equal, small_digits, tiny_gan, tiny_networks
 from tests.strategies_worker import plain_networks
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +155,14 @@ def interrupted(gan, batches, path, settings=None):
         train(gan, batches, path, extra=[Interrupt(epoch=1)], settings=settings)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with the backup of a usual run that was interrupted, for tests that do not go on with it."""
+    folder = tmp_path_factory.mktemp("kept")
+    interrupted(tiny_gan(), pipeline(small_digits()), folder / "run", settings={"lesson": 1})
+    return folder / "run"
+
+
 def test_a_full_disk_keeps_the_last_backup(make_gan, digits, tmp_path, monkeypatch):
     interrupted(make_gan(), pipeline(digits), tmp_path / "run")
     savez = np.savez
@@ -206,19 +214,17 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_backup_of_another_run_is_refused(make_gan, digits, tmp_path, change):
+def test_a_backup_of_another_run_is_refused(make_gan, digits, kept, change):
     """Else a student who changes a lesson and runs it again gets the old weights, and is not told."""
-    interrupted(make_gan(), pipeline(digits), tmp_path / "run")
     gan, batches = CHANGES[change](make_gan, digits)
     with pytest.raises(ValueError, match=f"another run.*{change} was.*run.npz to train from the start"):
-        train(gan, batches, tmp_path / "run")
+        train(gan, batches, kept, settings={"lesson": 1})
 
 
-def test_other_settings_and_callbacks_are_refused(make_gan, digits, tmp_path):
-    interrupted(make_gan(), pipeline(digits), tmp_path / "run", settings={"lesson": 1})
+def test_other_settings_and_callbacks_are_refused(make_gan, digits, kept):
     with pytest.raises(ValueError, match="settings: lesson was 1 and is 2"):
-        train(make_gan(), pipeline(digits), tmp_path / "run", settings={"lesson": 2})
-    kept = callbacks.Backup(tmp_path / "run", {"lesson": 1})
+        train(make_gan(), pipeline(digits), kept, settings={"lesson": 2})
+    again = callbacks.Backup(kept, {"lesson": 1})
     for change, used in {
         "callbacks: Curves was": [],
         "callbacks: Curves: every was 3 and is 4": [callbacks.Curves(4), callbacks.Samples(LATENTS)],
@@ -226,7 +232,7 @@ def test_other_settings_and_callbacks_are_refused(make_gan, digits, tmp_path):
         "callbacks: Samples: epochs was None and is": [callbacks.Curves(3), callbacks.Samples(LATENTS, [1, 2])],
     }.items():
         with pytest.raises(ValueError, match=change):
-            make_gan().fit(pipeline(digits), epochs=4, verbose=0, callbacks=used, backup=kept)
+            make_gan().fit(pipeline(digits), epochs=4, verbose=0, callbacks=used, backup=again)
 
 
 NOTEBOOK = """
@@ -255,6 +261,13 @@ class Family(training.GAN):
 """
 
 
+@pytest.fixture(scope="module")
+def notebook_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("notebook") / "run"
+    train(from_notebook(NOTEBOOK), pipeline(small_digits()), path, epochs=1)
+    return path
+
+
 def from_notebook(source):
     names = {"keras": keras, "training": training, "__name__": "__main__"}
     exec(source, names)
@@ -280,15 +293,11 @@ def from_notebook(source):
         ("    def losses", "    # a comment\n\n    def losses", None),
     ],
 )
-def test_a_change_of_the_familys_code_is_refused_and_one_of_its_text_is_not(digits, tmp_path, before, after, place):
-    interrupted(from_notebook(NOTEBOOK), pipeline(digits), tmp_path / "run")
+def test_a_change_of_the_familys_code_is_refused_and_one_of_its_text_is_not(digits, notebook_run, before, after, place):
     assert before in NOTEBOOK
     gan = from_notebook(NOTEBOOK.replace(before, after))
-    if place is None:
-        train(gan, pipeline(digits), tmp_path / "run", epochs=1)
-    else:
-        with pytest.raises(ValueError, match=place):
-            train(gan, pipeline(digits), tmp_path / "run")
+    with contextlib.nullcontext() if place is None else pytest.raises(ValueError, match=place):
+        train(gan, pipeline(digits), notebook_run, epochs=1)
 
 
 class WithSettings(training.GAN):
@@ -356,8 +365,7 @@ def train_process(path, extra=()):
     keras.utils.set_random_seed(7)
     gan = training.GAN(*tiny_networks(), average=0.9)
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
-    digits = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
-    train(gan, pipeline(digits), path, extra=extra)
+    train(gan, pipeline(small_digits()), path, extra=extra)
     np.savez(f"{path}-weights.npz", *gan.get_weights())
     return gan
 

@@ -153,9 +153,8 @@ def test_published_networks_have_their_number_of_weights(build, numbers):
     assert [network.count_params() for network in build()] == numbers
 
 
-@pytest.mark.parametrize("name", ["keras_gan_vanilla_repaired", "keras_example"])
-def test_recipes_train_and_draw_the_same_from_one_seed(name, rng):
-    recipe = published.Recipe(name, rng.integers(0, 256, (128, 28, 28, 1), "uint8"))
+def test_recipes_train_and_draw_the_same_from_one_seed(rng):
+    recipe = published.Recipe("keras_example", rng.integers(0, 256, (128, 28, 28, 1), "uint8"))
     drawn = []
     for _ in range(2):
         recipe.build(seed=3)

@@ -13,7 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
-PYTEST = [PYTHON, "-m", "pytest", "--durations=5"]
+# Two at a time: much of a test is Python that traces a graph, and some are waiting. Tests of a file share fixtures.
+PYTEST = [PYTHON, "-m", "pytest", "--durations=5", "-n", "2", "--dist", "loadfile"]
+# Few long tests, which share nothing.
+APART = [*PYTEST[:-1], "load"]
 
 # Tests do not depend on each other, so they may be executed in any order; the cheap ones come first.
 PARTS = {
@@ -29,11 +32,11 @@ PARTS = {
             *(f"--ignore=tests/{folder}" for folder in ("end_to_end", "exercises", "grading")),
         ]
     ],
-    "exercises": [[*PYTEST, "tests/exercises"]],
+    "exercises": [[*APART, "tests/exercises"]],
     # The whole path of `make run`: parameters, outputs that are checked, pages, summary; and a new lesson.
     "lessons": [[*PYTEST, "tests/end_to_end"]],
     # A class of students, with nbgrader's own commands; some minutes, most of them endless loops running out.
-    "grading": [[*PYTEST, "tests/grading"]],
+    "grading": [[*APART, "tests/grading"]],
 }
 ASKED_FOR = ("grading",)
 
