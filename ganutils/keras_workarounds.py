@@ -1,4 +1,4 @@
-"""Overrides of private parts of Keras, each with its reason and a test that fails when Keras needs it no more."""
+"""Overrides of private parts of Keras, each with its reason and a test that fails when Keras no longer needs it."""
 
 import keras
 

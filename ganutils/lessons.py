@@ -39,6 +39,8 @@ class Profile:
             if given not in allowed:
                 raise ValueError(f"unknown {what} {given!r}; choose one of {', '.join(allowed)}")
         sizes = {**LESSONS[lesson][name], **changes}
+        if taken := sizes.keys() & {"lesson", "name", "steps", "steps_per_epoch"}:
+            raise ValueError(f"{', '.join(sorted(taken))}: a profile has an attribute of that name; choose another one")
         if unknown := sizes.keys() - LESSONS[lesson][name]:
             raise ValueError(f"unknown {', '.join(sorted(unknown))}; {lesson} has {', '.join(LESSONS[lesson][name])}")
         for key, value in sizes.items():
@@ -91,6 +93,7 @@ class Lesson:
             where = "this machine, if it is as idle as when lesson 00 measured it." if rate else idle
             text = f"Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory on {where}"
         print(f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}. {text}")
+        print(f"Working through it, with its questions, takes about {LESSONS[name]['minutes']} minutes.")
         if tf.config.list_physical_devices("GPU"):
             if deterministic:
                 tf.config.experimental.enable_op_determinism()

@@ -325,6 +325,8 @@ def test_the_lesson_trains_its_recipe(lesson, monkeypatch):
             break
         if source.startswith(("import", "def new_gan")):
             exec(source, names)
+    else:
+        pytest.fail(f"no cell of {lesson} is tagged `recipe`; tag the one that makes `gan`, as CONTRIBUTING.md says")
     pair = names["gan"], recipes.RECIPES[lesson](seed=4)
     assert fingerprint.describe(pair[0]) == fingerprint.describe(pair[1])
     conditional = len(pair[0].generator.inputs) == 2

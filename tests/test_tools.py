@@ -1,9 +1,15 @@
+import functools
+import importlib
 import importlib.util
 import json
+import pkgutil
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+import ganutils
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -235,3 +241,14 @@ def test_the_runner_chooses_by_part_and_by_name(tmp_path, monkeypatch):
         chosen(part="2")
     with pytest.raises(SystemExit, match="no notebook begins with '07'; there are 01_one"):
         chosen(only="07")
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "data/README.md", "instructor/README.md"])
+def test_names_that_the_documents_mention_exist(path):
+    modules = "|".join(module.name for module in pkgutil.iter_modules(ganutils.__path__))
+    text = (ROOT / path).read_text(encoding="utf-8")
+    found = re.findall(rf"`(?:ganutils\.)?({modules})\.((?:\w+\.)*\w+)[`(]", text)
+    assert found or path == "instructor/README.md", "else this test sees nothing"
+    for module, names in found:
+        if names not in ("py", "toml"):  # a file
+            functools.reduce(getattr, names.split("."), importlib.import_module(f"ganutils.{module}"))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
-# Two at a time: much of a test is Python that traces a graph, and some are waiting. Tests of a file share fixtures.
-PYTEST = [PYTHON, "-m", "pytest", "--durations=5", "-n", "2", "--dist", "loadfile"]
+# Three at a time: much of a test is Python that traces a graph, and some are waiting. Tests of a file share fixtures.
+PYTEST = [PYTHON, "-m", "pytest", "--durations=5", "-n", "3", "--dist", "loadfile"]
 # Few long tests, which share nothing.
-APART = [*PYTEST[:-1], "load"]
+APART = [*PYTEST[:-1], "worksteal"]
 
 # Tests do not depend on each other, so they may be executed in any order; the cheap ones come first.
 PARTS = {
