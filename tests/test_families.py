@@ -210,6 +210,12 @@ def test_every_player_moves_and_minimises_its_own_loss(name, digits):
         kernels = [i for i, weight in enumerate(model.networks[player].weights) if weight.name == "kernel"]
         moved = [(before[i] != model.networks[player].get_weights()[i]).any() for i in kernels]
         assert all(moved) or (name, player) == ("growing", "generator"), "whose second image is not in use yet"
+    model, untrained = compiled(name), compiled(name)
+    found = model.train_step(batch)
+    assert {f"{player}_loss" for player in model.networks} <= set(found)
+    for player, network in model.networks.items():
+        pairs = zip(network.trainable_weights, untrained.networks[player].trainable_weights, strict=True)
+        assert any(np.any(new.numpy() != old.numpy()) for new, old in pairs), player
 
 
 @pytest.mark.parametrize("name", FAMILIES)
