@@ -1,6 +1,5 @@
 import itertools
 import json
-import re
 import tomllib
 
 import keras
@@ -40,8 +39,9 @@ def test_an_entry_says_all_that_tables_and_profiles_need(name):
     assert entry["part"] in (1, 2, 3)
     assert entry["minutes"] > 0
     for profile in lessons.PROFILES:
-        assert entry[profile].keys() >= COMMON, profile
-        assert entry[profile].keys() - {"fixed_seconds"} == entry["laptop"].keys() - {"fixed_seconds"}, profile
+        assert entry[profile].keys() >= COMMON, f"{name}: {profile} lacks a common key"
+        own, same = (entry[each].keys() - {"fixed_seconds"} for each in (profile, "laptop"))
+        assert own == same, f"{name}: {profile} and laptop have not the same keys"
         lessons.Profile(name, profile)  # raises where a number is not positive
         keras.dtype_policies.get(entry[profile]["precision"])  # raises where it is unknown
     work = [lessons.Profile(name, profile).steps for profile in lessons.PROFILES]
@@ -63,9 +63,25 @@ def test_an_assignment_has_its_minutes_answers_and_checks(name):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_opens_its_own_lesson_under_its_own_title(path):
     cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-    assert re.match(rf"# {path.stem[:2]} · {re.escape(ENTRIES[path.stem]['title'])}\b", cells[0])
+    title = f"# {path.stem[:2]} · {ENTRIES[path.stem]['title']}"
+    assert cells[0].startswith(title), (
+        f"the notebook begins with {cells[0].splitlines()[0]!r}, lessons.toml has {title!r}"
+    )
     assert any(f'lessons.Lesson("{path.stem}", PROFILE)' in cell for cell in cells)
     assert any("lesson.close(" in cell for cell in cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_lesson_is_recorded_and_shows_its_picture(path):
+    record = (
+        "run `python tools/run_notebooks.py --profile laptop --record --only " + path.stem[:2] + "` on an idle machine"
+    )
+    costs = json.loads(lessons.RECORD.read_text(encoding="utf-8"))["lessons"]
+    assert f"{path.stem} laptop" in costs, f"no time and memory of {path.stem} are recorded; {record}"
+    picture = f"pictures/{path.stem}.png"
+    assert (ROOT / "notebooks" / picture).is_file(), f"notebooks/{picture} is missing; {record}"
+    title = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+    assert f"]({picture})" in title, f"the title cell lacks ![what is to be seen]({picture})"
 
 
 # Profile

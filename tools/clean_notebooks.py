@@ -87,6 +87,7 @@ def main():
     arguments = parser.parse_args()
 
     lessons = tomllib.loads((ROOT / "lessons.toml").read_text(encoding="utf-8"))
+    tables.check(lessons)
     files = arguments.files or [
         *sorted((ROOT / "notebooks").glob("*.ipynb")),
         *sorted((ROOT / "instructor" / "source").glob("*/*.ipynb")),

@@ -3,6 +3,7 @@
 import re
 
 PARTS = {1: "Part one · foundations", 2: "Part two · architectures", 3: "Part three · uses and consequences"}
+NEEDED = ("title", "part", "objectives", "minutes", "reference_runs", "smoke", "laptop", "gpu")
 LAST = "This was the last lesson"
 
 
@@ -75,6 +76,13 @@ def minutes(lessons):
     return table(["lesson", "minutes", "assignment", "minutes"], rows)
 
 
+def check(lessons):
+    """Raise a SystemExit that names what an entry of lessons.toml lacks."""
+    for name, lesson in lessons.items():
+        if missing := [key for key in NEEDED if key not in lesson]:
+            raise SystemExit(f"{name} in lessons.toml has no {', '.join(missing)}; the head of that file explains each")
+
+
 def fill(text, name, content):
     """Return text with what is between the marks `<!-- NAME -->` and `<!-- /NAME -->` replaced.
 
@@ -90,7 +98,7 @@ def fill(text, name, content):
 def with_links(cells, name, lessons):
     """Return a lesson's cells with its own name in its badges, and a link to the next lesson in the last cell.
 
-    What follows the link in that cell stays as long as the link is the same.
+    Further sentences of that cell stay, and the rest of the link's own as long as the link is the same.
 
     Raises:
         SystemExit: the lesson has no entry in lessons.toml.
@@ -108,7 +116,7 @@ def with_links(cells, name, lessons):
     if last.startswith(("Next: [", LAST)):
         rest = rest[:-1]
     if not last.startswith(link):
-        last = f"{link}."
+        last = f"{link}. {last.partition('. ')[2]}".rstrip()
     # No cell of an author is called so.
     closing = {"cell_type": "markdown", "id": "next-lesson", "metadata": {}, "source": last.splitlines(keepends=True)}
     return [{**first, "source": badges}, *rest, closing]
