@@ -209,6 +209,8 @@ def test_unpaired_sets_go_once_over_the_larger_one_and_evenly_over_the_smaller()
     assert counts.tolist() == np.bincount(np.arange(100) % 30)[np.argsort(np.argsort(-counts, kind="stable"))].tolist()
     assert not np.array_equal(second[:30], second[30:60]), "an order of its own, anew at each turn"
     assert not np.array_equal(first[first < 30], second[:30])
+    one, other = (rows_of(batch[i] for batch in data.unpaired(NUMBERED, NUMBERED, batch_size=20)) for i in (0, 1))
+    assert np.mean(one == other) < 0.1, "sets of one length must not be paired"
 
 
 @pytest.mark.parametrize("change", ["image", "label", "seed", "batch_size", "n", "type"])

@@ -206,7 +206,7 @@ def markdown(*lines):
         ("01_one", "the summary", ["the summary\n", "Next: [02 · Two](02_two.ipynb)."]),
         ("01_one", "Next: [99 · Old](99_old.ipynb), where it was.", ["Next: [02 · Two](02_two.ipynb)."]),
         ("01_one", "Next: [02 · Two](02_two.ipynb), twice.", ["Next: [02 · Two](02_two.ipynb), twice.\n"]),
-        ("01_one", "This was the last lesson. Bye.", ["Next: [02 · Two](02_two.ipynb)."]),
+        ("01_one", "This was the last lesson. Bye.", ["Next: [02 · Two](02_two.ipynb). Bye."]),
         ("03_three", "Next: [02 · Two](02_two.ipynb).", ["This was the last lesson."]),
         ("03_three", "This was the last lesson. Bye.", ["This was the last lesson. Bye.\n"]),
     ],
