@@ -63,7 +63,9 @@ class Backup(keras.callbacks.Callback):
             if isinstance(callback, (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)):
                 raise ValueError(f"a backup does not know what {type(callback).__name__} remembers; leave one out")
         self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
-        kept = [[type(callback).__name__, getattr(callback, "get_config", dict)()] for callback in self._keep]
+        if source.seed is None:
+            raise ValueError("the data have no seed, so that their order cannot be repeated; give data.pipeline a seed")
+        kept = {f"{i} {type(c).__name__}": getattr(c, "get_config", dict)() for i, c in enumerate(self._keep)}
         run = {
             **fingerprint.describe(model),
             "Python": platform.python_version().rpartition(".")[0],
@@ -71,9 +73,9 @@ class Backup(keras.callbacks.Callback):
             "data": source.describe(),
             "global seed": tf.compat.v1.get_seed(0)[0],
             "steps_per_epoch": steps_per_epoch,
-            "callbacks": dict(fingerprint.plain(kept)),
+            "callbacks": fingerprint.plain(kept),
+            "backup's settings": fingerprint.plain(self.settings),
         }
-        run["settings"] |= fingerprint.plain(self.settings)
         self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
         self.epoch = 0 if self._saved is None else int(self._saved["epoch"])
@@ -105,6 +107,7 @@ class Backup(keras.callbacks.Callback):
         if self._saved is not None:
             self._restore(self._saved)
             self.model.history.history.update(json.loads(str(self._saved["history"])))
+            self.model.history.epoch = list(range(self.epoch))
         self._saved = None
 
     def on_train_batch_end(self, batch, logs=None):

@@ -62,7 +62,7 @@ def describe_optimizer(optimizer):
     chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
     chosen.pop("name")
     # A rate is stored in float32; what was given has fewer digits.
-    chosen = {name: round(value, 9) if isinstance(value, float) else value for name, value in chosen.items()}
+    chosen = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in chosen.items()}
     return {"optimizer": type(optimizer).__name__, **json.loads(json.dumps(chosen, default=str))}
 
 
@@ -78,12 +78,14 @@ def plain(value, above=()):
     if isinstance(value, (np.ndarray, np.generic, keras.Variable)) or tf.is_tensor(value):
         array = np.asarray(value)
         return array.item() if array.ndim == 0 else {"shape": list(array.shape), "sha256": _sha256(array)}
-    if hasattr(value, "_asdict"):
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
         return {str(name): go_on(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [go_on(part) for part in value]
+    if isinstance(value, (set, frozenset)):
+        return [go_on(part) for part in sorted(value, key=repr)]
     if isinstance(value, functools.partial):
         return [go_on(part) for part in (value.func, value.args, value.keywords)]
     if inspect.isclass(value) or inspect.isroutine(value):
@@ -92,7 +94,7 @@ def plain(value, above=()):
         return [value.__qualname__, *map(go_on, given)] if given else value.__qualname__
     if hasattr(value, "__dict__"):
         return {"class": type(value).__qualname__, **go_on(vars(value))}
-    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub("( at )?0x[0-9a-fA-F]+", "", repr(value))
 
 
 def describe_code(model):
@@ -106,7 +108,7 @@ def describe_code(model):
         if any(value is other for other in seen):
             return
         seen.append(value)
-        if isinstance(value, (list, tuple)) or hasattr(value, "_asdict"):
+        if isinstance(value, (list, tuple)):
             list(map(collect, value))
         elif isinstance(value, dict):
             list(map(collect, value.values()))

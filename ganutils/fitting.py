@@ -77,12 +77,21 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
         if any(hasattr(callback, "prepare") for callback in callbacks):
             raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+        for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least 1")
+        if isinstance(x, tf.data.Dataset) and batch_size is not None:
+            raise ValueError("batch_size is for arrays; a dataset has batches: data.pipeline(images, batch_size=...)")
         if not isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
             if kwargs.get("shuffle") is False:
                 raise ValueError("arrays are shuffled; for an order of your own, give a tf.data.Dataset")
             x = data.pipeline(x, y, batch_size=batch_size or min(32, len(x)))
         strategies.check_dataset(x, self)
         length = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else 0
+        if length == 0 and isinstance(x, tf.data.Dataset):
+            raise ValueError("the dataset holds no batch; give a smaller batch size, or more images")
+        if length == tf.data.INFINITE_CARDINALITY and steps_per_epoch is None:
+            raise ValueError("the dataset never ends; say how long an epoch is: fit(..., steps_per_epoch=...)")
         steps_per_epoch = steps_per_epoch or (length if length > 0 else None)
         if steps_per_epoch and steps_per_epoch % self.steps_per_execution:
             raise ValueError(

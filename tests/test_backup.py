@@ -222,14 +222,14 @@ def test_a_backup_of_another_run_is_refused(make_gan, digits, kept, change):
 
 
 def test_other_settings_and_callbacks_are_refused(make_gan, digits, kept):
-    with pytest.raises(ValueError, match="settings: lesson was 1 and is 2"):
+    with pytest.raises(ValueError, match="backup's settings: lesson was 1 and is 2"):
         train(make_gan(), pipeline(digits), kept, settings={"lesson": 2})
     again = callbacks.Backup(kept, {"lesson": 1})
     for change, used in {
-        "callbacks: Curves was": [],
-        "callbacks: Curves: every was 3 and is 4": [callbacks.Curves(4), callbacks.Samples(LATENTS)],
-        "callbacks: Samples: inputs: sha256 was": [callbacks.Curves(3), callbacks.Samples(LATENTS + 1)],
-        "callbacks: Samples: epochs was None and is": [callbacks.Curves(3), callbacks.Samples(LATENTS, [1, 2])],
+        "callbacks: 0 Curves was": [],
+        "callbacks: 0 Curves: every was 3 and is 4": [callbacks.Curves(4), callbacks.Samples(LATENTS)],
+        "callbacks: 1 Samples: inputs: sha256 was": [callbacks.Curves(3), callbacks.Samples(LATENTS + 1)],
+        "callbacks: 1 Samples: epochs was None and is": [callbacks.Curves(3), callbacks.Samples(LATENTS, [1, 2])],
     }.items():
         with pytest.raises(ValueError, match=change):
             make_gan().fit(pipeline(digits), epochs=4, verbose=0, callbacks=used, backup=again)

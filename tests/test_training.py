@@ -195,7 +195,12 @@ def test_fit_takes_bytes_floats_and_labelled_images_alike(make_gan, digits):
         ((dataset(digits).batch(64),), (dataset((floats, np.zeros(64))).batch(64),)),
     ]
     for pair in pairs:
-        one, other = (make_gan().fit(*given, batch_size=64, verbose=0).history for given in pair)
+        one, other = (
+            make_gan()
+            .fit(*given, batch_size=64 if given[0] is digits or given[0] is floats else None, verbose=0)
+            .history
+            for given in pair
+        )
         for name, values in one.items():
             assert values == pytest.approx(other[name], rel=1e-5), name
 
@@ -388,6 +393,16 @@ def test_fit_refuses_what_has_no_meaning_here(make_gan, digits):
         unchanged_by(gan, lambda name=name, value=value: gan.fit(digits, verbose=0, **{name: value}), name)
     unchanged_by(gan, lambda: gan.fit([digits, digits], verbose=0), "x is a list")
     unchanged_by(gan, lambda: gan.fit(data.pipeline(digits, batch_size=8), weights, verbose=0), "y is for arrays")
+    pipeline = data.pipeline(digits, batch_size=8)
+    for options, message in (
+        ({"x": pipeline, "batch_size": 8}, "batch_size is for arrays"),
+        ({"x": digits, "batch_size": 0}, "batch_size=0 is not allowed"),
+        ({"x": pipeline, "epochs": 0}, "epochs=0 is not allowed"),
+        ({"x": pipeline, "steps_per_epoch": -1}, "steps_per_epoch=-1 is not allowed"),
+        ({"x": pipeline.repeat()}, "never ends"),
+        ({"x": pipeline.take(0)}, "holds no batch"),
+    ):
+        unchanged_by(gan, lambda options=options: gan.fit(verbose=0, **options), message)
     three = tf.data.Dataset.from_tensor_slices((digits, weights, weights)).batch(16)
     unchanged_by(gan, lambda: gan.fit(three, verbose=0), "3 parts")
     unchanged_by(gan, lambda: gan.save("gan.keras"), "save_weights")
