@@ -73,7 +73,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
         if kwargs.get("validation_data") is not None:
             self._check_validation()
-            _checked(*_parts(kwargs["validation_data"]))
+            _checked(*pair(kwargs["validation_data"], "validation_data"))
         x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
         if any(hasattr(callback, "prepare") for callback in callbacks):
             raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
@@ -125,11 +125,11 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
 
 
-def _parts(values):
-    """Return data and labels of what `validation_data` may be."""
+def pair(values, name="a batch"):
+    """Return the images and the condition of a batch, or of validation data; either may have no condition."""
     parts = values if isinstance(values, (tuple, list)) else (values, None)
-    if len(parts) > 2:
-        raise ValueError("validation_data holds sample weights, which have no meaning here; leave them out")
+    if len(parts) not in (1, 2):
+        raise ValueError(f"{name} has {len(parts)} parts; give images, or images and labels")
     return (*parts, None)[:2]
 
 

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from ganutils import fitting
 from ganutils.adversarial import AdversarialModel
 
 
@@ -63,7 +64,7 @@ class GAN(AdversarialModel):
 
     def losses(self, batch):
         """Return both players' losses on real images (n, height, width, channels), or (images, condition)."""
-        real_images, condition = _pair(batch)
+        real_images, condition = fitting.pair(batch)
         latents = self.draw_latents(ops.shape(real_images)[0])
         fake_images = self.generate(latents, condition)
         # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
@@ -98,7 +99,7 @@ class GAN(AdversarialModel):
 
     def turns(self, batch):
         """Cut a batch into `discriminator_steps` parts; the generator's turn comes with the last."""
-        images, condition = _pair(batch)
+        images, condition = fitting.pair(batch)
         parts = self._parts(images)
         if condition is not None:
             parts = list(zip(parts, self._parts(condition), strict=True))
@@ -172,14 +173,6 @@ class ConditionalGAN(GAN):
     def call(self, inputs, training=False):
         """Return images in [-1, 1] for [latents (n, latent_dim), labels (n,)]."""
         return self.generate(*map(ops.convert_to_tensor, inputs))
-
-
-def _pair(batch):
-    """Return the images and the condition of a batch, which may have no condition."""
-    parts = batch if isinstance(batch, (tuple, list)) else (batch, None)
-    if len(parts) not in (1, 2):
-        raise ValueError(f"a batch has {len(parts)} parts; a GAN takes images, or images and labels")
-    return (*parts, None)[:2]
 
 
 def _check_shapes(real_images, fake_images, logits):
