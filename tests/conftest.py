@@ -37,6 +37,14 @@ def digits():
     return small_digits()
 
 
+# What may happen to a file: function from its bytes to those that are found.
+DAMAGES = {
+    "truncated": lambda content: content[:-1000],
+    "corrupted": lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    "empty": lambda content: b"",
+}
+
+
 class Interrupt(keras.callbacks.Callback):
     """Ends a run in the middle of an epoch, as a killed kernel does."""
 
@@ -56,6 +64,24 @@ def assert_equal(one, other):
     """Assert that two models have the same weights to the last bit."""
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def snapshot(network):
+    """All state of a network: weights, batch-norm statistics and random state."""
+    return [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.variables]
+
+
+def changed(before, network):
+    return [not np.array_equal(old, new) for old, new in zip(before, snapshot(network), strict=True)]
+
+
+def unchanged_by(gan, call, match):
+    """Assert that a call is refused in words before a weight has moved."""
+    before = gan.get_weights()
+    with pytest.raises(ValueError, match=match):
+        call()
+    for old, new in zip(before, gan.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def tiny_networks(dropout=0.2):

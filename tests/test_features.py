@@ -23,10 +23,6 @@ def test_the_shipped_classifier_reads_what_its_card_says(classifier, test_digits
     assert accuracy == pytest.approx(card["value"], abs=card["tolerance"])
 
 
-def test_the_shipped_classifier_is_small():
-    assert (checkpoints.FOLDER / "digit_classifier.weights.h5").stat().st_size < 2e6
-
-
 def test_features_and_probabilities_of_digits(classifier, test_digits):
     found = classifier(test_digits.images[:501])  # the last batch is incomplete
     assert found.features.shape == (501, features.FEATURES) == (501, 128)
@@ -61,11 +57,7 @@ def test_what_else_is_in_a_batch_does_not_matter(classifier, test_digits):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((28, 28, 1), "uint8"), r"images have the shape \(28, 28, 1\); give \(n, height"),
-        (np.zeros((0, 28, 28, 1), "uint8"), "n at least 1"),
         (np.full((2, 28, 28, 1), 255.0), "float from 255 to 255, but"),
-        (np.full((2, 28, 28, 1), np.nan), "contain NaN"),
-        (np.zeros((2, 28, 28, 1), int), "images are int64; give uint8"),
         (np.zeros((2, 8, 8, 1), "uint8"), r"shape \(8, 8, 1\); this classifier takes \(28, 28, 1\)"),
         (np.zeros((2, 28, 28, 3), "uint8"), r"shape \(28, 28, 3\); this classifier takes \(28, 28, 1\)"),
     ],

@@ -15,17 +15,10 @@ def test_losses_are_the_formulas_on_probabilities():
     probabilities = sigmoid(LOGITS)
     real, fake = LOGITS, LOGITS[::-1] * 0.5
     value = np.mean(np.log(sigmoid(real))) + np.mean(np.log(1 - sigmoid(fake)))
-    assert float(losses.discriminator_cross_entropy(real, fake)) == pytest.approx(-value, rel=1e-5)
-    assert float(losses.minimax_generator(LOGITS)) == pytest.approx(np.mean(np.log(1 - probabilities)), rel=1e-5)
-    assert float(losses.non_saturating_generator(LOGITS)) == pytest.approx(-np.mean(np.log(probabilities)), rel=1e-5)
-
-
-@pytest.mark.parametrize("name", losses.LOSSES)
-def test_values_of_a_guessing_discriminator(name):
-    zeros = np.zeros((5, 1), "float32")
-    loss = losses.get(name)
-    assert float(loss.discriminator(zeros, zeros)) == pytest.approx(2 * np.log(2))
-    assert abs(float(loss.generator(zeros))) == pytest.approx(np.log(2))
+    of_generator = {"minimax": np.mean(np.log(1 - probabilities)), "non_saturating": -np.mean(np.log(probabilities))}
+    for name, expected in of_generator.items():
+        assert float(losses.get(name).discriminator(real, fake)) == pytest.approx(-value, rel=1e-5)
+        assert float(losses.get(name).generator(LOGITS)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_the_minimax_gradient_vanishes_where_the_discriminator_is_sure():
@@ -54,14 +47,6 @@ def test_get_takes_a_loss_or_its_name():
     assert losses.get(own) is own
     with pytest.raises(ValueError, match="unknown loss 'hinged'; choose one of non_saturating, minimax"):
         losses.get("hinged")
-
-
-def test_r1_of_a_linear_discriminator_is_half_its_squared_slope():
-    """For D(x) = w·x + b the gradient is w at every image: the penalty is weight · |w|² / 2."""
-    slope = np.random.default_rng(0).standard_normal((4 * 4, 1)).astype("float32")
-    images = tf.random.stateless_normal((8, 4, 4, 1), seed=(0, 0))
-    penalty = losses.R1(3.0)(lambda x: tf.reshape(x, (-1, 16)) @ slope + 5.0, images, None)
-    assert float(penalty) == pytest.approx(3.0 / 2 * np.sum(slope**2), rel=1e-5)
 
 
 def test_r1_averages_over_images_and_looks_at_real_ones_only():

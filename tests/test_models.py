@@ -86,22 +86,13 @@ def conditional_inputs(build, rng, n):
 
 
 @pytest.mark.parametrize(("build", "label_input"), CONDITIONAL)
-def test_conditional_networks_take_a_label_each(build, label_input, rng):
-    inputs = conditional_inputs(build, rng, 3)
-    outputs = keras.ops.convert_to_numpy(build(label_input=label_input)([10 * inputs, np.array([0, 4, 9])]))
-    assert outputs.dtype == np.float32
-    if build is models.conditional_generator:
-        assert outputs.shape == (3, 28, 28, 1)
-        assert np.abs(outputs).max() <= 1
-    else:
-        assert outputs.shape == (3, 1)
-
-
-@pytest.mark.parametrize(("build", "label_input"), CONDITIONAL)
-def test_each_label_gives_another_output(build, label_input, rng):
+def test_conditional_networks_take_a_label_each_and_give_another_output_for_each(build, label_input, rng):
     network = randomise(build(classes=4, label_input=label_input), rng)
     inputs = np.repeat(conditional_inputs(build, rng, 1), 5, axis=0)
-    outputs = keras.ops.convert_to_numpy(network([inputs, np.array([0, 1, 2, 3, 1])])).reshape(5, -1)
+    outputs = keras.ops.convert_to_numpy(network([inputs, np.array([0, 1, 2, 3, 1])]))
+    assert outputs.dtype == np.float32
+    assert outputs.shape[1:] == ((28, 28, 1) if build is models.conditional_generator else (1,))
+    assert np.abs(outputs).max() <= 1 or build is models.conditional_discriminator
     for i in range(4):
         for j in range(i):
             assert np.abs(outputs[i] - outputs[j]).max() > 1e-4, (i, j)
@@ -196,22 +187,3 @@ def test_pixel_noise_is_uniform_around_the_image(scale, rng):
     for pixels in (found.reshape(50, -1), found.reshape(50, -1).T):
         neighbours = np.corrcoef(np.ravel(pixels[:, :-1]), np.ravel(pixels[:, 1:]))[0, 1]
         assert abs(neighbours) < 4 / np.sqrt(found.size), "neighbouring pixels, and other latents, have their own noise"
-
-
-def test_pixel_noise_stays_in_range(rng):
-    latents, edges = rng.standard_normal((2, 8)).astype("float32"), np.ones((2, 28, 28, 1), "float32")
-    edges[1] = -1
-    bright, dark = keras.ops.convert_to_numpy(checkpoints.PixelNoise(2.0)([latents, edges]))
-    assert bright.max() == 1
-    assert bright.min() > -1e-6
-    assert dark.min() == -1
-    assert dark.max() < 1e-6
-
-
-def test_a_noisy_generator_is_a_fast_dcgan_under_noise(rng):
-    generator = checkpoints.noisy_generator(latent_dim=8, scale=0.3)
-    latents = rng.standard_normal((5, 8)).astype("float32")
-    clean = generator.get_layer("dcgan_generator")(latents)
-    added = keras.ops.convert_to_numpy(generator(latents) - clean)
-    assert 0.1 < np.abs(added).max() <= 0.15 + 1e-6
-    np.testing.assert_array_equal(generator(latents), generator(latents))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ganutils import models, plotting
+from ganutils import plotting
 from ganutils.plotting import _images
 
 
@@ -99,16 +99,19 @@ def test_lines_differ_in_more_than_colour():
         assert len(set(styles)) == len(styles)
 
 
+def curve(axes, label):
+    line = next(line for line in axes.lines if line.get_label() == label)
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
 def test_optimal_discriminator_agrees_with_closed_forms():
     figure = plotting.optimal_discriminator(generator_mean=1.0, generator_deviation=0.7)
     assert "divergence 0.000" in figure.axes[0].get_title()
-    curve = next(line for line in figure.axes[0].lines if line.get_label() == "best discriminator")
-    np.testing.assert_allclose(curve.get_ydata(), 0.5, atol=1e-12)
+    np.testing.assert_allclose(curve(figure.axes[0], "best discriminator")[1], 0.5, atol=1e-12)
     # Two normal densities of the same width: the ratio is a logistic function of x.
     figure = plotting.optimal_discriminator(generator_mean=-1.0, generator_deviation=0.7)
-    curve = next(line for line in figure.axes[0].lines if line.get_label() == "best discriminator")
-    x = np.asarray(curve.get_xdata())
-    np.testing.assert_allclose(curve.get_ydata(), 1 / (1 + np.exp(-2 * x / 0.49)), atol=1e-9)
+    x, best = curve(figure.axes[0], "best discriminator")
+    np.testing.assert_allclose(best, 1 / (1 + np.exp(-2 * x / 0.49)), atol=1e-9)
     far = plotting.optimal_discriminator(generator_mean=-9.0, generator_deviation=0.3)
     assert f"divergence {np.log(2):.3f}" in far.axes[0].get_title()
 
@@ -156,21 +159,6 @@ def test_class_point_goes_from_one_class_to_the_other(rng):
         label = (1 - mix) * np.eye(10)[3] + mix * np.eye(10)[8]
         expected = pixels(plotting.image_grid(body(np.hstack([latents, [label] * 3])), columns=1))
         np.testing.assert_array_equal(mixed[:, 4 * i : 4 * i + 2], expected)
-
-
-@pytest.mark.parametrize(("mix", "label"), [(0, 3), (1, 8)])
-def test_class_point_at_its_ends_is_one_class(rng, mix, label):
-    latents = rng.standard_normal((2, 6)).astype("float32")
-    generator = models.conditional_generator(6)
-    figure = plotting.class_point(generator.get_layer("dcgan_generator"), latents, 3, 8, mix)
-    expected = generator([latents, np.array([label] * 2)])
-    shown = np.asarray(figure.axes[1].images[0].get_array()).astype(int)
-    np.testing.assert_allclose(shown, pixels(plotting.image_grid(expected, columns=1)), atol=1)
-
-
-def curve(axes, label):
-    line = next(line for line in axes.lines if line.get_label() == label)
-    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
 
 
 def test_joint_densities_share_one_area_and_conditional_ones_have_one_each(rng):

@@ -24,6 +24,17 @@ def tool(tmp_path, monkeypatch):
     return tool
 
 
+def with_rate(rate):
+    """The recipe of the lesson with another learning rate of its generator."""
+
+    def recipe(seed=0):
+        gan = recipes.vanilla_gan(seed)
+        gan.optimizers["generator"].learning_rate = rate
+        return gan
+
+    return recipe
+
+
 def test_moments_double_and_end_with_the_run(tool):
     assert tool.moments(5622) == [44, 88, 176, 351, 703, 1406, 2811, 5622]
     assert tool.moments(8) == [1, 2, 4, 8]
@@ -90,12 +101,7 @@ def test_only_a_run_of_the_same_recipe_is_taken_from_an_earlier_time(tool, monke
     finished(lessons.Profile(LESSON, "smoke", images=128, epochs=4, batch_size=32))
     assert trained == [1, 2, 1]
 
-    def slower(seed=0):
-        gan = recipes.vanilla_gan(seed)
-        gan.optimizers["generator"].learning_rate = 1e-4
-        return gan
-
-    monkeypatch.setitem(recipes.RECIPES, LESSON, slower)
+    monkeypatch.setitem(recipes.RECIPES, LESSON, with_rate(1e-4))
     finished()
     assert trained == [1, 2, 1, 1]
 
@@ -121,11 +127,6 @@ def test_other_profiles_stay_out_of_the_repository(tool):
 
 
 def test_losses_that_are_not_finite_are_no_reference(tool, monkeypatch):
-    def exploding(seed=0):
-        gan = recipes.vanilla_gan(seed)
-        gan.optimizers["generator"].learning_rate = 1e30
-        return gan
-
-    monkeypatch.setitem(recipes.RECIPES, LESSON, exploding)
+    monkeypatch.setitem(recipes.RECIPES, LESSON, with_rate(1e30))
     with pytest.raises(SystemExit, match="seed 3: the losses are not finite"):
         tool.finished_run(LESSON, PROFILE, 3, {}, None)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ganutils import callbacks, data, keras_workarounds, losses, models, training
 from ganutils.adversarial import AdversarialModel
-from tests.conftest import assert_equal, tiny_networks
+from tests.conftest import assert_equal, changed, snapshot, tiny_networks, unchanged_by
 
 PLAYERS = ("discriminator", "generator")
 
@@ -19,37 +19,20 @@ def set_optimizer(gan, player, optimizer):
     gan.optimizers[player] = keras_workarounds.prepare_optimizer(optimizer, gan.networks[player])
 
 
-def snapshot(network):
-    """All state of a network: weights, batch-norm statistics and random state."""
-    return [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.variables]
-
-
-def changed(before, network):
-    return [not np.array_equal(old, new) for old, new in zip(before, snapshot(network), strict=True)]
-
-
 @pytest.fixture
 def real(digits):
     return data.scale(digits[:16])
 
 
-@pytest.mark.parametrize(("player", "other"), [("discriminator", "generator"), ("generator", "discriminator")])
+@pytest.mark.parametrize("players", [("discriminator",), ("generator",), PLAYERS])
 @pytest.mark.parametrize("graph", [False, True])
-def test_a_step_of_one_player_leaves_all_state_of_the_other(make_gan, real, player, other, graph):
-    gan = make_gan()
-    step = tf.function(gan.adversarial_step) if graph else gan.adversarial_step
-    moved_before, still_before = snapshot(getattr(gan, player)), snapshot(getattr(gan, other))
-    step(real, players=(player,))
-    assert all(changed(moved_before, getattr(gan, player))), f"all state of the {player} should have moved"
-    assert not any(changed(still_before, getattr(gan, other))), f"no state of the {other} may move"
-
-
-def test_a_step_of_both_moves_both(make_gan, real):
+def test_a_step_moves_all_state_of_its_players_and_none_of_the_other(make_gan, real, players, graph):
     gan = make_gan()
     before = {name: snapshot(getattr(gan, name)) for name in PLAYERS}
-    gan.adversarial_step(real)
+    (tf.function(gan.adversarial_step) if graph else gan.adversarial_step)(real, players=players)
     for name in PLAYERS:
-        assert all(changed(before[name], getattr(gan, name)))
+        moved = changed(before[name], getattr(gan, name))
+        assert all(moved) if name in players else not any(moved), name
 
 
 def test_trainable_is_not_what_decides_who_trains(make_gan, real):
@@ -57,11 +40,9 @@ def test_trainable_is_not_what_decides_who_trains(make_gan, real):
     gan = make_gan()
     gan.discriminator.layers[0].trainable = False
     set_optimizer(gan, "discriminator", keras.optimizers.SGD(0.1))
-    frozen = gan.discriminator.layers[0].get_weights()
-    generator = snapshot(gan.generator)
+    frozen, generator = snapshot(gan.discriminator.layers[0]), snapshot(gan.generator)
     gan.adversarial_step(real)
-    for old, new in zip(frozen, gan.discriminator.layers[0].get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+    assert not any(changed(frozen, gan.discriminator.layers[0]))
     assert all(changed(generator, gan.generator))
 
 
@@ -99,36 +80,6 @@ def test_one_step_is_the_step_written_out(make_gan, digits):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_the_generator_step_lowers_its_loss(make_gan, real):
-    """A sign error would raise it. Plain gradient descent, small steps, the same latents."""
-    for loss in losses.LOSSES:
-        gan = make_gan(loss=loss)
-        set_optimizer(gan, "generator", keras.optimizers.SGD(0.05))
-        latents = gan.draw_latents(256)
-
-        def generator_loss(gan=gan, latents=latents):
-            return float(gan.adversarial_loss.generator(gan.discriminator(gan.generator(latents, training=True))))
-
-        before = generator_loss()
-        for _ in range(20):
-            gan.adversarial_step(real, players=("generator",))
-        assert generator_loss() < before
-
-
-def test_discriminator_steps_are_counted_and_each_sees_its_own_images(make_gan, digits):
-    gan = make_gan(discriminator_steps=4)
-    seen = []
-    original = gan.adversarial_step
-    gan.adversarial_step = lambda part, players: (seen.append(part.numpy()), original(part, players))
-    batch = data.scale(digits[:32])
-    gan.train_step(batch)
-    gan.train_step(batch)
-    assert int(gan.optimizers["discriminator"].iterations) == 8
-    assert int(gan.optimizers["generator"].iterations) == 2
-    assert [len(part) for part in seen] == [8] * 8
-    np.testing.assert_array_equal(np.concatenate(seen[:4]), batch.numpy())
-
-
 def test_a_batch_that_cannot_be_cut_is_refused(make_gan, digits):
     gan = make_gan(discriminator_steps=3)
     with pytest.raises(ValueError, match="16 images cannot be cut into 3 equal parts"):
@@ -140,43 +91,15 @@ def test_average_is_the_exponential_moving_average_of_all_weights(make_gan, real
     expected = [weight.copy() for weight in gan.generator.get_weights()]
     for _ in range(5):
         gan.adversarial_step(real)
+        gan.adversarial_step(real, players=("discriminator",))  # which must not move the average
         for mean, weight in zip(expected, gan.generator.get_weights(), strict=True):
             mean += 0.2 * (weight - mean)
     for mean, weight in zip(gan.averaged_generator.get_weights(), expected, strict=True):
         np.testing.assert_allclose(mean, weight, rtol=1e-4, atol=1e-6)
+    assert len(gan.trainable_variables) == len(make_gan().trainable_variables), "it does not train"
     statistics = [v for v in gan.averaged_generator.non_trainable_variables if "moving" in v.path]
     assert statistics
     assert all(np.abs(v.numpy() - initial).max() > 0 for v, initial in zip(statistics, (0, 1), strict=True))
-
-
-def test_the_average_draws_and_does_not_train(make_gan, real):
-    gan = make_gan(average=0.5)
-    gan.adversarial_step(real)
-    latents = gan.draw_latents(3)
-    np.testing.assert_array_equal(gan(latents), gan.averaged_generator(latents))
-    assert not np.array_equal(gan(latents), gan.generator(latents))
-    assert len(gan.trainable_variables) == len(make_gan().trainable_variables)
-
-
-def test_a_discriminator_step_does_not_move_the_average(make_gan, real):
-    gan = make_gan(average=0.5)
-    gan.adversarial_step(real)
-    before = snapshot(gan.averaged_generator)
-    gan.adversarial_step(real, players=("discriminator",))
-    assert not any(changed(before, gan.averaged_generator))
-
-
-def test_the_same_seed_gives_the_same_loss_curves(make_gan, digits):
-    def train(seed):
-        gan = make_gan(seed=seed, average=0.9)
-        history = gan.fit(data.pipeline(digits, batch_size=16, seed=seed), epochs=3, verbose=0)
-        return history.history, gan.get_weights()
-
-    (one, weights), (same, same_weights), (other, _) = train(1), train(1), train(2)
-    assert one == same
-    assert one != other
-    for a, b in zip(weights, same_weights, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_fit_records_the_four_metrics_and_nothing_else(make_gan, digits, recwarn):
@@ -199,18 +122,6 @@ def test_fit_takes_bytes_floats_and_labelled_images_alike(make_gan, digits):
         one, other = (make_gan().fit(*given, verbose=0, **options).history for given in pair)
         for name, values in one.items():
             assert values == pytest.approx(other[name], rel=1e-5), name
-
-
-def test_training_pulls_the_samples_towards_the_data():
-    """Data that are one grey level. A discriminator with batch norm could not see it: it subtracts the mean."""
-    grey = np.full((256, 8, 8, 1), 200, "uint8")
-    discriminator = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
-    gan = training.GAN(tiny_networks()[0], discriminator, average=0.98)
-    gan.compile(keras.optimizers.Adam(1e-3, beta_1=0.0), keras.optimizers.Adam(1e-3, beta_1=0.0))
-    before = gan(gan.draw_latents(200)).numpy().mean()
-    gan.fit(data.pipeline(grey, batch_size=32), epochs=120, verbose=0)
-    level = 200 / 127.5 - 1
-    assert abs(gan(gan.draw_latents(200)).numpy().mean() - level) < 0.2 < abs(before - level)
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
@@ -239,10 +150,8 @@ def test_loss_scaling_does_not_change_the_step(make_gan, real):
         set_optimizer(scaled, name, keras.optimizers.LossScaleOptimizer(scaled.optimizers[name], initial_scale=1024.0))
     plain.adversarial_step(real)
     scaled.adversarial_step(real)
-    for network in PLAYERS:
-        ours, theirs = getattr(plain, network).get_weights(), getattr(scaled, network).get_weights()
-        for a, b in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for a, b in zip(plain.get_weights(), scaled.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_steps_per_execution_gives_the_same_training(make_gan, digits):
@@ -253,12 +162,6 @@ def test_steps_per_execution_gives_the_same_training(make_gan, digits):
     one, several = train(), train(steps_per_execution=4)
     for name, values in one.items():
         assert several[name] == pytest.approx(values, rel=1e-4)
-
-
-def test_an_epoch_that_steps_per_execution_does_not_divide_is_refused(make_gan, digits):
-    gan = make_gan(compile_options={"steps_per_execution": 3})
-    with pytest.raises(ValueError, match="8 batches an epoch are not a multiple of steps_per_execution=3"):
-        gan.fit(data.pipeline(digits, batch_size=8), verbose=0)
 
 
 @pytest.mark.parametrize("players", [(), ("generater",)])
@@ -277,35 +180,27 @@ def test_weights_survive_saving(make_gan, digits, tmp_path):
     np.testing.assert_array_equal(gan(latents), other(latents))
 
 
-def test_bad_arguments_are_named():
-    generator, discriminator = tiny_networks()
-    with pytest.raises(ValueError, match="discriminator_steps=0"):
-        training.GAN(generator, discriminator, discriminator_steps=0)
-    with pytest.raises(ValueError, match=r"discriminator_steps=1\.5"):
-        training.GAN(generator, discriminator, discriminator_steps=1.5)
-    with pytest.raises(ValueError, match=r"average=1\.0"):
-        training.GAN(generator, discriminator, average=1.0)
-    with pytest.raises(ValueError, match="penalty=10: give one such as"):
-        training.GAN(generator, discriminator, penalty=10)
-    with pytest.raises(ValueError, match=r"generator is not a built keras\.Model"):
-        training.GAN(keras.Sequential([keras.layers.Dense(64)]), discriminator)
-    with pytest.raises(ValueError, match="share a network"):
-        training.GAN(generator, generator)
-    gan = training.GAN(generator, discriminator)
-    with pytest.raises(ValueError, match=r"generator: 0\.001 is no optimizer"):
-        gan.compile(1e-3, "adam")
-    with pytest.raises(ValueError, match="unknown loss 'wgan'"):
-        gan.compile(keras.optimizers.Adam(), keras.optimizers.Adam(), loss="wgan")
-    shared = keras.optimizers.Adam()
-    with pytest.raises(ValueError, match="an optimizer of its own"):
-        gan.compile(shared, shared)
+def compile_as(generator, discriminator, *arguments, **options):
+    training.GAN(generator, discriminator).compile(*arguments, **options)
 
 
-def test_optimizers_may_be_given_by_name_as_in_keras(digits):
-    gan = training.GAN(*tiny_networks())
-    gan.compile("adam", "adam")
-    assert gan.optimizers["generator"] is not gan.optimizers["discriminator"]
-    assert np.isfinite(gan.fit(digits, batch_size=16, verbose=0).history["generator_loss"]).all()
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g, d: training.GAN(g, d, discriminator_steps=0), "discriminator_steps=0"),
+        (lambda g, d: training.GAN(g, d, discriminator_steps=1.5), r"discriminator_steps=1\.5"),
+        (lambda g, d: training.GAN(g, d, average=1.0), r"average=1\.0"),
+        (lambda g, d: training.GAN(g, d, penalty=10), "penalty=10: give one such as"),
+        (lambda g, d: training.GAN(keras.Sequential(), d), r"generator is not a built keras\.Model"),
+        (lambda g, d: training.GAN(g, g), "share a network"),
+        (lambda g, d: compile_as(g, d, 1e-3, "adam"), r"generator: 0\.001 is no optimizer"),
+        (lambda g, d: compile_as(g, d, "adam", "adam", loss="wgan"), "unknown loss 'wgan'"),
+        (lambda g, d: compile_as(g, d, *[keras.optimizers.Adam()] * 2), "an optimizer of its own"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*tiny_networks())
 
 
 def test_a_frozen_player_is_refused():
@@ -313,15 +208,6 @@ def test_a_frozen_player_is_refused():
     discriminator.trainable = False
     with pytest.raises(ValueError, match="discriminator has no weights to train"):
         training.GAN(generator, discriminator).compile("adam", "adam")
-
-
-def unchanged_by(gan, call, match):
-    """Assert that a call is refused in words before a weight has moved."""
-    before = gan.get_weights()
-    with pytest.raises(ValueError, match=match):
-        call()
-    for old, new in zip(before, gan.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
 
 
 def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
@@ -380,7 +266,7 @@ def test_an_array_is_a_pipeline(make_gan, digits):
     assert int(gan.optimizers["generator"].iterations) == 1, "fewer images than Keras' usual batch of 32"
     unchanged_by(gan, lambda: gan.fit(digits, shuffle=False, verbose=0), "arrays are shuffled")
     several = make_gan(compile_options={"steps_per_execution": 4})
-    unchanged_by(several, lambda: several.fit(digits, batch_size=10, verbose=0), "6 batches an epoch are not")
+    unchanged_by(several, lambda: several.fit(digits, batch_size=10, verbose=0), "6 batches an epoch are not a m.*n=4;")
 
 
 def test_fit_refuses_what_has_no_meaning_here(make_gan, digits):
@@ -481,8 +367,7 @@ def test_the_generator_may_have_a_penalty_too(make_gan, real):
     for gan in (plain, penalised):
         set_optimizer(gan, "generator", keras.optimizers.SGD(0.1))
         gan.adversarial_step(real)
-    for ours, theirs in zip(plain.discriminator.get_weights(), penalised.discriminator.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert_equal(plain.discriminator, penalised.discriminator)
     first, second = (gan.generator.layers[0].get_weights()[0] for gan in (plain, penalised))
     assert np.abs(first - second).max() > 0
 
@@ -514,6 +399,7 @@ class TwoLatents(training.GAN):
 def test_latents_may_be_more_than_one_tensor(digits):
     gan = TwoLatents(*tiny_networks(), average=0.9)
     gan.compile("adam", "adam")
+    assert gan.optimizers["generator"] is not gan.optimizers["discriminator"], "though both have one name"
     latents = [np.ones((3, 5), "float32"), np.zeros((3, 5), "float32")]
     samples = callbacks.Samples(latents)
     gan.fit(digits, batch_size=16, verbose=0, callbacks=[samples])
@@ -526,10 +412,10 @@ def test_the_example_of_the_docstring_trains(digits):
     generator, discriminator = tiny_networks()
     names = {"keras": keras, "ops": keras.ops, "AdversarialModel": AdversarialModel}
     exec(textwrap.dedent(text), names | {"generator": generator, "discriminator": discriminator}, names)
-    gan, before = names["gan"], names["gan"].get_weights()
+    gan, before = names["gan"], snapshot(names["gan"])
     logs = gan.fit(digits, batch_size=16, verbose=0).history
     assert set(logs) == {"discriminator_loss", "generator_loss"}
-    assert any((old != new).any() for old, new in zip(before, gan.get_weights(), strict=True))
+    assert any(changed(before, gan))
     assert gan.predict(np.ones((2, 5), "float32"), verbose=0).shape == (2, 8, 8, 1)
 
 
@@ -556,9 +442,9 @@ def test_the_widespread_loop_trains_the_wrong_network(real):
     stacked.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True))
 
     def weights_moved(step):
-        before = [v.numpy() for v in discriminator.layers[0].weights]
+        before = snapshot(discriminator.layers[0])
         step()
-        return any(not np.array_equal(a, v) for a, v in zip(before, discriminator.layers[0].weights, strict=True))
+        return any(changed(before, discriminator.layers[0]))
 
     def own_step():
         discriminator.train_on_batch(real, np.ones((16, 1)))
@@ -663,27 +549,7 @@ def test_discriminator_steps_cut_labels_like_images(make_conditional):
         np.testing.assert_array_equal(part[:, 0, 0, 0], of_part)
     np.testing.assert_array_equal(np.concatenate([of_part for _, of_part, _ in calls]), labels)
     assert [players for *_, players in calls] == [("discriminator",)] * 3 + [PLAYERS]
-
-
-def test_one_conditional_step_is_the_step_written_out(make_conditional, real):
-    labels = tf.range(16) % 3
-    gan, reference = make_conditional(), make_conditional()
-    latents = keras.random.normal((16, 5), seed=keras.random.SeedGenerator(7))
-    generator, discriminator = reference.generator, reference.discriminator
-    with tf.GradientTape(persistent=True) as tape:
-        real_logits = discriminator([real, labels], training=True)
-        fake_logits = discriminator([generator([latents, labels], training=True), labels], training=True)
-        generator_loss = tf.reduce_mean(tf.nn.softplus(-fake_logits))
-        discriminator_loss = tf.reduce_mean(tf.nn.softplus(-real_logits) + tf.nn.softplus(fake_logits))
-    for network, loss in ((generator, generator_loss), (discriminator, discriminator_loss)):
-        for weight, gradient in zip(
-            network.trainable_weights, tape.gradient(loss, network.trainable_weights), strict=True
-        ):
-            weight.assign_sub(0.1 * tf.convert_to_tensor(gradient))
-    gan.adversarial_step((real, labels))
-    for ours, theirs in ((gan.generator, generator), (gan.discriminator, discriminator)):
-        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert [int(gan.optimizers[name].iterations) for name in PLAYERS] == [4, 1]
 
 
 def test_a_conditional_gan_needs_labels(make_conditional, digits, real):
@@ -699,13 +565,6 @@ def test_a_network_that_takes_no_label_is_refused():
     for generator, discriminator in ((plain[0], conditional[1]), (conditional[0], plain[1])):
         with pytest.raises(ValueError, match=r"has 1 input\(s\); give it a second one for labels"):
             training.ConditionalGAN(generator, discriminator)
-
-
-def test_a_plain_gan_has_no_use_for_labels(make_gan, real, rng):
-    with_labels, without = make_gan(), make_gan()
-    with_labels.adversarial_step((real, tf.constant(rng.integers(10, size=16))))
-    without.adversarial_step(real)
-    assert_equal(with_labels, without)
 
 
 def test_a_conditional_gan_is_called_with_latents_and_labels(make_conditional, real):
@@ -737,20 +596,12 @@ def test_a_conditional_gan_learns_which_class_is_which():
     assert bright == pytest.approx(200 / 127.5 - 1, abs=0.2)
 
 
-def penalised_twin(make_gan, every=8):
-    """Two equal GANs with plain gradient descent, of which the second one pays R1."""
-    pair = []
-    for penalty in (None, losses.R1(0.7, every=every)):
-        keras.utils.set_random_seed(3)
-        gan = make_gan(penalty=penalty, dropout=0.0)
-        set_optimizer(gan, "discriminator", keras.optimizers.SGD(0.1))
-        pair.append(gan)
-    return pair
-
-
 @pytest.mark.parametrize("graph", [False, True])
 def test_the_penalty_adds_its_gradient_where_it_is_due_times_its_interval(make_gan, real, graph):
-    plain, penalised = penalised_twin(make_gan, every=3)
+    plain, penalised = (make_gan(penalty=penalty, dropout=0.0) for penalty in (None, losses.R1(0.7, every=3)))
+    for gan in (plain, penalised):
+        set_optimizer(gan, "discriminator", keras.optimizers.SGD(0.1))
+        set_optimizer(gan, "generator", keras.optimizers.SGD(0.1))
     step = tf.function(penalised.adversarial_step) if graph else penalised.adversarial_step
     for i in range(4):
         for ours, theirs in zip(plain.discriminator.variables, penalised.discriminator.variables, strict=True):
@@ -770,23 +621,8 @@ def test_the_penalty_adds_its_gradient_where_it_is_due_times_its_interval(make_g
         for ours, theirs, gradient in zip(plain.discriminator.trainable_weights, variables, expected, strict=True):
             difference = keras.ops.convert_to_numpy(ours.value - theirs.value)
             np.testing.assert_allclose(difference, (i % 3 == 0) * 3 * 0.1 * gradient, rtol=1e-3, atol=1e-5)
-
-
-def test_the_penalty_moves_no_weight_of_the_generator(make_gan, real):
-    plain, penalised = penalised_twin(make_gan)
-    for gan in (plain, penalised):
-        gan.adversarial_step(real, players=("generator",))
     for ours, theirs in zip(plain.generator.get_weights(), penalised.generator.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_a_penalty_can_be_given_with_labels_and_in_fit(digits):
-    images = np.pad(digits[:32], [(0, 0), (10, 10), (10, 10), (0, 0)])
-    generator, discriminator = models.conditional_generator(8), models.conditional_discriminator()
-    gan = training.ConditionalGAN(generator, discriminator, penalty=losses.R1(1.0, every=2))
-    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
-    history = gan.fit(data.pipeline(images, np.arange(32) % 10, batch_size=16), epochs=1, verbose=0)
-    assert np.isfinite(history.history["discriminator_loss"][0])
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6, err_msg="the penalty is the discriminator's")
 
 
 def test_a_gan_that_is_gone_leaves_no_graph_behind(make_gan, real):

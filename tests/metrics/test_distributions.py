@@ -21,13 +21,6 @@ def test_frechet_distance_of_two_normal_distributions(rng):
     assert metrics.frechet_distance(fake, real) == pytest.approx(expected, rel=1e-10)
 
 
-def test_frechet_distance_of_scaled_axes(rng):
-    deviations = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 0.5]])
-    real, fake = (exact_normal(rng, 50, np.full(3, m), np.diag(s**2)) for m, s in zip((0, 1), deviations, strict=True))
-    expected = 3 + np.sum((deviations[0] - deviations[1]) ** 2)  # covariances that commute
-    assert metrics.frechet_distance(real, fake) == pytest.approx(expected, rel=1e-10)
-
-
 @pytest.mark.parametrize(("n", "d"), [(100, 8), (10, 64), (2, 30)])
 def test_frechet_distance_of_a_set_and_its_shift(rng, n, d):
     samples = rng.standard_normal((n, d)) * 10
@@ -153,21 +146,6 @@ def test_inception_score_reaches_its_ceiling_and_not_more(rng):
     assert metrics.inception_score(np.eye(3)[labels]).mean == pytest.approx(ceiling)
     assert metrics.inception_score(0.8 * np.eye(3)[labels] + 0.2 / 3).mean < ceiling
     assert metrics.inception_score_ceiling([0, 1, 2, 7]) == pytest.approx(4)
-
-
-def test_generators_rank_as_they_should(rng):
-    centres = rng.standard_normal((10, 16)) * 4
-
-    def draw(classes, noise=1.0):
-        return centres[classes] + noise * rng.standard_normal((len(classes), 16))
-
-    real, good = (draw(rng.integers(10, size=1000)) for _ in range(2))
-    noisy, collapsed = draw(rng.integers(10, size=1000), noise=2.0), draw(np.zeros(1000, int))
-    for measure in (
-        metrics.frechet_distance,
-        lambda *sets: metrics.kernel_distance(*sets, subsets=10, subset_size=200).mean,
-    ):
-        assert measure(real, good) < measure(real, noisy) < measure(real, collapsed)
 
 
 @pytest.mark.parametrize(

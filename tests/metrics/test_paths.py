@@ -119,21 +119,6 @@ def test_distance_is_an_argument(linear):
     assert halved == pytest.approx(measure(generator) / 2)
 
 
-def test_smooth_generators_rank_before_rough_ones(linear):
-    _, matrix = linear
-
-    def rough(latents):
-        return np.sin(latents @ matrix * 300).reshape(-1, 4, 4, 1)
-
-    def smooth(latents):
-        return np.sin(latents @ matrix * 30).reshape(-1, 4, 4, 1)
-
-    def constant(latents):
-        return np.full((len(latents), 4, 4, 1), -0.5)
-
-    assert measure(rough) > 10 * measure(smooth) > measure(constant) == 0
-
-
 def test_keras_generator_tells_its_latent_dim_and_takes_labels():
     latents, labels = keras.Input((5,)), keras.Input((), dtype="int64")
     of_labels = keras.layers.Embedding(3, 16, embeddings_initializer="ones")(labels)

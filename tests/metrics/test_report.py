@@ -86,6 +86,7 @@ def test_each_fault_is_seen_by_the_measures_that_look_for_it(row):
     assert collapsed["coverage"] < 0.4
     assert collapsed["vendi_score"] < 0.8 * good["vendi_score"]
     assert noisy["precision"] < 0.2
+    assert max(noisy["density"], noisy["coverage"]) < 0.5
     assert noisy["nearest_neighbour_accuracy"] > 0.7
     assert copied["copies"] == 1
     for blind in ("precision", "recall", "density", "coverage", "nearest_neighbour_accuracy", "inception_score"):
