@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import zipfile
 from pathlib import Path
 
@@ -25,9 +24,10 @@ class Backup(keras.callbacks.Callback):
     The file is moved into place when it is whole, and stays when training ends, so that a kernel that dies later
     has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
     A state that is not finite is never written, nor that of an epoch which was stopped in its middle. A backup of
-    another run is refused: of other data, batches or order, networks, optimizers, loss, settings, callbacks or code.
-    Networks are compared if the same version of Keras wrote them, and code if the same version of Python did.
-    Several workers must share the folder: all read the file, and the chief writes it.
+    another run is refused: of other data, batches or order, networks, optimizers, settings, callbacks, or of a step
+    that computes anything else, wherever that is written; under the same versions of Keras and TensorFlow, and on as
+    many devices. It does not know which weights a finished run had begun with. Several workers must share the folder:
+    all read the file, and the chief writes it.
 
     A callback belongs to the run if it has `get_state()` and `set_state(state)`, dicts of arrays; what `get_config()`
     returns, where it has one, must not change.
@@ -52,8 +52,9 @@ class Backup(keras.callbacks.Callback):
         saved = self._read()
         self.epoch = 0 if saved is None else int(saved["epoch"])
 
-    def prepare(self, model, source, steps_per_epoch, epochs, callbacks):
+    def prepare(self, model, dataset, steps_per_epoch, epochs, callbacks, validated):
         """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone."""
+        source = getattr(dataset, "source", None)
         if source is None:
             raise ValueError(
                 "a backup needs data whose order can be repeated: give arrays, or what data.pipeline(images, "
@@ -66,30 +67,36 @@ class Backup(keras.callbacks.Callback):
         if source.seed is None:
             raise ValueError("the data have no seed, so that their order cannot be repeated; give data.pipeline a seed")
         kept = {f"{i} {type(c).__name__}": getattr(c, "get_config", dict)() for i, c in enumerate(self._keep)}
+        strategy = model.distribute_strategy
         run = {
             **fingerprint.describe(model),
-            "Python": platform.python_version().rpartition(".")[0],
-            "code": fingerprint.describe_code(model),
+            "Keras": f"{keras.__version__}, TensorFlow {tf.__version__}, devices: {strategy.num_replicas_in_sync}",
+            "what a step computes": fingerprint.describe_step(model, dataset.element_spec),
             "data": source.describe(),
             "global seed": tf.compat.v1.get_seed(0)[0],
             "steps_per_epoch": steps_per_epoch,
+            "validation": validated,
             "callbacks": fingerprint.plain(kept),
             "backup's settings": fingerprint.plain(self.settings),
         }
         self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
         self.epoch = 0 if self._saved is None else int(self._saved["epoch"])
-        if self._saved is not None:
-            self._compare(json.loads(str(self._saved["run"])), epochs)
+        if self._saved is not None and not self._is_same(strategy, json.loads(str(self._saved["run"])), epochs):
+            self._saved = None
         return self.epoch
 
-    def _compare(self, saved, epochs):
+    def _is_same(self, strategy, saved, epochs):
+        """Return whether the run in the file is the one that begins; raise if another one has epochs to lose."""
         advice = f"Delete {self.path} to train from the start."
         now = dict(self._run)
-        for version, described in (("Keras", "networks"), ("Python", "code")):
-            if saved[version] != now[version]:
-                saved, now = ({k: v for k, v in run.items() if k not in (version, described)} for run in (saved, now))
+        incomparable = ["Keras", "networks", "what a step computes"] if saved["Keras"] != now["Keras"] else []
+        if not strategies.is_chief(strategy):
+            incomparable.append("what a step computes")  # each worker has a graph of its own
+        now |= {name: saved[name] for name in incomparable}
         differences = list(_differences(saved, now))
+        if self.epoch == 0:
+            return not differences
         if differences:
             raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
         if self.epoch > epochs:
@@ -100,11 +107,14 @@ class Backup(keras.callbacks.Callback):
             _say(f"All {epochs} epochs were trained before, so nothing is trained now. {advice}")
         else:
             _say(f"Continuing after epoch {self.epoch} of {epochs}.")
+        return True
 
     def on_train_begin(self, logs=None):
         if self._run is None:
             raise ValueError("give a backup to an AdversarialModel, as fit(..., backup=backup)")
-        if self._saved is not None:
+        if self._saved is None:
+            self._keep_epoch(0)  # where an interrupted first epoch begins again
+        else:
             self._restore(self._saved)
             self.model.history.history.update(json.loads(str(self._saved["history"])))
             self.model.history.epoch = list(range(self.epoch))
@@ -119,28 +129,35 @@ class Backup(keras.callbacks.Callback):
                 f"Epoch {epoch + 1} was stopped after {self._trained} of {self._steps} steps; the backup keeps epoch "
                 f"{self.epoch}."
             )
-            return
+        else:
+            self._keep_epoch(epoch + 1, logs)
+
+    def _keep_epoch(self, epoch, logs=None):
         history = {name: list(values) for name, values in self.model.history.history.items()}
         for name, value in (logs or {}).items():
             # Keras' own record may or may not have this epoch yet, depending on the order of callbacks.
-            history.setdefault(name, [])[epoch:] = [float(value)]
-        arrays = {"epoch": epoch + 1, "history": json.dumps(history), "run": json.dumps(self._run)}
+            history.setdefault(name, [])[epoch - 1 :] = [float(value)]
+        arrays = {"epoch": epoch, "history": json.dumps(history), "run": json.dumps(self._run)}
         for i, variable in enumerate(self._variables()):
-            arrays[f"variable_{i}"] = keras.ops.convert_to_numpy(variable.value)
+            value = keras.ops.convert_to_numpy(variable.value)
+            # NumPy's files know no bfloat16.
+            arrays[f"variable_{i}"] = value.astype("float32") if value.dtype.kind == "V" else value
         for i, callback in enumerate(self._keep):
             for name, value in callback.get_state().items():
-                arrays[f"callback_{i}_{name}"] = value
+                arrays[f"callback_{i}_{name}"] = value = np.asarray(value)
+                if value.dtype.kind in "OV":
+                    raise ValueError(f"{type(callback).__name__}.get_state: {name} is no array of numbers or words")
         floats = [value for name, value in arrays.items() if name.startswith("variable") and value.dtype.kind == "f"]
         if not all(np.isfinite(value).all() for value in floats):
             self.model.stop_training = True
             _say(
-                f"Epoch {epoch + 1} ended with weights that are NaN or infinite, so training stops; the backup keeps "
+                f"Epoch {epoch} ended with weights that are NaN or infinite, so training stops; the backup keeps "
                 f"epoch {self.epoch}. Commonly a learning rate is too high."
             )
             return
         if strategies.is_chief(self.model.distribute_strategy):
             self._write(arrays)
-        self.epoch = epoch + 1
+        self.epoch = epoch
 
     def on_train_end(self, logs=None):
         self._run = None

@@ -2,17 +2,13 @@
 
 import functools
 import hashlib
-import inspect
 import json
-import re
-import types
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-# Whose code is known by its version, and not described.
-_LIBRARIES = {"builtins", "keras", "numpy", "tensorflow"}
+_TEXT = tf.string.as_datatype_enum
 
 
 def describe(model):
@@ -42,6 +38,8 @@ def digest(network):
 def _without_names(value, names):
     """Return a configuration without seeds, and with numbers in place of the names that Keras counts up."""
     if isinstance(value, dict):
+        if value.get("class_name") == "__lambda__":  # as bytecode, with the name of the file it stood in
+            return "lambda"
         if "class_name" in value and isinstance(config := value.get("config"), dict) and "name" in config:
             names.setdefault(config["name"], f"#{len(names)}")
         return {
@@ -58,7 +56,10 @@ def describe_optimizer(optimizer):
     Defaults are omitted, so that a Keras with one setting more describes the same optimizer in the same way.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    config, usual = optimizer.get_config(), type(optimizer)().get_config()
+    try:
+        config, usual = optimizer.get_config(), type(optimizer)().get_config()
+    except (NotImplementedError, TypeError):  # one of one's own, or with a schedule of one's own
+        return {"optimizer": type(optimizer).__name__}
     chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
     chosen.pop("name")
     # A rate is stored in float32; what was given has fewer digits.
@@ -67,7 +68,7 @@ def describe_optimizer(optimizer):
 
 
 def plain(value, above=()):
-    """Return a setting as JSON can hold it: arrays and networks as sha256, objects as their class and attributes."""
+    """Return a setting in words and numbers: arrays and networks as sha256, objects as their class and attributes."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if any(value is other for other in above):
@@ -75,75 +76,99 @@ def plain(value, above=()):
     go_on = functools.partial(plain, above=(*above, value))
     if isinstance(value, keras.Layer):
         return {"network": digest(value), "weights": _sha256(*value.get_weights())}
-    if isinstance(value, (np.ndarray, np.generic, keras.Variable)) or tf.is_tensor(value):
-        array = np.asarray(value)
-        return array.item() if array.ndim == 0 else {"shape": list(array.shape), "sha256": _sha256(array)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        return value.item() if value.ndim == 0 else {"shape": list(value.shape), "sha256": _sha256(value)}
+    if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
         return {str(name): go_on(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [go_on(part) for part in value]
-    if isinstance(value, (set, frozenset)):
-        return [go_on(part) for part in sorted(value, key=repr)]
-    if isinstance(value, functools.partial):
-        return [go_on(part) for part in (value.func, value.args, value.keywords)]
-    if inspect.isclass(value) or inspect.isroutine(value):
-        given = inspect.getclosurevars(value).nonlocals if isinstance(value, types.FunctionType) else {}
-        given = [part for part in [*(getattr(value, "__defaults__", None) or ()), *given.values()] if part is not None]
-        return [value.__qualname__, *map(go_on, given)] if given else value.__qualname__
-    if hasattr(value, "__dict__"):
-        return {"class": type(value).__qualname__, **go_on(vars(value))}
-    return re.sub("( at )?0x[0-9a-fA-F]+", "", repr(value))
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    kind = getattr(value, "__qualname__", type(value).__qualname__)
+    return {"class": kind, **go_on(vars(value))} if vars(value) else kind
 
 
-def describe_code(model):
-    """Return sha256 of what the functions of a model's own classes do: of itself, its layers, loss and settings.
+def describe_step(model, batch):
+    """Return the beginning of a sha256 of what TensorFlow computes in a training step, whatever its parts are called.
 
-    A comment or a line more is no difference; another version of Python is one, since it has other bytecode.
+    Every number, function, layer and setting that makes a difference to the training is seen, wherever it was
+    written down; a comment, a name or another order of equal computations is no difference.
+
+    Args:
+        model: a compiled `AdversarialModel`.
+        batch: the `element_spec` of its dataset.
+
+    Raises:
+        ValueError: the step depends on a state that is not the model's, so that nobody could restore it.
     """
-    found, seen = {}, []
+    strategy = model.distribute_strategy
+    step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
+    graph = step.get_concrete_function(batch).graph
+    holders = [model, *model.optimizers.values(), *model.metrics]
+    variables = [variable for holder in holders for variable in holder.variables]
+    place = {}
+    for i, variable in enumerate(variables):
+        for copy in strategy.experimental_local_results(variable.value):
+            place.setdefault(id(copy.handle), f"variable {i}")
+    unknown = sorted(v.name for v in graph.variables if id(v.handle) not in place)
+    definition = graph.as_graph_def()
+    functions = {function.signature.name: function for function in definition.library.function}
+    nodes = [*definition.node, *(node for function in functions.values() for node in function.node_def)]
+    unknown += sorted({node.op for node in nodes if "seed2" in node.attr})  # tf.random's, with a state of their own
+    if unknown:
+        raise ValueError(
+            f"a training step uses {', '.join(unknown)}, which a backup cannot keep. Make a variable a part of the "
+            "model, as self.total = self.add_weight(), and let random numbers come from the model's own seed: "
+            "keras.random.normal(shape, seed=self.seed_generator)"
+        )
+    given = {tensor.op.name: f"argument {i}" for i, tensor in enumerate(graph.inputs)}
+    for outside, inside in graph.captures:
+        if outside.dtype != tf.resource:
+            given[inside.op.name] = _sha256(outside.numpy())
+        else:
+            given[inside.op.name] = place.get(id(outside), "a resource")
+    return _sha256("\n".join(sorted(_described(definition.node, given, functions).values())).encode())[:12]
 
-    def collect(value):
-        if any(value is other for other in seen):
-            return
-        seen.append(value)
-        if isinstance(value, (list, tuple)):
-            list(map(collect, value))
-        elif isinstance(value, dict):
-            list(map(collect, value.values()))
-        elif isinstance(value, functools.partial):
-            collect([value.func, value.args, value.keywords])
-        elif isinstance(value, types.FunctionType):
-            found[value.__qualname__] = _code_of(value)
-        elif not isinstance(value, (type, types.BuiltinFunctionType)):
-            list(map(collect, getattr(value, "layers", ())))
-            for kind in type(value).__mro__:
-                if kind.__module__.partition(".")[0] not in _LIBRARIES:
-                    for name, part in vars(kind).items():
-                        if isinstance(part, (bool, int, float, str)) and not name.startswith("__"):
-                            found[f"{kind.__qualname__}.{name}"] = part
-                        collect(getattr(part, "__func__", getattr(part, "fget", part)))
 
-    collect([model, model.networks, model.settings()])
+def _described(nodes, given, functions):
+    """Return a sha256 of each node of a graph: of its operation, its settings and, recursively, its inputs."""
+    found, by_name = dict(given), {node.name: node for node in nodes}
+
+    def describe_node(node):
+        inputs = [find(name) for name in node.input if not name.startswith("^")]
+        before = sorted(find(name[1:]) for name in node.input if name.startswith("^"))
+        settings = [(name, value) for name, value in sorted(node.attr.items()) if name[0] != "_"]
+        called = [functions[to.name] for _, v in settings for to in (v.func, *v.list.func) if to.name in functions]
+        parts = [node.op]
+        for name, value in settings:
+            # Names of variables are counted up, and texts are messages.
+            if not called and name not in ("container", "shared_name") and value.tensor.dtype != _TEXT:
+                parts.append(f"{name} {value.SerializeToString(deterministic=True).hex()}")
+        for function in called:
+            # TensorFlow passes what a branch uses in an order that changes, so arguments are known by what is given.
+            names = [argument.name for argument in function.signature.input_arg]
+            handed = dict(zip(names, inputs[len(inputs) - len(names) :], strict=True))
+            branch = _described(function.node_def, handed, functions)
+            results = [function.ret[result.name] for result in function.signature.output_arg]
+            parts += [*sorted(branch.values()), *(_output(branch, name) for name in results)]
+        return _sha256("\n".join([*parts, *(sorted(inputs) if called else inputs), "after", *before]).encode())
+
+    def find(name):
+        base = name.partition(":")[0]
+        if base not in found:
+            found[base] = describe_node(by_name[base])
+        return _output(found, name)
+
+    for node in nodes:
+        find(node.name)
     return found
 
 
-def _code_of(function, done=()):
-    """Return a sha256 of a function's bytecode, of numbers and words that it uses, and of its module's functions."""
-    used = inspect.getclosurevars(function)
-    parts = [_bytecode(function.__code__, function.__doc__)]
-    for name, value in sorted({**used.globals, **used.nonlocals}.items()):
-        if isinstance(value, (bool, int, float, str)):
-            parts.append(f"{name}={value!r}")
-        elif isinstance(value, types.FunctionType) and value.__module__ == function.__module__ and value not in done:
-            parts.append(_code_of(value, (*done, function)))
-    return _sha256("\n".join(parts).encode())
-
-
-def _bytecode(code, doc=None):
-    constants = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts if c != doc]
-    return f"{code.co_code.hex()} {code.co_names} {constants}"
+def _output(found, name):
+    base = name.partition(":")[0]
+    return found[base] + name.removeprefix(base)
 
 
 def _sha256(*arrays):

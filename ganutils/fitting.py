@@ -102,12 +102,12 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if backup is not None:
             if initial_epoch:
                 raise ValueError(f"initial_epoch={initial_epoch} and a backup; leave it out, the backup knows")
-            source = getattr(x, "source", None)
-            initial_epoch = backup.prepare(self, source, steps_per_epoch, epochs, callbacks)
+            validated = kwargs.get("validation_data") is not None
+            initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validated)
             callbacks.append(backup)
             # From the first pass on, even if somebody has looked at the dataset before.
             passes, rest = divmod(initial_epoch * steps_per_epoch, length)
-            x = source.batches(passes).repeat().skip(rest)
+            x = x.source.batches(passes).repeat().skip(rest)
         elif length > 0:
             x = x.repeat()
         # A dataset shuffles itself, and Keras warns at each call unless it is told so.
@@ -159,6 +159,8 @@ def _look_into(dataset):
     seen = []
     for batch in dataset:
         seen.append([np.asarray(part) for part in tf.nest.flatten(batch)])
+        if not all(part.ndim for part in seen[-1]):
+            raise ValueError("the dataset holds single numbers; give batches of images, as data.pipeline does")
         if sum(len(parts[0]) for parts in seen) >= LOOKED_AT:
             break
     for i, parts in enumerate(zip(*seen, strict=True)):

@@ -108,10 +108,10 @@ class GAN(AdversarialModel):
 
     def _parts(self, batch):
         batch_size = batch.shape[0]
-        if batch_size is not None and batch_size % self.discriminator_steps:
+        if self.discriminator_steps > 1 and (batch_size is None or batch_size % self.discriminator_steps):
             raise ValueError(
-                f"a batch of {batch_size} images cannot be cut into {self.discriminator_steps} equal parts; choose "
-                "another batch size"
+                f"a batch of {batch_size or 'any number of'} images cannot be cut into {self.discriminator_steps} "
+                "equal parts; choose another batch size, and in a dataset of your own batch(..., drop_remainder=True)"
             )
         return tf.split(batch, self.discriminator_steps)
 

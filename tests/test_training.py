@@ -84,6 +84,8 @@ def test_a_batch_that_cannot_be_cut_is_refused(make_gan, digits):
     gan = make_gan(discriminator_steps=3)
     with pytest.raises(ValueError, match="16 images cannot be cut into 3 equal parts"):
         gan.train_step(data.scale(digits[:16]))
+    uneven = tf.data.Dataset.from_tensor_slices(digits[:16]).batch(15)  # whose last batch has one image
+    unchanged_by(gan, lambda: gan.fit(uneven, verbose=0), "drop_remainder=True")
 
 
 def test_average_is_the_exponential_moving_average_of_all_weights(make_gan, real):
@@ -283,6 +285,7 @@ def test_fit_refuses_what_has_no_meaning_here(make_gan, digits):
         ({"x": pipeline, "steps_per_epoch": -1}, "steps_per_epoch=-1 is not allowed"),
         ({"x": pipeline.repeat()}, "never ends"),
         ({"x": pipeline.take(0)}, "holds no batch"),
+        ({"x": tf.data.Dataset.range(5)}, "holds single numbers"),
     ):
         unchanged_by(gan, lambda options=options: gan.fit(verbose=0, **options), message)
     three = tf.data.Dataset.from_tensor_slices((digits, weights, weights)).batch(16)
