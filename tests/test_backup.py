@@ -330,9 +330,9 @@ def test_a_change_of_what_the_familys_code_computes_is_refused(digits, notebook_
 
 
 def test_a_change_that_computes_the_same_is_none(digits, notebook_run):
-    words = {"pays for brightness": "pays", "        found =": "        # a comment\n        found =", "doubled": "twice"}
+    words = {"pays for brightness": "pays", "\n    def losses": "\n    # a comment\n    def losses", "doubled": "twice"}
     changed = NOTEBOOK
-    for before, after in {**words, '"real_accuracy": 0.0': '"real_accuracy": 1.0'}.items():
+    for before, after in (words | {'"real_accuracy": 0.0': '"real_accuracy": 1.0'}).items():
         assert before in changed
         changed = changed.replace(before, after)
     train(from_notebook(changed), pipeline(digits), notebook_run, epochs=1)
