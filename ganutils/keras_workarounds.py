@@ -7,8 +7,8 @@ class NoSymbolicBuild:
     """Keep Keras from reading a batch to build what is built.
 
     Under a `tf.distribute` strategy, its trainer takes a batch of its own before the first step. The order of
-    a shuffled dataset then moves on by one pass, so that a resumed run could not repeat it. Seen in Keras 3.12 to
-    3.15, `keras/src/backend/tensorflow/trainer.py`; there is no public switch.
+    a shuffled dataset then moves on by one pass, so that a resumed run could not repeat it (keras-team/keras#20394;
+    seen in Keras 3.12 to 3.15, `keras/src/backend/tensorflow/trainer.py`). There is no public switch.
     """
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
