@@ -1,7 +1,8 @@
 """Checks of assignment 02: multiplications, R2 penalty, drawing, diagnosis of curves, a race against a baseline."""
 
+import collections
 import json
-import time
+import math
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ import tensorflow as tf
 from IPython.display import display
 from keras import ops
 
-from ganutils import callbacks, data, evaluation, fingerprint, losses, models, training
+from ganutils import data, evaluation, losses, models, training
 
 from .feedback import NOT_YET, Feedback, Wrong, check, expect, number, tensor
 
@@ -264,106 +265,116 @@ def baseline():
     return gan
 
 
-def frechet_distance_after(build, seconds=None, seed=0, steps=None):
-    """Return FID (digits) of a GAN after some training with a batch of 64; 2,000 samples.
-
-    Args:
-        build: function without arguments that returns a compiled `training.GAN` of digits.
-        seconds: of training, above 0; they begin after the first step.
-        seed: of the weights that `build` draws, and of the order of the images.
-        steps: of training, at least 1, in the place of seconds.
-
-    Raises:
-        ValueError: neither seconds nor steps, or both.
-    """
-    if (seconds is None) == (steps is None):
-        raise ValueError("how long to train? Give seconds or steps, and not both")
-    keras.utils.set_random_seed(seed)
-    gan = build()
-    until = [] if seconds is None else [callbacks.TimeLimit(seconds)]
-    gan.fit(_batches(seed), steps_per_epoch=steps or 10**6, verbose=0, callbacks=until)
-    return evaluation.measure(gan).frechet_distance
-
-
-def _batches(seed):
-    images, _ = data.load_dataset("mnist")
-    return data.pipeline(images, batch_size=BATCH_SIZE, seed=seed).repeat()
-
-
 BATCH_SIZE = 64
-# The race is over a number of steps and not of seconds, so that the points do not depend on what else the machine does.
-# These are the baseline's, some fifteen seconds on two cores; with three seeds it then stood at 621, 696 and 1,257.
-RACE_STEPS = 80
+# A recipe may spend as many multiplications as so many steps of the baseline, in at most MOST_STEPS of its own: points
+# must not depend on how fast a machine is, nor on what else it does.
+RACE_STEPS, MOST_STEPS = 40, 1000
+MULTIPLICATIONS_OF_THE_BASELINE = 14_453_497_856  # in a step
 GOAL = 300.0
 # Networks with random weights stand at some thousands.
 UNTRAINED = 1000.0
+_NOT_COUNTED = ("Conv3D", "DepthwiseConv2d", "BatchMatMul", "Einsum")
+
+Race = collections.namedtuple("Race", "frechet_distance steps")
 
 
-class _Speed(callbacks.TimeLimit):
-    """A `TimeLimit` that knows the speed since the end of the first step, as `steps_per_second`."""
+def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
+    """Return how many multiplications the dense and convolutional layers of a compiled GAN of digits need in a step.
 
-    def on_train_batch_end(self, batch, logs=None):
-        for value in logs.values():
-            float(value)  # waits until a GPU has finished
-        super().on_train_batch_end(batch, logs)
-        if self.steps > 1:
-            self.steps_per_second = (self.steps - 1) / (time.perf_counter() - self._start)
+    Forward and backward passes of all updates count. A penalty that is due once in some steps counts as that share.
+
+    Raises:
+        Wrong: an operation that multiplies and is not counted.
+    """
+    batch = tf.TensorSpec((batch_size, *gan.discriminator.input_shape[1:]), "uint8")
+    graph = tf.function(gan.train_step, autograph=False).get_concrete_function(batch).graph
+    graph = graph.as_graph_def(add_shapes=True)
+    functions = {function.signature.name: function for function in graph.library.function}
+    every = min((getattr(p, "every", 1) for p in (gan.penalty, gan.generator_penalty) if p is not None), default=1)
+
+    def count(nodes, arguments=(), results=()):
+        shapes = dict(arguments) | {node.name: _shapes(node) for node in nodes}
+        # TensorFlow leaves out what changes no variable and is no result, such as the slope of a loss by the latents.
+        needed = {name.partition(":")[0] for name in results}
+        for node in reversed(nodes):
+            if node.name in needed or node.op.startswith("Assign"):
+                needed |= {node.name, *(name.lstrip("^").partition(":")[0] for name in node.input)}
+
+        def sides(name):
+            name, _, output = name.partition(":")  # "name", "name:1", or within functions "name:output:1"
+            return [side.size for side in shapes[name][int(output.rpartition(":")[2] or 0)].dim]
+
+        total = 0.0
+        for node in [node for node in nodes if node.name in needed]:
+            if node.op.startswith(_NOT_COUNTED):
+                because = "the race counts the multiplications of Dense, Conv2D and Conv2DTranspose alone"
+                raise Wrong("layers whose multiplications can be counted", f"an operation {node.op}", because, COUNT)
+            if node.op == "MatMul":
+                total += math.prod(sides(node.name)) * sides(node.input[0])[0 if node.attr["transpose_a"].b else 1]
+            elif node.op.startswith("Conv2D"):
+                # A sum over the kernel for each number at the convolution's end, on the way there and both ways back.
+                end = node.name if node.op == "Conv2D" else node.input[2]
+                kernel = node.name if node.op.endswith("Filter") else node.input[1]
+                total += math.prod(sides(end)) * math.prod(sides(kernel)[:3])
+            called = [to.name for value in node.attr.values() for to in (value.func, *value.list.func)]
+            for function in [functions[name] for name in called if name in functions]:
+                names = [argument.name for argument in function.signature.input_arg]
+                handed = {name: _shapes(function.arg_attr[i]) for i, name in enumerate(names)}
+                share = every if node.op.endswith("If") else 1
+                total += count(function.node_def, handed, function.ret.values()) / share
+        return total
+
+    return round(count(graph.node))
 
 
-def _speed(gan, batches, seconds):
-    speed = _Speed(seconds)
-    gan.fit(batches, steps_per_epoch=10**6, verbose=0, callbacks=[speed])
-    return speed.steps_per_second
+def _shapes(node):
+    return node.attr["_output_shapes"].list.shape
 
 
-def steps_in_the_time_of_the_baseline(gan, steps, seconds=1.0):
-    """Return how many steps a GAN takes while the baseline takes `steps` on this machine.
-
-    Both are measured by turns, so that whatever else the machine does slows both down.
+def race(build, seed=0):
+    """Train what `build()` returns, a compiled `training.GAN` of digits, for the multiplications of the race.
 
     Args:
-        gan: a compiled `training.GAN` of digits. It is trained.
-        steps: of the baseline, at least 1.
-        seconds: above 0, for each of three measurements of each of the two.
+        build: function without arguments that returns a new GAN at each call.
+        seed: of the weights that `build` draws, and of the order of the images.
+
+    Returns:
+        A `Race`: FID (digits) with 2,000 samples, and how many steps with a batch of 64 were trained.
+
+    Raises:
+        ValueError: a GAN that has been trained before.
     """
-    batches, other = _batches(0), baseline()
-    ratios = [_speed(gan, batches, seconds) / _speed(other, batches, seconds) for _ in range(3)]
-    return max(1, round(steps * float(np.median(ratios))))
+    keras.utils.set_random_seed(seed)
+    gan = build()
+    if int(gan.optimizers["generator"].iterations):
+        raise ValueError("this GAN is trained already; make networks and optimizers anew at each call of the function")
+    steps = _steps(gan)
+    images, _ = data.load_dataset("mnist")
+    batches = data.pipeline(images, batch_size=BATCH_SIZE, seed=seed)
+    gan.fit(batches, steps_per_epoch=steps, verbose=0)
+    return Race(evaluation.measure(gan).frechet_distance, steps)
 
 
-def _describe(gan):
-    """Return what makes a GAN fast or slow, good or bad, but for its weights."""
-    return fingerprint.describe(gan), gan.steps_per_execution
+def _steps(gan):
+    budget = RACE_STEPS * MULTIPLICATIONS_OF_THE_BASELINE
+    return max(1, min(MOST_STEPS, budget // multiplications_of_a_step(gan)))
 
 
-LATE = "is this machine slow or busy, or your network very large?"
-
-
-@check("6 · Beat the baseline", RACE, seconds=110, late=LATE)
+@check("6 · Beat the baseline", RACE, seconds=300, late="is your network very large?")
 def recipe(answer):
-    """`answer()`: a compiled `training.GAN` of digits. It must reach `GOAL` while the baseline takes `RACE_STEPS`."""
+    """`answer()`: a compiled `training.GAN` of digits that reaches `GOAL` within the multiplications of the race."""
     keras.utils.set_random_seed(0)
-    gan, measured = answer(), answer()
-    for made in (gan, measured):
-        if not isinstance(made, training.GAN):
-            because = "the function returns something else"
-            raise Wrong("a training.GAN", f"an object of type {type(made).__name__}", because, RACE)
+    gan = answer()
+    if not isinstance(gan, training.GAN):
+        because = "the function returns something else"
+        raise Wrong("a training.GAN", f"an object of type {type(gan).__name__}", because, RACE)
     if not gan.compiled:
         raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", RACE)
-    parts = {
-        f"{player}{kind}": (getattr(gan, where)[player], getattr(measured, where)[player])
-        for kind, where in (("", "networks"), (" optimizer", "optimizers"))
-        for player in gan.networks
-    }
-    for part, (one, other) in parts.items():
-        if one is other:
-            because = (
-                "one GAN is there to be measured, another one to race: each call must make networks and optimizers anew"
-            )
-            raise Wrong("another GAN at each call", f"the same {part} twice", because, TASK)
-    if _describe(gan) != _describe(measured):
-        because = "one GAN is there to be measured, another one to race: they must not differ"
-        raise Wrong("the same networks and settings at each call", "others", because, TASK)
+    if any(network is gan.networks[player] for player, network in answer().networks.items()):
+        because = (
+            "each call must make networks and optimizers anew, or the second race begins where the first one ended"
+        )
+        raise Wrong("another GAN at each call", "the same networks twice", because, TASK)
     if gan.steps_per_execution != 1:
         came = f"steps_per_execution={gan.steps_per_execution}"
         raise Wrong("a GAN that takes one step at a time", came, "steps are counted here; leave it at 1", TASK)
@@ -374,14 +385,12 @@ def recipe(answer):
     if untrained < UNTRAINED:
         because = "it has been trained before, or starts from shipped weights: the race is about training"
         raise Wrong("a GAN that is not trained yet", f"one with an FID (digits) of {untrained:.0f}", because, RACE)
-    before = [np.copy(weight) for weight in measured.generator.trainable_weights]  # moving averages move in any case
-    steps = steps_in_the_time_of_the_baseline(measured, RACE_STEPS)
-    after = measured.generator.trainable_weights
-    if all((old == np.asarray(new)).all() for old, new in zip(before, after, strict=True)):
+    before = [np.copy(weight) for weight in gan.generator.trainable_weights]  # moving averages move in any case
+    reached, steps = race(lambda: gan)
+    if all((old == np.asarray(new)).all() for old, new in zip(before, gan.generator.trainable_weights, strict=True)):
         raise Wrong("a generator that trains", "its weights have not moved", "is its learning rate 0?", RACE)
-    reached = frechet_distance_after(lambda: gan, steps=steps)
-    where = f"after {steps:,} steps, which take as long as {RACE_STEPS} of the baseline"
+    where = f"after {steps:,} steps, as many as the multiplications of {RACE_STEPS} steps of the baseline allow"
     if not reached <= GOAL:
-        because = "how many steps does yours take in the same time, and at which learning rates?"
+        because = "how many multiplications does a step of yours need, and which learning rates suit so few steps?"
         raise Wrong(f"FID (digits) of at most {GOAL:.0f} {where}", f"{reached:.0f}", because, RACE)
     return f"FID (digits) {where}: {reached:.0f}; at most {GOAL:.0f} was asked for"

@@ -1,4 +1,4 @@
-"""How a check speaks: passed, not yet or not attempted; what was expected, what came, and where to read again."""
+"""How a check speaks: passed, not yet, not attempted, not graded; what was expected, what came, where to read again."""
 
 import contextlib
 import functools
@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import threading
+import time
 import traceback
 import warnings
 from dataclasses import dataclass, field
@@ -20,9 +21,11 @@ import tensorflow as tf
 from IPython.display import display
 from keras import ops
 
-PASSED, NOT_YET, NOT_ATTEMPTED = "passed", "not yet", "not attempted"
-SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○"}
-COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777"}
+PASSED, NOT_YET, NOT_ATTEMPTED, NOT_GRADED = "passed", "not yet", "not attempted", "not graded"
+SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○", NOT_GRADED: "?"}
+COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777", NOT_GRADED: "#777777"}
+# How many times as long as its limit of computing time a check may wait: for a busy machine, but not for ever.
+WAITING = 10
 # A loop that swallows so many alarms, one each second, will swallow nbgrader's interrupt as well.
 PATIENCE = 10
 
@@ -56,7 +59,7 @@ class Feedback:
 
     Attributes:
         title: the task's number and name.
-        state: "passed", "not yet" or "not attempted".
+        state: "passed", "not yet", "not attempted" or, where a check gave up, "not graded".
         lines: pairs of a heading and a sentence.
     """
 
@@ -85,10 +88,11 @@ def _as_html(text):
 
 @contextlib.contextmanager
 def time_limit(seconds):
-    """Raise `TimeUp` in the block after some seconds, where the platform and the thread allow it.
+    """Raise `TimeUp` in the block after some seconds of computing, where the platform and the thread allow it.
 
-    A loop may swallow that, by a bare `except:`. It is raised again each second. While nbgrader grades, the kernel
-    ends after the tenth time: all cells behind this one would wait in vain.
+    What counts is the processor's time that this process takes, so that other programs do not end a check; or
+    `WAITING` times as much on the clock. A loop may swallow that, by a bare `except:`. It is raised again each second.
+    While nbgrader grades, the kernel ends after the tenth time: all cells behind this one would wait in vain.
 
     Args:
         seconds: above 0; POSIX systems and main threads only, elsewhere there is no limit.
@@ -97,15 +101,17 @@ def time_limit(seconds):
         yield
         return
 
-    alarms = itertools.count(1)
+    alarms, computed, began = itertools.count(1), time.process_time(), time.monotonic()
 
-    def stop(*_):
+    def look(*_):
+        if time.process_time() - computed < seconds and time.monotonic() - began < WAITING * seconds:
+            return
         if next(alarms) > PATIENCE and os.environ.get("NBGRADER_EXECUTION"):
             os._exit(1)
         raise TimeUp
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds, 1), min(seconds, 1))
     try:
         yield
     finally:
@@ -122,7 +128,7 @@ def judge(title, body, answers, options=None, read=None, seconds=30, late="does 
         answers: tuple of what the student made: functions mostly.
         options: dict of keyword arguments for `body`.
         read: text, the lesson and section where the task is explained; shown with errors, which name none.
-        seconds: after so many seconds the check gives up.
+        seconds: of computing, after which the check gives up.
         late: text, what is then the likely cause.
 
     Returns:
@@ -138,8 +144,8 @@ def judge(title, body, answers, options=None, read=None, seconds=30, late="does 
         lines = [("expected", wrong.expected), ("came", wrong.came)]
         return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.because), ("read again", wrong.read)])
     except TimeUp:
-        came = "came", f"no answer within {seconds} seconds: {late}"
-        return Feedback(title, NOT_YET, [came, *again])
+        came = "came", f"no answer within {seconds} seconds of computing: {late}"
+        return Feedback(title, NOT_GRADED, [came, *again])
     except (Exception, SystemExit) as error:  # sys.exit() would take the points of all tests in the same cell
         if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
             todo = "put your code in the place of the line that raises NotImplementedError"
@@ -202,7 +208,7 @@ def unseen(tests, seconds=30):
         tests: dict from a name to a pair: points, and a function without arguments. The function raises whatever
             it likes where an answer is wrong; it may return a share between 0 and 1, for answers that are right
             in part.
-        seconds: after so many seconds an answer counts as wrong.
+        seconds: of computing for each test, after which it gives up.
     """
     total, lines, state = 0.0, [], PASSED
     for name, (points, test) in tests.items():

@@ -147,7 +147,7 @@ WRONG = {
         (DIAGNOSIS.format("dict.fromkeys('ABCDE', 'Healthy')"), "as in the list"),
     ],
     "recipe": [
-        (RECIPE.format(networks="dcgan", generator=ADAM.format(2e-4), discriminator=ADAM.format(2e-4)), "same time"),
+        (RECIPE.format(networks="dcgan", generator=ADAM.format(2e-4), discriminator=ADAM.format(2e-4)), "how many multiplications"),
         (
             "def recipe():\n    return training.GAN(models.dcgan_generator(), models.dcgan_discriminator())",
             "without optim",
@@ -169,15 +169,13 @@ WRONG = {
             "one step at a time",
         ),
         (
-            "calls = []\n\n"
             "def recipe():\n"
-            "    calls.append(1)\n"
-            "    wide = len(calls) == 1\n"
-            "    generator = models.fast_dcgan_generator(32 if wide else 2)\n"
-            "    gan = training.GAN(generator, models.fast_dcgan_discriminator())\n"
+            "    image = keras.Input((28, 28, 1))\n"
+            "    logit = keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.DepthwiseConv2D(3)(image)))\n"
+            "    gan = training.GAN(models.fast_dcgan_generator(), keras.Model(image, logit))\n"
             "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))\n"
             "    return gan",
-            "must not differ",
+            "Conv2DTranspose alone",
         ),
         (
             "def recipe():\n"

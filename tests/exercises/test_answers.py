@@ -6,24 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from ganutils import models
 from ganutils.checks import dcgan
 from tests.exercises.assignments import EXERCISES, NAMES, Assignment, cells
 
 ANSWERS = {name: importlib.import_module(f"tests.exercises.answers_{name[:2]}") for name in NAMES}
 UNSEEN = "unseen"
 
-
-@pytest.fixture(autouse=True)
-def steady_machine(monkeypatch):
-    """What passes the race must not depend on the machine that runs the tests: the fast networks are four times as fast."""
-
-    def steps_in_the_time_of_the_baseline(gan, steps):
-        gan.fit(dcgan._batches(0), steps_per_epoch=2, verbose=0)
-        familiar = gan.generator.count_params() == models.dcgan_generator().count_params()
-        return steps // 4 if familiar else 4 * steps
-
-    monkeypatch.setattr(dcgan, "steps_in_the_time_of_the_baseline", steps_in_the_time_of_the_baseline)
 
 @pytest.fixture(scope="module")
 def assignments():

@@ -1,11 +1,11 @@
 import contextlib
+import itertools
 import linecache
 import os
 import re
 import subprocess
 import sys
 import time
-import types
 import warnings
 
 import keras
@@ -82,24 +82,37 @@ def test_an_endless_loop_ends_with_a_message(shown):
     def endless(x):
         while True:
             with contextlib.suppress(Exception):
-                time.sleep(0.01)
+                sum(range(1000))
 
-    start = time.monotonic()
     assert double(endless) == 0
-    assert time.monotonic() - start < 20
-    assert "does a loop never end?" in repr(shown[0])
+    assert shown[0].state == "not graded"
+    assert "no answer within 1 seconds of computing: does a loop never end?" in repr(shown[0])
     assert "lesson 01, *Doubling*" in repr(shown[0])
+
+
+def test_other_programs_do_not_end_a_check(shown, monkeypatch):
+    """A machine that is so busy that an answer takes five times its limit on the clock, and no time of its own."""
+    now = itertools.count(0.0, 0.5)
+    monkeypatch.setattr(feedback.time, "monotonic", lambda: next(now))
+
+    def waits(x):
+        for _ in range(3):
+            time.sleep(1.1)  # and the check looks at its clock
+        return 2 * x
+
+    assert double(waits) == 1
+    monkeypatch.setattr(feedback.time, "monotonic", lambda: 10 * next(now))
+    assert double(waits) == 0, "but it does not wait for ever"
 
 
 def test_a_loop_that_swallows_some_alarms_ends_too(shown):
     def stubborn(x):
         for _ in range(3):
             with contextlib.suppress(BaseException):
-                time.sleep(60)
+                while True:
+                    pass
 
-    start = time.monotonic()
     assert double(stubborn) == 0
-    assert time.monotonic() - start < 30
 
 
 def test_a_loop_that_swallows_all_alarms_ends_its_process_while_grading():
@@ -223,38 +236,42 @@ def test_the_right_numbers_in_another_shape_are_told_from_other_numbers(shown):
     assert "over other axes" in repr(shown[1])
 
 
-def test_a_speed_counts_the_steps_after_the_first_one(monkeypatch):
-    now = 10.0
-    monkeypatch.setattr(dcgan.time, "perf_counter", lambda: now)
-    speed = dcgan._Speed(1.0)
-    speed.set_model(types.SimpleNamespace(stop_training=False, distribute_strategy=tf.distribute.get_strategy()))
-    speed.on_train_begin()
-    for batch in range(4):
-        assert not speed.model.stop_training
-        speed.on_train_batch_end(batch, {})
-        now += 0.4
-    assert speed.model.stop_training
-    assert speed.steps_per_second == pytest.approx(3 / 1.2)
+@pytest.mark.parametrize(("every", "share"), [(1, 1.0), (4, 0.25)])
+def test_the_race_counts_the_multiplications_of_every_pass(every, share):
+    """Of a dense layer from 784 to 1, and of one from 3 to 784, with 64 images."""
+
+    class Slopes:
+        def __call__(self, discriminate, real_images, fake_images):
+            with tf.GradientTape() as tape:
+                tape.watch(real_images)
+                total = tf.reduce_sum(discriminate(real_images) ** 2)
+            return tf.reduce_mean(tape.gradient(total, real_images) ** 2)
+
+    def multiplications(penalty):
+        latents, images = keras.Input((3,)), keras.Input((28, 28, 1))
+        generator = keras.Model(latents, keras.layers.Reshape((28, 28, 1))(keras.layers.Dense(784)(latents)))
+        discriminator = keras.Model(images, keras.layers.Dense(1)(keras.layers.Flatten()(images)))
+        gan = training.GAN(generator, discriminator, penalty=penalty)
+        gan.compile("adam", "adam")
+        return dcgan.multiplications_of_a_step(gan)
+
+    dense = 64 * 784
+    # The generator there and back to its kernel; the discriminator for real and generated images there and back to its
+    # kernel, and once back to the generated pixels.
+    plain = dense * (3 + 3 + 2 + 2 + 1)
+    assert multiplications(None) == plain
+    penalty = Slopes()
+    penalty.every = every
+    # There, back to the pixels, and for the gradient of that: back to the kernel along both ways, and to the logits.
+    assert multiplications(penalty) - plain == pytest.approx(share * 5 * dense)
 
 
-def test_the_race_gives_as_many_steps_as_fit(monkeypatch):
-    # A burst of other work slows one measurement of one of the two.
-    speeds = iter([50.0, 10.0, 50.0, 2.0, 45.0, 9.0])
-    monkeypatch.setattr(dcgan, "_speed", lambda *_: next(speeds))
-    assert dcgan.steps_in_the_time_of_the_baseline(dcgan.baseline(), 80) == 400
+def test_the_budget_is_that_of_the_baseline():
+    assert dcgan.multiplications_of_a_step(dcgan.baseline()) == dcgan.MULTIPLICATIONS_OF_THE_BASELINE
 
 
-@pytest.mark.parametrize("long", [{}, {"seconds": 1.0, "steps": 1}])
-def test_a_training_needs_one_end(long):
-    with pytest.raises(ValueError, match="seconds or steps"):
-        dcgan.frechet_distance_after(dcgan.baseline, **long)
-
-
-def test_a_speed_is_measured_by_training():
-    gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())
-    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
-    before = gan.generator.get_weights()
-    # Two steps are enough, however long they take.
-    assert 0 < dcgan._speed(gan, dcgan._batches(0), 1e-6) < 10_000
-    assert any((new != old).any() for new, old in zip(gan.generator.get_weights(), before, strict=True))
-    assert int(gan.optimizers["generator"].iterations) == 2
+def test_a_trained_gan_is_not_raced_again(monkeypatch):
+    gan = dcgan.baseline()
+    gan.optimizers["generator"].iterations.assign(1)
+    with pytest.raises(ValueError, match="trained already"):
+        dcgan.race(lambda: gan)
