@@ -138,13 +138,9 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             return network(inputs, training=True)
         # A layer in training mode changes more than its gradients do: batch norms update their statistics and
         # dropout its random state. Calling the network as a function of its state keeps the new state out.
-        outputs, _ = network.stateless_call(
-            [variable.value for variable in network.trainable_variables],
-            [variable.value for variable in network.non_trainable_variables],
-            inputs,
-            training=True,
-        )
-        return outputs
+        kinds = network.trainable_variables, network.non_trainable_variables
+        state = [[variable.value for variable in kind] for kind in kinds]
+        return network.stateless_call(*state, inputs, training=True)[0]
 
     def draw(self, function, n):
         """Return `function(n)`, n random rows, such that no two replicas draw the same."""
@@ -291,9 +287,7 @@ def _with_penalty(network, optimizer, gradients, penalty, arguments):
     return tf.cond(optimizer.iterations % every == 0, penalised, lambda: gradients)
 
 
-_ADVICE = (
-    "bilinear and bicubic resizing have no second derivative: use nearest neighbours, pooling or strided convolutions"
-)
+_ADVICE = "bilinear or bicubic resizing has no second derivative: use nearest neighbours, pooling, strided convolutions"
 
 
 def _loses_slopes():

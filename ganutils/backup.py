@@ -49,23 +49,20 @@ class Backup(keras.callbacks.Callback):
         self.path = Path(f"{path}.npz")
         self.settings = dict(settings or {})
         self._run = None
-        saved = self._read()
-        self.epoch = 0 if saved is None else int(saved["epoch"])
+        self.epoch = int(self._read().get("epoch", 0))
 
     def prepare(self, model, dataset, steps_per_epoch, epochs, callbacks, validated):
         """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone."""
         source = getattr(dataset, "source", None)
-        if source is None:
+        if source is None or source.seed is None:
             raise ValueError(
                 "a backup needs data whose order can be repeated: give arrays, or what data.pipeline(images, "
-                "batch_size=64) returns, as it is"
+                "batch_size=64, seed=0) returns, as it is"
             )
         for callback in callbacks:
             if isinstance(callback, (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)):
                 raise ValueError(f"a backup does not know what {type(callback).__name__} remembers; leave one out")
         self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
-        if source.seed is None:
-            raise ValueError("the data have no seed, so that their order cannot be repeated; give data.pipeline a seed")
         kept = {f"{i} {type(c).__name__}": getattr(c, "get_config", dict)() for i, c in enumerate(self._keep)}
         strategy = model.distribute_strategy
         run = {
@@ -81,9 +78,9 @@ class Backup(keras.callbacks.Callback):
         }
         self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
-        self.epoch = 0 if self._saved is None else int(self._saved["epoch"])
-        if self._saved is not None and not self._is_same(strategy, json.loads(str(self._saved["run"])), epochs):
-            self._saved = None
+        self.epoch = int(self._saved.get("epoch", 0))
+        if self._saved and not self._is_same(strategy, json.loads(str(self._saved["run"])), epochs):
+            self._saved = {}
         return self.epoch
 
     def _is_same(self, strategy, saved, epochs):
@@ -100,9 +97,7 @@ class Backup(keras.callbacks.Callback):
         if differences:
             raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
         if self.epoch > epochs:
-            raise ValueError(
-                f"the backup holds {self.epoch} epochs, and {epochs} are asked for; ask for more. {advice}"
-            )
+            raise ValueError(f"the backup holds {self.epoch} epochs, and {epochs} are asked for; give more. {advice}")
         if self.epoch == epochs:
             _say(f"All {epochs} epochs were trained before, so nothing is trained now. {advice}")
         else:
@@ -112,23 +107,21 @@ class Backup(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self._run is None:
             raise ValueError("give a backup to an AdversarialModel, as fit(..., backup=backup)")
-        if self._saved is None:
+        if not self._saved:
             self._keep_epoch(0)  # where an interrupted first epoch begins again
         else:
             self._restore(self._saved)
             self.model.history.history.update(json.loads(str(self._saved["history"])))
             self.model.history.epoch = list(range(self.epoch))
-        self._saved = None
+        self._saved = {}
 
     def on_train_batch_end(self, batch, logs=None):
         self._trained = batch + 1
 
     def on_epoch_end(self, epoch, logs=None):
         if self._trained < self._steps:
-            _say(
-                f"Epoch {epoch + 1} was stopped after {self._trained} of {self._steps} steps; the backup keeps epoch "
-                f"{self.epoch}."
-            )
+            when = f"after {self._trained} of {self._steps} steps"
+            _say(f"Epoch {epoch + 1} was stopped {when}; the backup keeps epoch {self.epoch}.")
         else:
             self._keep_epoch(epoch + 1, logs)
 
@@ -183,9 +176,9 @@ class Backup(keras.callbacks.Callback):
             unfinished.unlink(missing_ok=True)
 
     def _read(self):
-        """Return the arrays of the file, or None where there is none."""
+        """Return the arrays of the file by name; none where there is no file."""
         if not self.path.is_file():
-            return None
+            return {}
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 found = dict(arrays)
@@ -199,9 +192,7 @@ class Backup(keras.callbacks.Callback):
         variables = self._variables()
         saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]
         if [tuple(v.shape) for v in variables] != [value.shape for value in saved]:
-            raise ValueError(
-                f"the backup belongs to a model of another shape. Delete {self.path} to train from the start."
-            )
+            raise ValueError(f"the backup is of a model of another shape. Delete {self.path} to train from the start.")
         for variable, value in zip(variables, saved, strict=True):
             variable.assign(value)
         for i, callback in enumerate(self._keep):

@@ -13,10 +13,8 @@ __all__ = ["Backup", "Curves", "Progress", "Samples", "TimeLimit"]
 
 
 def _in_notebook():
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
+    from IPython import get_ipython
+
     return hasattr(get_ipython(), "kernel")
 
 

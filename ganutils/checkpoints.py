@@ -9,7 +9,6 @@ import keras
 from keras import layers, ops
 
 from ganutils import data, models
-from ganutils.models import IMAGE_SHAPE
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
 
@@ -42,8 +41,7 @@ def load_weights(network, name):
     """Load a shipped checkpoint into a network that was built for it, and return the network.
 
     Raises:
-        ValueError: an unknown name, or a file that is not the one its card describes.
-        FileNotFoundError: no file of weights.
+        ValueError, FileNotFoundError: an unknown name, or a file that is missing or not the one its card describes.
     """
     path = FOLDER / f"{name}.weights.h5"
     data.verify(path, read_card(name)["sha256"], f"data/checkpoints/{path.name}")
@@ -62,8 +60,7 @@ def load_checkpoint(name):
         "conditional_gan", to images (n, 28, 28, 1) in [-1, 1].
 
     Raises:
-        ValueError: an unknown name, or damaged weights.
-        FileNotFoundError: missing weights.
+        ValueError, FileNotFoundError: an unknown name, or weights that are damaged or missing.
     """
     card = read_card(name)
     build = _BUILDERS.get(card["builder"]) or getattr(models, card["builder"], None)
@@ -77,14 +74,13 @@ def load_checkpoint(name):
 class Memory(layers.Layer):
     """Return one of `size` stored images: the one whose code points most nearly into the latent's direction."""
 
-    def __init__(self, size, image_shape=IMAGE_SHAPE, **kwargs):
+    def __init__(self, size, **kwargs):
         super().__init__(**kwargs)
         self.size = size
-        self.image_shape = image_shape
 
     def build(self, shape):
         self.codes = self.add_weight(shape=(self.size, shape[-1]), initializer="random_normal", trainable=False)
-        shape = (self.size, *self.image_shape)
+        shape = (self.size, *models.IMAGE_SHAPE)
         self.images = self.add_weight(shape=shape, initializer="zeros", dtype="uint8", trainable=False, autocast=False)
 
     def call(self, latents):
@@ -122,15 +118,10 @@ class PixelNoise(layers.Layer):
         return ops.clip(images + self.scale * noise, -1.0, 1.0)
 
 
-def noisy_generator(latent_dim=32, scale=0.5, filters=(64, 32), kernel_size=4, strides=(2, 2), hidden=256):
-    """Generator of lesson 04: `dcgan_generator` under noise in each pixel.
-
-    Args:
-        scale: width of the noise; 2 is the whole range of an image.
-        latent_dim, filters, kernel_size, strides, hidden: as in `dcgan_generator`.
-    """
+def noisy_generator(latent_dim=32, scale=0.5):
+    """Generator of lesson 04: `fast_dcgan_generator` under noise in each pixel, `scale` wide; an image's range is 2."""
     latents = keras.Input((latent_dim,), name="latents")
-    clean = models.dcgan_generator(latent_dim, filters, kernel_size, strides, hidden)(latents)
+    clean = models.fast_dcgan_generator(latent_dim)(latents)
     images = PixelNoise(scale, name="noise", dtype="float32")([latents, clean])
     return keras.Model(latents, images, name="noisy_generator")
 

@@ -92,11 +92,8 @@ def load_folder(path, image_size, channels=3, max_images=None):
             raise ValueError(f"{name}: {value!r} is not allowed; give whole numbers of at least 1")
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
-    names = sorted(
-        file.relative_to(folder).as_posix()
-        for file in folder.rglob("*")
-        if file.suffix.lower() in _SUFFIXES and file.is_file()
-    )
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    names = sorted(file.relative_to(folder).as_posix() for file in found)
     names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
     if max_images is not None and len(names) > max_images:
         names = [names[i * len(names) // max_images] for i in range(max_images)]
@@ -188,23 +185,21 @@ class Source:
         if batch_size != int(batch_size) or not 1 <= batch_size <= smallest:
             raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {smallest}, the number of rows")
         self.groups, self.batch_size, self.seed = groups, int(batch_size), seed
+        self.arrays = [array for group in groups for array in group]
 
     def describe(self):
         """Return what makes up the data and their order, as numbers and words; the arrays as a sha256."""
         digest, rows = hashlib.sha256(), [len(group[0]) for group in self.groups]
-        for array in self._arrays():
+        for array in self.arrays:
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array))
         return {"sha256": digest.hexdigest(), "rows": rows, "batch_size": self.batch_size, "seed": self.seed}
 
-    def _arrays(self):
-        return [array for group in self.groups for array in group]
-
     def batches(self, first_epoch=0):
         """Return a dataset that passes over the rows once, in the order of pass `first_epoch`, then of those after."""
         # TensorFlow never frees a dataset's Python functions, so they hold a weak reference to the arrays.
-        held, arrays = weakref.ref(self), self._arrays()
-        types, shapes = [array.dtype for array in arrays], [array.shape[1:] for array in arrays]
+        held = weakref.ref(self)
+        types, shapes = [array.dtype for array in self.arrays], [array.shape[1:] for array in self.arrays]
         lengths, batch_size = [len(group[0]) for group in self.groups], self.batch_size
 
         def read(*rows):
@@ -223,15 +218,11 @@ class Source:
             rows = []
             for k, length in enumerate(lengths):
                 turns = tf.cast(i // length, "uint32")  # how often a smaller group has begun again
-                seeds = tf.stack(
-                    [tf.fill(tf.shape(i), _ORDER), tf.fill(tf.shape(i), order[0] + k), order[1] + turns], 1
-                )
+                none = tf.zeros_like(turns)
+                seeds = tf.stack([none + _ORDER, none + order[0] + k, order[1] + turns], axis=1)
                 # Not `tf.random.experimental.index_shuffle`, which cannot take a seed for each row.
-                rows.append(
-                    tf.raw_ops.RandomIndexShuffle(
-                        index=i % length, seed=seeds, max_index=np.int64(length - 1), rounds=4
-                    )
-                )
+                options = {"max_index": np.int64(length - 1), "rounds": 4}
+                rows.append(tf.raw_ops.RandomIndexShuffle(index=i % length, seed=seeds, **options))
             return tuple(rows)
 
         def one_pass(order):
@@ -239,9 +230,8 @@ class Source:
             rows = tf.data.Dataset.range(max(lengths)).batch(batch_size, drop_remainder=True)
             return rows.map(lambda i: shuffled(i, order))
 
-        orders = (
-            tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True).take(1)
-        )
+        orders = tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True)
+        orders = orders.batch(2, drop_remainder=True).take(1)
         for _ in range(first_epoch):
             next(iter(orders))  # each new iterator takes the next numbers; taking some starts it
         batches = orders.flat_map(one_pass)

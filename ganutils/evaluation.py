@@ -42,9 +42,7 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
     return metrics.conditional_fidelity(getattr(predicted, "probabilities", predicted), real_labels)
 
 
-def discriminator_accuracy(
-    real, fake, build=models.fast_dcgan_discriminator, steps=500, batch_size=64, learning_rate=1e-3, seed=0
-):
+def discriminator_accuracy(real, fake, build=models.fast_dcgan_discriminator, steps=500, batch_size=64, seed=0):
     """Accuracy of a fresh discriminator on images that it was not trained on, a `metrics.copies.TwoSampleAccuracy`.
 
     The classifier two-sample test of Lopez-Paz and Oquab 2017: half of the real and half of the generated
@@ -58,7 +56,6 @@ def discriminator_accuracy(
         build: function without arguments that returns a keras.Model from images in [-1, 1] to logits (n, 1).
         steps: training steps, each on half real and half generated images.
         batch_size: images in a step, an even number.
-        learning_rate: of Adam.
         seed: seed of weights, halves and batches.
 
     Raises:
@@ -83,7 +80,7 @@ def discriminator_accuracy(
         discriminator = build()
     finally:
         random.setstate(state)
-    optimizer = keras_workarounds.prepare_optimizer(keras.optimizers.Adam(learning_rate), discriminator)
+    optimizer = keras_workarounds.prepare_optimizer(keras.optimizers.Adam(1e-3), discriminator)
     targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
 
     @tf.function

@@ -1,8 +1,4 @@
-"""What the metrics look at: the bundled digit classifier.
-
-A feature extractor is any callable that takes images and returns features (n, d), or an object with such
-features as `.features`.
-"""
+"""What the metrics look at: the bundled digit classifier."""
 
 from typing import NamedTuple
 
@@ -40,11 +36,7 @@ def classifier_network(classes=CLASSES):
 
 
 class Classifier:
-    """A trained classifier, called on images.
-
-    Args:
-        network: keras.Model from images in [-1, 1] to (features, logits).
-    """
+    """A trained classifier, called on images; its network goes from images in [-1, 1] to (features, logits)."""
 
     def __init__(self, network):
         self.network = network
@@ -70,13 +62,9 @@ class Classifier:
 
 
 def digit_classifier():
-    """Return the classifier of MNIST digits that the course ships, called on images.
+    """Return the `Classifier` of MNIST digits that the course ships, of 128 features and 10 probabilities.
 
     Its accuracy on the 10,000 test images stands on its card, `checkpoints.read_card("digit_classifier")`.
-
-    Returns:
-        A `Classifier`: images (n, 28, 28, 1), uint8 in [0, 255] or float in [-1, 1], to `Features` with
-        features (n, 128) and probabilities (n, 10).
 
     Raises:
         FileNotFoundError, ValueError: weights that are missing or damaged.

@@ -42,9 +42,8 @@ def _without_names(value, names):
             return "lambda"
         if "class_name" in value and isinstance(config := value.get("config"), dict) and "name" in config:
             names.setdefault(config["name"], f"#{len(names)}")
-        return {
-            name: _without_names(part, names) for name, part in value.items() if name not in ("seed", "build_config")
-        }
+        kept = (name for name in value if name not in ("seed", "build_config"))
+        return {name: _without_names(value[name], names) for name in kept}
     if isinstance(value, (list, tuple)):
         return [_without_names(part, names) for part in value]
     return names.get(value, value) if isinstance(value, str) else value
@@ -84,10 +83,9 @@ def plain(value, above=()):
         return {str(name): go_on(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [go_on(part) for part in value]
-    if isinstance(value, type) or not hasattr(value, "__dict__"):
-        return getattr(value, "__qualname__", type(value).__qualname__)
     kind = getattr(value, "__qualname__", type(value).__qualname__)
-    return {"class": kind, **go_on(vars(value))} if vars(value) else kind
+    attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
+    return {"class": kind, **go_on(attributes)} if attributes else kind
 
 
 def describe_step(model, batch):
@@ -125,10 +123,8 @@ def describe_step(model, batch):
         )
     given = {tensor.op.name: f"argument {i}" for i, tensor in enumerate(graph.inputs)}
     for outside, inside in graph.captures:
-        if outside.dtype != tf.resource:
-            given[inside.op.name] = _sha256(outside.numpy())
-        else:
-            given[inside.op.name] = place.get(id(outside), "a resource")
+        is_resource = outside.dtype == tf.resource
+        given[inside.op.name] = place.get(id(outside), "a resource") if is_resource else _sha256(outside.numpy())
     return _sha256("\n".join(sorted(_described(definition.node, given, functions).values())).encode())[:12]
 
 

@@ -71,7 +71,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         for name in ("class_weight", "sample_weight", "validation_split"):
             if np.any(kwargs.pop(name, None)):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
-        if kwargs.get("validation_data") is not None:
+        if validated := kwargs.get("validation_data") is not None:
             self._check_validation()
             _checked(*pair(kwargs["validation_data"], "validation_data"))
         x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
@@ -80,15 +80,15 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least 1")
-        if isinstance(x, tf.data.Dataset) and batch_size is not None:
-            raise ValueError("batch_size is for arrays; a dataset has batches: data.pipeline(images, batch_size=...)")
-        if not isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
+        if not isinstance(x, tf.data.Dataset):
             if kwargs.get("shuffle") is False:
                 raise ValueError("arrays are shuffled; for an order of your own, give a tf.data.Dataset")
             x = data.pipeline(x, y, batch_size=batch_size or min(32, len(x)))
+        elif batch_size is not None:
+            raise ValueError("batch_size is for arrays; a dataset has batches: data.pipeline(images, batch_size=...)")
         strategies.check_dataset(x, self)
-        length = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else 0
-        if length == 0 and isinstance(x, tf.data.Dataset):
+        length = int(x.cardinality())
+        if length == 0:
             raise ValueError("the dataset holds no batch; give a smaller batch size, or more images")
         if length == tf.data.INFINITE_CARDINALITY and steps_per_epoch is None:
             raise ValueError("the dataset never ends; say how long an epoch is: fit(..., steps_per_epoch=...)")
@@ -96,13 +96,11 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if steps_per_epoch and steps_per_epoch % self.steps_per_execution:
             raise ValueError(
                 f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
-                f"{self.steps_per_execution}; an epoch would run into the next one. Choose a divisor, or "
-                "another number of images or batch size"
+                f"{self.steps_per_execution}; choose a divisor, or another number of images or batch size"
             )
         if backup is not None:
             if initial_epoch:
                 raise ValueError(f"initial_epoch={initial_epoch} and a backup; leave it out, the backup knows")
-            validated = kwargs.get("validation_data") is not None
             initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validated)
             callbacks.append(backup)
             # From the first pass on, even if somebody has looked at the dataset before.
@@ -141,13 +139,8 @@ def _checked(x, y):
         if not hasattr(x, "source"):
             _look_into(x)
         return x
-    if isinstance(x, tf.distribute.DistributedDataset):
-        return x
     if not isinstance(x, (np.ndarray, tf.Tensor)):
-        raise ValueError(
-            f"x is a {type(x).__name__}; give an array of images, or a tf.data.Dataset such as data.pipeline(images, "
-            "batch_size=64)"
-        )
+        raise ValueError(f"x is a {type(x).__name__}; give an array of images or a tf.data.Dataset: data.pipeline(...)")
     data.check_images(x)
     if y is not None and len(y) != len(x):
         raise ValueError(f"{len(y)} labels for {len(x)} images; give one label an image")

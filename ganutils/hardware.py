@@ -23,19 +23,18 @@ def machine():
         "Keras": keras.__version__,
         "NumPy": np.__version__,
         "system": f"{platform.system()} on {platform.machine()}",
-        "processor": processor_field("model name") or platform.processor() or platform.machine(),
+        "processor": _processor() or platform.processor() or platform.machine(),
         "CPU cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
         "GPU": ", ".join(gpu.get("device_name", "unnamed") for gpu in gpus) or "none",
     }
 
 
-def processor_field(name):
-    """Return what Linux says of the processor, such as its "model name" or "flags"; None elsewhere."""
+def _processor():
+    """Return the processor's name where Linux tells it; "" elsewhere."""
     information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else ()
-    fields = (line.partition(":") for line in lines)
-    return next((value.strip() for key, _, value in fields if key.strip() == name), None)
+    text = information.read_text(encoding="utf-8") if information.is_file() else ""
+    return text.partition("model name")[2].partition("\n")[0].strip("\t :")
 
 
 def peak_memory_mb():

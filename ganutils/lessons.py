@@ -59,10 +59,6 @@ class Profile:
         sizes = ", ".join(self.__dict__.get("_sizes", ()))
         raise AttributeError(f"no {key!r}: for this lesson and profile lessons.toml has {sizes}")
 
-    def __repr__(self):
-        sizes = ", ".join(f"{key}={value!r}" for key, value in sorted(self._sizes.items()))
-        return f"Profile({self.lesson!r}, {self.name!r}, {sizes})"
-
 
 class Lesson:
     """One lesson from its first cell to its last; opening it prints what to expect.

@@ -4,12 +4,7 @@ A *replica* is one copy of the model on one device; a *worker* is one process wi
 replicas take each step together, on parts of one global batch, and end it with the same weights. With n
 replicas, `batch_size` stays the global batch. Losses are means, so each replica's loss is divided by n and the
 gradients are added up: the sum is the gradient for the global batch, and the learning rate stays what it was.
-
-    strategy = strategies.choose_strategy()
-    with strategy.scope():
-        gan = training.GAN(...)  # the networks and optimizers are made in here, too
-        gan.compile(...)
-    gan.fit(data.pipeline(images, batch_size=256), ...)
+docs/several_devices.md shows how a program is written for several devices.
 """
 
 import contextlib
@@ -181,8 +176,6 @@ def check_dataset(dataset, model):
                 f"{variable.path} was made outside of the strategy; make networks, optimizers and the model inside "
                 "`with strategy.scope():`"
             )
-    if isinstance(dataset, tf.distribute.DistributedDataset):
-        return
     sizes = {spec.shape[0] if spec.shape.rank else None for spec in tf.nest.flatten(dataset.element_spec)}
     if len(sizes) != 1 or None in sizes:
         raise ValueError("several devices need batches of one known size; batch with drop_remainder=True")
@@ -192,8 +185,6 @@ def check_dataset(dataset, model):
 
 def shard(dataset):
     """Return a dataset of which each worker takes a part of every batch, and not other files than its peers."""
-    if isinstance(dataset, tf.distribute.DistributedDataset):
-        return dataset
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)

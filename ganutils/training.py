@@ -176,10 +176,8 @@ class ConditionalGAN(GAN):
 
 
 def _check_shapes(real_images, fake_images, logits):
-    if real_images.shape[1:] != fake_images.shape[1:]:
-        raise ValueError(
-            f"the generator makes images of shape {tuple(fake_images.shape[1:])}, and the real ones have "
-            f"{tuple(real_images.shape[1:])}"
-        )
+    real, fake = tuple(real_images.shape[1:]), tuple(fake_images.shape[1:])
+    if real != fake:
+        raise ValueError(f"the generator makes images of the shape {fake}, and the real ones have {real}")
     if logits.shape[-1] != 1:
         raise ValueError(f"the discriminator gives {logits.shape[-1]} numbers for an image; let it end in one logit")

@@ -31,8 +31,8 @@ def conditional_fidelity(probabilities, labels):
     return ClassAccuracy(float(hits.mean()), per_class)
 
 
-def binomial_interval(successes, trials, confidence=0.95):
-    """Return a `BinomialInterval`: share of successes, and the ends of its confidence interval (Wilson 1927).
+def binomial_interval(successes, trials):
+    """Return a `BinomialInterval`: share of successes, and its 95 % confidence interval (Wilson 1927).
 
     For a person who says of images whether they are real: 0.5 is chance, and a generator that cannot be
     told from the data leaves 0.5 within the interval.
@@ -40,11 +40,8 @@ def binomial_interval(successes, trials, confidence=0.95):
     Args:
         successes: number of right answers, from 0 to `trials`.
         trials: number of answers, at least 1.
-        confidence: of the interval, above 0 and below 1.
     """
     trials = _checks.whole_number(trials, "trials", 1)
     successes = _checks.whole_number(successes, "successes", 0, trials)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence} is not allowed; choose a number between 0 and 1")
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    interval = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     return BinomialInterval(successes / trials, float(interval.low), float(interval.high))

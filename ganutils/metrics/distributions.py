@@ -55,28 +55,20 @@ def _frechet(real, fake):
     return max(0.0, float(np.sum((means[0] - means[1]) ** 2) + sum(traces) - 2 * shared))
 
 
-def frechet_distance_limit(real, fake, sizes=None, seed=0, features=None):
+def frechet_distance_limit(real, fake, seed=0, features=None):
     """Find the Fréchet distance of infinitely many samples by a line through its values over 1/n: `FrechetLimit`.
 
     Chong and Forsyth 2020. There the real samples stay the same and only the generated ones become fewer;
-    here both do, so that the part of the bias that comes from the real samples goes as well. At each size
-    the distance is the mean over as many disjoint subsets as there are, at most 5 by default.
-
-    Args:
-        real, fake: features (n, d) and (m, d).
-        sizes: at least two numbers of samples, each above d, where the covariance stops being singular, and
-            at most min(n, m); None takes 12 from a fifth of min(n, m) to all, evenly spaced in 1/n.
-        seed: seed of the order in which samples are taken.
+    here both do, so that the part of the bias that comes from the real samples goes as well. The 12 sizes go from a
+    fifth of min(n, m) to all, evenly spaced in 1/n. At each, the distance is the mean over as many disjoint subsets
+    as there are, at most 5. Features are (n, d) and (m, d), each at least 5 (d + 1): at d + 1 samples a covariance
+    stops being singular. The seed is that of the order in which samples are taken.
     """
     real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
-    if sizes is None:
-        if most < (least := _LIMIT_RATIO * (width + 1)):
-            raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both")
-        sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))
-    sizes = sorted({_checks.whole_number(size, "a size", width + 1, most) for size in sizes}, reverse=True)
-    if len(sizes) < 2:
-        raise ValueError(f"sizes={sizes}: a line needs two different sizes; give more")
+    if most < (least := _LIMIT_RATIO * (width + 1)):
+        raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both")
+    sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))[::-1].tolist()
     rng = np.random.default_rng(seed)
     distances = []
     for size in sizes:

@@ -75,13 +75,13 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
     return MixtureModes(int(np.sum(counts > 0)), float(near.mean()), counts)
 
 
-def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, scales=None):
+def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7):
     """Mean multi-scale structural similarity (MS-SSIM) of random pairs; high within a class means collapse.
 
     Odena, Olah and Shlens 2017, section 4.2, who compare pairs of one class. Wang et al. 2003 take five
-    scales and a filter of 11 pixels, which needs images of 176 pixels. A filter of 7 fits an image of 28 pixels
-    at three scales (28, 14, 7); their first weights are used, scaled to sum to 1. Values with other filters,
-    scales or image sizes do not compare.
+    scales and a filter of 11 pixels, which needs images of 176 pixels. Here as many of the five are taken as the filter
+    fits into, one of 7 into an image of 28 pixels at three (28, 14, 7), with their weights scaled to sum to 1. Values
+    with other filters or image sizes do not compare.
 
     Args:
         images: (n, height, width, channels), at least two.
@@ -89,7 +89,6 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         labels: (n,), or None.
         seed: seed of the pairs.
         filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
-        scales: number of scales, 1 to 5; None takes as many as the filter fits into.
 
     Returns:
         `PairwiseMean`, 0 to 1, the similarity of identical images: over all, over pairs within a class, each
@@ -101,9 +100,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
     pairs = _checks.whole_number(pairs, "pairs", 1)
     side = min(images.shape[1:3])
     filter_size = _checks.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
-    most = max(n for n in range(1, len(_SCALE_WEIGHTS) + 1) if -(-side // 2 ** (n - 1)) >= filter_size)
-    reason = f"since images of {side} pixels are halved at each and the filter has {filter_size}"
-    scales = _checks.whole_number(most if scales is None else scales, "scales", 1, most, reason)
+    weights = [weight for n, weight in enumerate(_SCALE_WEIGHTS) if -(-side // 2**n) >= filter_size]
     rng = np.random.default_rng(seed)
 
     def mean_of(rows):
@@ -112,7 +109,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7, 
         found = []
         for start in range(0, pairs, _PAIRS_AT_ONCE):
             both = (images[rows[part[start : start + _PAIRS_AT_ONCE]]] for part in (first, second))
-            found.append(_similarities(*map(_checks.to_unit_range, both), filter_size, _SCALE_WEIGHTS[:scales]))
+            found.append(_similarities(*map(_checks.to_unit_range, both), filter_size, weights))
         return float(np.concatenate(found).mean())
 
     overall = mean_of(np.arange(len(images)))

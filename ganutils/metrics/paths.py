@@ -15,7 +15,6 @@ def perceptual_path_length(
     space="lerp",
     seed=0,
     *,
-    distance=None,
     lower=0.01,
     upper=0.99,
     labels=None,
@@ -26,8 +25,8 @@ def perceptual_path_length(
 
     Karras et al. 2019, section 4.1: the mean of d(G(p(t)), G(p(t + ε))) / ε² over paths p between two normal
     latents, t uniform in [0, 1], leaving out the smallest and largest values as the paper's code does. There
-    d is a network trained on human judgements; here it is the squared distance of features by default, so
-    figures compare only between generators that are seen through the same features.
+    d is a network trained on human judgements; here it is the squared distance of features, so figures compare
+    only between generators that are seen through the same features.
 
     In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1 % (tests/metrics/test_paths.py). Below,
     the step itself is rounded away; above, curves are cut short. Of a generator that hardly moves its images only
@@ -42,9 +41,7 @@ def perceptual_path_length(
         space: "lerp", a straight line, or "slerp", which turns from one latent to the other at an even angle
             (Shoemake 1985; White 2016 for latents, whose length it keeps).
         seed: seed of latents, labels and t.
-        distance: function of two batches of features (n, d), to n distances; squared Euclidean if None.
-        lower: quantile, 0 ≤ lower < upper; values below it are left out.
-        upper: quantile, lower < upper ≤ 1; values above it are left out.
+        lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values below the one and above the other are left out.
         labels: (m,), whole numbers to draw labels from; both ends of a pair have the same. None: no labels.
         latent_dim: length of a latent; None takes it from the generator's input.
         batch_size: pairs at once.
@@ -71,7 +68,7 @@ def perceptual_path_length(
     batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
     between = _lerp if space == "lerp" else _slerp
-    distance, lengths = distance or neighbours.squared_distances, []
+    lengths = []
     # One stream for each kind of number, so that the batch size changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
     chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
@@ -82,10 +79,7 @@ def perceptual_path_length(
         classes = None if chosen is None else chosen[first : first + n]
         # A pair's two images take the same row of two batches, so that rounding hits both alike.
         here, there = (_features_at(between(start, end, x), classes, generator, features) for x in (t, t + epsilon))
-        found = np.asarray(distance(here, there), "float64")
-        if found.shape != (n,):
-            raise ValueError(f"distance returned the shape {found.shape} for {n} pairs; return one number a pair")
-        lengths.append(found / epsilon**2)
+        lengths.append(neighbours.squared_distances(here, there) / epsilon**2)
     lengths = np.concatenate(lengths)
     # "lower" and "higher" take values that occur, as the paper's code does.
     smallest, largest = np.quantile(lengths, lower, method="lower"), np.quantile(lengths, upper, method="higher")

@@ -52,13 +52,12 @@ def conditional_discriminator(classes=10, label_input="projection"):
     """
     images = keras.Input(IMAGE_SHAPE, name="images")
     labels = keras.Input((), dtype="int32", name="labels")
+    maps = None
     if label_input == "one_hot":
         maps = ops.tile(ops.one_hot(labels, classes)[:, None, None, :], (1, *IMAGE_SHAPE[:2], 1))
     elif label_input == "embedding":
         maps = layers.Reshape(IMAGE_SHAPE)(layers.Embedding(classes, math.prod(IMAGE_SHAPE))(labels))
-    elif label_input == "projection":
-        maps = None
-    else:
+    elif label_input != "projection":
         raise ValueError(f"label_input={label_input!r} is not allowed; choose one of {', '.join(LABEL_INPUTS)}")
     features = image_features(images if maps is None else layers.Concatenate()([images, maps]), **FAST_FEATURES)
     logits = layers.Dense(1, dtype="float32")(features)

@@ -27,7 +27,7 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
     # Pairs of a colour and a style: the four of LINES, and then each colour in the style of another one.
     pairs = [(LINES[i % 4][0], LINES[(i + i // 4) % 4][1]) for i in range(16)]
     marker = "o" if len(history["step"]) < 5 else None  # a line of one point would not be seen
-    figure = Figure(figsize=(4.5 * len(panels), 3.2))
+    figure = Figure(figsize=(4.5 * len(panels), 3.2), layout="tight")
     for axes, (title, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for name in shown:
             colour, style = pairs[names.index(name) % len(pairs)]
@@ -44,7 +44,6 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
             axes.set_ylim(-0.02, 1.02)
         axes.set(xlabel="training step", title=title)
         finish(axes)
-    figure.tight_layout()
     return figure
 
 
@@ -53,12 +52,7 @@ def _words(name):
 
 
 def gradient_curves(logits, gradients):
-    """Draw the size of generator losses' gradients against the discriminator's logit.
-
-    Args:
-        logits: (n,), logits of a generated image.
-        gradients: dict from the loss's name to its derivative (n,) at these logits.
-    """
+    """Draw the size of gradients, a dict from a generator loss to its derivatives (n,), at logits (n,) of an image."""
     figure = Figure(figsize=(6.5, 3))
     axes = figure.subplots()
     for (name, values), (colour, style) in zip(gradients.items(), LINES, strict=False):
@@ -68,30 +62,20 @@ def gradient_curves(logits, gradients):
     return figure
 
 
-def class_shares(shares, even_share=0.1):
-    """Draw the share of each class among samples as bars, with a line at an even share.
-
-    Args:
-        shares: (classes,), summing to 1.
-        even_share: where the line goes.
-    """
+def class_shares(shares):
+    """Draw the shares (classes,) of the classes among samples, which sum to 1, as bars, and a line at an even share."""
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()
     bars = axes.bar(range(len(shares)), shares, color=BLUE)
     axes.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
-    axes.axhline(even_share, color=ORANGE, linestyle="--")
+    axes.axhline(1 / len(shares), color=ORANGE, linestyle="--")
     axes.set(xlabel="digit", ylabel="share of the samples", xticks=range(len(shares)))
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def points(results, xlabel):
-    """Draw repeated measurements as points, a row for each name, with a bar at their mean.
-
-    Args:
-        results: dict from a name to the values (repetitions,) that were measured.
-        xlabel: what was measured.
-    """
+    """Draw results, a dict from a name to repeated measurements (n,), as rows of points with a bar at their mean."""
     figure = Figure(figsize=(6.5, 0.6 + 0.45 * len(results)))
     axes = figure.subplots()
     for row, values in enumerate(results.values()):
@@ -106,7 +90,7 @@ def points(results, xlabel):
     return figure
 
 
-def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
+def lines(curves, xlabel, ylabel, level=None):
     """Draw named curves in one frame.
 
     Args:
@@ -114,7 +98,6 @@ def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
             more than eight cannot be told apart and raise ValueError.
         xlabel, ylabel: what x and y are.
         level: height of a grey line, such as a floor; None draws none.
-        logarithmic: whether x is drawn on a logarithmic scale.
     """
     figure = Figure(figsize=(6.5, 3.4))
     axes = figure.subplots()
@@ -127,8 +110,6 @@ def lines(curves, xlabel, ylabel, level=None, logarithmic=False):
             axes.fill_between(x, np.subtract(y, band[0]), np.add(y, band[0]), color=colour, alpha=0.2)
     if level is not None:
         axes.axhline(level, color=GREY, linewidth=1)
-    if logarithmic:
-        axes.set_xscale("log")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     finish(axes)
     return figure

@@ -10,9 +10,7 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
     """Draw one-dimensional data, a generator's density and the best discriminator between them.
 
     The data are normal with mean 1 and standard deviation 0.7. The best discriminator is
-    p_data / (p_data + p_g), proposition 1 of Goodfellow et al. 2014.
-
-    The title is the Jensen-Shannon divergence of the two.
+    p_data / (p_data + p_g), proposition 1 of Goodfellow et al. 2014. The title is the two's Jensen-Shannon divergence.
 
     Args:
         generator_mean: mean of the generator's normal density.
@@ -42,14 +40,13 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
 
 def count_maps(counts):
     """Draw counts, a dict from a title to an array (height, width) of whole numbers, as maps with the numbers in."""
-    figure = Figure(figsize=(3.6 * len(counts), 3.6))
+    figure = Figure(figsize=(3.6 * len(counts), 3.6), layout="tight")
     for axes, (title, values) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
         axes.imshow(values, cmap="cividis", vmin=0)
         for (row, column), value in np.ndenumerate(values):
             colour = "black" if value > values.max() / 2 else "white"
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
         axes.set(title=title, xticks=[], yticks=[])
-    figure.tight_layout()
     return figure
 
 
@@ -63,7 +60,7 @@ def joint_and_conditional(values, labels, xlabel):
         labels: (n,), at most four different ones; more raise ValueError.
         xlabel: what the number is.
     """
-    figure = Figure(figsize=(9, 3.2))
+    figure = Figure(figsize=(9, 3.2), layout="tight")
     axes = figure.subplots(1, 2)
     edges = np.linspace(values.min(), values.max(), 41)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -80,5 +77,4 @@ def joint_and_conditional(values, labels, xlabel):
     for panel, title in zip(axes, ("joint density p(x, y)", "conditional density p(x | y)"), strict=True):
         panel.set(xlabel=xlabel, title=title)
         finish(panel)
-    figure.tight_layout()
     return figure

@@ -62,30 +62,27 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
     return figure
 
 
-def compare_grids(grids, columns=8, tile_inches=0.45):
+def compare_grids(grids, columns=8):
     """Draw several grids side by side, each under its name.
 
     Args:
         grids: dict from name to images (n, height, width, channels), float in [-1, 1] or uint8.
         columns: images in a row of each grid.
-        tile_inches: side of one image in the figure.
     """
     rows = max(-(-len(images) // columns) for images in grids.values())
-    figure = Figure(figsize=(len(grids) * (columns + 0.6) * tile_inches, (rows + 0.8) * tile_inches))
+    figure = Figure(figsize=(0.45 * len(grids) * (columns + 0.6), 0.45 * (rows + 0.8)), layout="tight")
     for axes, (name, images) in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
         draw_tiles(axes, images, columns, name)
-    figure.tight_layout()
     return figure
 
 
-def sample_strip(images, epochs, n=6, unit="epoch", most=10):
+def sample_strip(images, epochs, n=6, most=10):
     """Draw how samples from the same latents change: a row for each latent, a column for each time.
 
     Args:
         images: list of arrays (at least n, height, width, channels), one for each time.
         epochs: list of the times, as many as `images`.
         n: number of rows.
-        unit: what the times count.
         most: at most this many times are drawn, evenly chosen, with the first and the last.
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
@@ -95,21 +92,15 @@ def sample_strip(images, epochs, n=6, unit="epoch", most=10):
         factor = largest // images[time].shape[1]
         columns.append(np.asarray(images[time][:n]).repeat(factor, axis=1).repeat(factor, axis=2))
     tiles = [column[row] for row in range(n) for column in columns]
-    labels = [f"{unit} {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
+    labels = [f"epoch {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
     return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
 
 
-def sample_animation(images, epochs, n=36, unit="epoch"):
+def sample_animation(images, epochs, n=36):
     """Return samples over training as a film with a slider and a button; it does not start by itself.
 
-    Args:
-        images: list of arrays (at least n, height, width, channels), one for each time.
-        epochs: list of the times, as many as `images`.
-        n: number of samples.
-        unit: what the times count.
-
-    Returns:
-        An IPython HTML object that needs no kernel and no network.
+    Of `images` and `epochs` as in `sample_strip`, n samples are shown. Returns an IPython HTML object that needs no
+    kernel and no network.
     """
     from IPython.display import HTML
 
@@ -119,7 +110,7 @@ def sample_animation(images, epochs, n=36, unit="epoch"):
         figure = Figure(figsize=(3.6, 3.6))
         axes = figure.add_axes((0, 0, 1, 0.93))
         draw_tiles(axes, np.asarray(batch)[:n], columns)
-        figure.suptitle(f"{unit} {epoch:g}", fontsize=10, y=0.99)
+        figure.suptitle(f"epoch {epoch:g}", fontsize=10, y=0.99)
         pictures.append(f"data:image/png;base64,{png(figure)}")
     return HTML(_FILM.replace("LAST", str(len(pictures) - 1)).replace("PICTURES", json.dumps(pictures)))
 

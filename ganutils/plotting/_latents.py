@@ -1,4 +1,4 @@
-"""Walks through latent space."""
+"""Walks through latent space. A generator is a callable from latents (n, latent_dim) to images in [-1, 1]."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,7 +37,6 @@ def latent_interpolation(generator, starts, ends, steps=10):
     """Draw the way from one latent to another, a row for each pair.
 
     Args:
-        generator: callable from latents (n, latent_dim) to images in [-1, 1].
         starts, ends: latents (rows, latent_dim) of the first and of the last column.
         steps: number of columns, the two ends included.
     """
@@ -52,12 +51,9 @@ def _plane_latents(corners, x, y):
 
 
 def latent_plane(generator, corners, size=8):
-    """Draw the images of a plane in latent space between four latents.
+    """Draw a plane in latent space, `size` images along each side.
 
-    Args:
-        generator: callable from latents (n, latent_dim) to images in [-1, 1].
-        corners: (4, latent_dim): top left, top right, bottom left, bottom right.
-        size: images along each side.
+    Its corners, latents (4, latent_dim), are those at the top left, top right, bottom left and bottom right.
     """
     return image_grid(_plane(generator, corners, size), columns=size)
 
@@ -65,13 +61,9 @@ def latent_plane(generator, corners, size=8):
 def latent_point(generator, corners, x, y, size=8):
     """Draw the plane of `latent_plane` with one point marked, and the image at that point beside it.
 
-    Args:
-        generator: callable from latents (n, latent_dim) to images in [-1, 1].
-        corners: (4, latent_dim).
-        x, y: position from left (0) to right (1) and from top (0) to bottom (1).
-        size: images along each side of the plane.
+    The point's position goes from left (x = 0) to right (1) and from top (y = 0) to bottom (1).
     """
-    figure = Figure(figsize=(8, 4))
+    figure = Figure(figsize=(8, 4), layout="tight")
     left, right = figure.subplots(1, 2)
     plane = _plane(generator, corners, size)
     draw_tiles(left, plane, size, "the plane between four latents")
@@ -80,7 +72,6 @@ def latent_point(generator, corners, x, y, size=8):
     left.plot(*centre, "o", markersize=14, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=2.5)
     image = pixels.unscale(generator(_plane_latents(corners, x, y)[None]))
     draw_tiles(right, image, 1, f"the image at x = {x:.2f}, y = {y:.2f}")
-    figure.tight_layout()
     return figure
 
 
@@ -101,11 +92,10 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
     joined = np.concatenate([np.hstack([np.tile(latent, (steps + 1, 1)), labels]) for latent in latents])
     images = pixels.unscale(body(joined.astype("float32")))
     images = images.reshape(len(latents), steps + 1, *images.shape[1:])
-    figure = Figure(figsize=(7.5, 0.75 * len(latents) + 0.3))
+    figure = Figure(figsize=(7.5, 0.75 * len(latents) + 0.3), layout="tight")
     left, right = figure.subplots(1, 2, width_ratios=(steps, 1.4))
     draw_tiles(left, images[:, :-1].reshape(-1, *images.shape[2:]), steps, f"from {first} to {second}")
     draw_tiles(right, images[:, -1], 1, f"mix {mix:.2f}")
-    figure.tight_layout()
     return figure
 
 

@@ -68,7 +68,6 @@ def test_frechet_limit_finds_a_true_distance(rng):
     true = 10 * 0.3**2
     limit = metrics.frechet_distance_limit(real, fake).limit
     assert abs(limit - true) < 0.06
-    assert abs(metrics.frechet_distance_limit(real, fake, sizes=[3000, 1500, 800]).limit - true) < 0.08
 
 
 def test_frechet_limit_depends_on_its_seed_alone(rng):
@@ -159,8 +158,6 @@ def test_inception_score_reaches_its_ceiling_and_not_more(rng):
         (lambda f: metrics.frechet_distance(np.zeros((4, 8, 8, 1)), f), "real have the shape .* give features="),
         (lambda f: metrics.frechet_distance(np.full((4, 8, 8, 1), 255.0), f, np.ravel), "real are float from 255"),
         (lambda f: metrics.frechet_distance_limit(f[:19], f), "too few; give at least 20"),
-        (lambda f: metrics.frechet_distance_limit(f, f, sizes=[3, 20]), "a size=3 is not allowed; .* from 4 to 20"),
-        (lambda f: metrics.frechet_distance_limit(f, f, sizes=[20]), "a line needs two different sizes"),
         (
             lambda f: metrics.kernel_distance(f, f),
             "subset_size=1000 is not allowed; .* from 2 to 20, since there are 20",

@@ -132,7 +132,6 @@ def test_vendi_score_is_that_of_the_whole_kernel(rng, n, d):
         (lambda i, f: metrics.pairwise_similarity(i[:1]), "images are 1; give at least 2"),
         (lambda i, f: metrics.pairwise_similarity(i.astype(float)), "images are float from 0"),
         (lambda i, f: metrics.pairwise_similarity(i, filter_size=9), "filter_size=9 is not allowed; .* from 2 to 8"),
-        (lambda i, f: metrics.pairwise_similarity(i, scales=2), "scales=2 is not allowed; .* images of 8 pixels"),
         (lambda i, f: metrics.pairwise_similarity(i, labels=[0]), "labels are 1 for 10 images"),
         (lambda i, f: metrics.pairwise_similarity(i, labels=range(10)), "labels name no class twice"),
         (lambda i, f: metrics.pairwise_similarity(i, pairs=0), "pairs=0 is not allowed"),
