@@ -6,7 +6,7 @@ import threading
 import keras
 import tensorflow as tf
 
-from ganutils import data, fitting, keras_workarounds, losses, strategies
+from ganutils import fitting, keras_workarounds, losses, strategies
 
 
 class AdversarialModel(fitting.CheckedFit, keras.Model):
@@ -159,12 +159,10 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             self.means[name].update_state(value)
             self._step.recorded[name] = self.means[name]
 
-    # The step.
-
     def train_step(self, batch):
         """Take the steps of all `turns`, and return the means since the start of the epoch."""
         self._step.recorded = {}
-        for part, players in self.turns(_prepared(batch)):
+        for part, players in self.turns(fitting.prepared(batch)):
             self.adversarial_step(part, players)
         strategies.average_over_replicas(self.statistics())
         return self._results()
@@ -213,8 +211,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
 
     def take_step(self, optimizer, gradients, variables):
         """Add up the gradients of all replicas and move the variables by them; None moves nothing."""
-        gradients = strategies.sum_over_replicas(gradients)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        optimizer.apply_gradients(zip(strategies.sum_over_replicas(gradients), variables, strict=True))
 
     def statistics(self):
         """Return the variables that a step moves without an optimizer, and otherwise on each replica."""
@@ -226,13 +223,11 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
 
     def test_step(self, batch):
         self._step.recorded = {}
-        self.record(**self.validate(_prepared(batch)))
+        self.record(**self.validate(fitting.prepared(batch)))
         return self._results()
 
     def _results(self):
         return {name: strategies.reducible(mean.result()) for name, mean in self._step.recorded.items()}
-
-    # What Keras and its users call.
 
     @property
     def metrics(self):
@@ -258,7 +253,7 @@ class _Step(threading.local):
 
 
 def _factor(optimizer, loss):
-    """Return what a loss's gradient is multiplied by: the optimizer's scale, and this replica's share."""
+    """Return a factor of a loss's gradient: the optimizer's scale, times this replica's share."""
     return optimizer.scale_loss(strategies.share_of_loss(tf.ones_like(loss)))
 
 
@@ -297,22 +292,6 @@ def _loses_slopes():
     """
     operations = [] if tf.executing_eagerly() else tf.compat.v1.get_default_graph().get_operations()
     return any(operation.type == "ResizeBilinearGrad" for operation in operations)
-
-
-def _prepared(batch):
-    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1]."""
-
-    def scaled(values):
-        if len(values.shape) != 4 or values.dtype.is_floating:
-            return values
-        if values.dtype != tf.uint8:
-            raise ValueError(f"images are {values.dtype.name}; give uint8 in [0, 255] or float in [-1, 1]")
-        return data.scale(values)
-
-    if isinstance(batch, tuple):
-        batch = tuple(part for part in batch if part is not None)  # Keras adds None for missing labels and weights
-        batch = batch[0] if len(batch) == 1 else batch
-    return tf.nest.map_structure(scaled, batch)
 
 
 def _among(players, value):

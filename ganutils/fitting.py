@@ -123,6 +123,22 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
 
 
+def prepared(batch):
+    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1]."""
+
+    def scaled(values):
+        if len(values.shape) != 4 or values.dtype.is_floating:
+            return values
+        if values.dtype != tf.uint8:
+            raise ValueError(f"images are {values.dtype.name}; give uint8 in [0, 255] or float in [-1, 1]")
+        return data.scale(values)
+
+    if isinstance(batch, tuple):
+        batch = tuple(part for part in batch if part is not None)  # Keras adds None for missing labels and weights
+        batch = batch[0] if len(batch) == 1 else batch
+    return tf.nest.map_structure(scaled, batch)
+
+
 def pair(values, name="a batch"):
     """Return the images and the condition of a batch, or of validation data; either may have no condition."""
     parts = values if isinstance(values, (tuple, list)) else (values, None)

@@ -1,8 +1,6 @@
 """Checks of assignment 02: multiplications, R2 penalty, drawing, diagnosis of curves, a race against a baseline."""
 
-import collections
 import json
-import math
 from pathlib import Path
 
 import keras
@@ -11,17 +9,15 @@ import tensorflow as tf
 from IPython.display import display
 from keras import ops
 
-from ganutils import data, evaluation, losses, models, training
+from ganutils import losses
 
 from .feedback import NOT_YET, Feedback, Wrong, check, expect, number, tensor
+from .race import COUNT, TASK, multiplications_of_a_step, race, recipe  # noqa: F401 - task 6
 
-COUNT = "lesson 02, *The familiar network, and where it spends its time*"
 PENALTY = "lesson 02, *A leash for the discriminator*"
 TRAPS = "lesson 02, *Batch normalisation and its three traps*"
 RANGE = "lesson 01, *The two networks*"
-RACE = "lesson 02, *Which is better, after the same time?*"
 READING = "lesson 01, *Reading the losses*"
-TASK = "the text of this task"
 
 CURVES_FILE = "loss_curves.json"
 FAULTS = (
@@ -256,141 +252,3 @@ def share_of_right_diagnoses(given, right, signs):
         signs = [(f"{letter}, {given.get(letter)}", signs.get(given.get(letter), "no such fault")) for letter in wrong]
         display(Feedback("What the faults that you have named would look like", NOT_YET, signs))
     return max(0, len(right) - len(wrong) - 1) / (len(right) - 1)
-
-
-def baseline():
-    """Return the GAN to beat: the familiar networks of lesson 02 with the rates of the paper."""
-    gan = training.GAN(models.dcgan_generator(), models.dcgan_discriminator(), seed=0)
-    gan.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), keras.optimizers.Adam(2e-4, beta_1=0.5))
-    return gan
-
-
-BATCH_SIZE = 64
-# A recipe may spend as many multiplications as so many steps of the baseline, in at most MOST_STEPS of its own: points
-# must not depend on how fast a machine is, nor on what else it does.
-RACE_STEPS, MOST_STEPS = 40, 1000
-MULTIPLICATIONS_OF_THE_BASELINE = 14_453_497_856  # in a step
-GOAL = 300.0
-# Networks with random weights stand at some thousands.
-UNTRAINED = 1000.0
-_NOT_COUNTED = ("Conv3D", "DepthwiseConv2d", "BatchMatMul", "Einsum")
-
-Race = collections.namedtuple("Race", "frechet_distance steps")
-
-
-def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
-    """Return how many multiplications the dense and convolutional layers of a compiled GAN of digits need in a step.
-
-    Forward and backward passes of all updates count. A penalty that is due once in some steps counts as that share.
-
-    Raises:
-        Wrong: an operation that multiplies and is not counted.
-    """
-    batch = tf.TensorSpec((batch_size, *gan.discriminator.input_shape[1:]), "uint8")
-    graph = tf.function(gan.train_step, autograph=False).get_concrete_function(batch).graph
-    graph = graph.as_graph_def(add_shapes=True)
-    functions = {function.signature.name: function for function in graph.library.function}
-    every = min((getattr(p, "every", 1) for p in (gan.penalty, gan.generator_penalty) if p is not None), default=1)
-
-    def count(nodes, arguments=(), results=()):
-        shapes = dict(arguments) | {node.name: _shapes(node) for node in nodes}
-        # TensorFlow leaves out what changes no variable and is no result, such as the slope of a loss by the latents.
-        needed = {name.partition(":")[0] for name in results}
-        for node in reversed(nodes):
-            if node.name in needed or node.op.startswith("Assign"):
-                needed |= {node.name, *(name.lstrip("^").partition(":")[0] for name in node.input)}
-
-        def sides(name):
-            name, _, output = name.partition(":")  # "name", "name:1", or within functions "name:output:1"
-            return [side.size for side in shapes[name][int(output.rpartition(":")[2] or 0)].dim]
-
-        total = 0.0
-        for node in [node for node in nodes if node.name in needed]:
-            if node.op.startswith(_NOT_COUNTED):
-                because = "the race counts the multiplications of Dense, Conv2D and Conv2DTranspose alone"
-                raise Wrong("layers whose multiplications can be counted", f"an operation {node.op}", because, COUNT)
-            if node.op == "MatMul":
-                total += math.prod(sides(node.name)) * sides(node.input[0])[0 if node.attr["transpose_a"].b else 1]
-            elif node.op.startswith("Conv2D"):
-                # A sum over the kernel for each number at the convolution's end, on the way there and both ways back.
-                end = node.name if node.op == "Conv2D" else node.input[2]
-                kernel = node.name if node.op.endswith("Filter") else node.input[1]
-                total += math.prod(sides(end)) * math.prod(sides(kernel)[:3])
-            called = [to.name for value in node.attr.values() for to in (value.func, *value.list.func)]
-            for function in [functions[name] for name in called if name in functions]:
-                names = [argument.name for argument in function.signature.input_arg]
-                handed = {name: _shapes(function.arg_attr[i]) for i, name in enumerate(names)}
-                share = every if node.op.endswith("If") else 1
-                total += count(function.node_def, handed, function.ret.values()) / share
-        return total
-
-    return round(count(graph.node))
-
-
-def _shapes(node):
-    return node.attr["_output_shapes"].list.shape
-
-
-def race(build, seed=0):
-    """Train what `build()` returns, a compiled `training.GAN` of digits, for the multiplications of the race.
-
-    Args:
-        build: function without arguments that returns a new GAN at each call.
-        seed: of the weights that `build` draws, and of the order of the images.
-
-    Returns:
-        A `Race`: FID (digits) with 2,000 samples, and how many steps with a batch of 64 were trained.
-
-    Raises:
-        ValueError: a GAN that has been trained before.
-    """
-    keras.utils.set_random_seed(seed)
-    gan = build()
-    if int(gan.optimizers["generator"].iterations):
-        raise ValueError("this GAN is trained already; make networks and optimizers anew at each call of the function")
-    steps = _steps(gan)
-    images, _ = data.load_dataset("mnist")
-    batches = data.pipeline(images, batch_size=BATCH_SIZE, seed=seed)
-    gan.fit(batches, steps_per_epoch=steps, verbose=0)
-    return Race(evaluation.measure(gan).frechet_distance, steps)
-
-
-def _steps(gan):
-    budget = RACE_STEPS * MULTIPLICATIONS_OF_THE_BASELINE
-    return max(1, min(MOST_STEPS, budget // multiplications_of_a_step(gan)))
-
-
-@check("6 · Beat the baseline", RACE, seconds=300, late="is your network very large?")
-def recipe(answer):
-    """`answer()`: a compiled `training.GAN` of digits that reaches `GOAL` within the multiplications of the race."""
-    keras.utils.set_random_seed(0)
-    gan = answer()
-    if not isinstance(gan, training.GAN):
-        because = "the function returns something else"
-        raise Wrong("a training.GAN", f"an object of type {type(gan).__name__}", because, RACE)
-    if not gan.compiled:
-        raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", RACE)
-    if any(network is gan.networks[player] for player, network in answer().networks.items()):
-        because = (
-            "each call must make networks and optimizers anew, or the second race begins where the first one ended"
-        )
-        raise Wrong("another GAN at each call", "the same networks twice", because, TASK)
-    if gan.steps_per_execution != 1:
-        came = f"steps_per_execution={gan.steps_per_execution}"
-        raise Wrong("a GAN that takes one step at a time", came, "steps are counted here; leave it at 1", TASK)
-    if gan.generator.output_shape[1:] != (28, 28, 1):
-        came = str(gan.generator.output_shape[1:])
-        raise Wrong("images of the shape (28, 28, 1)", came, "the generator does not make digits", RACE)
-    untrained = evaluation.measure(gan).frechet_distance
-    if untrained < UNTRAINED:
-        because = "it has been trained before, or starts from shipped weights: the race is about training"
-        raise Wrong("a GAN that is not trained yet", f"one with an FID (digits) of {untrained:.0f}", because, RACE)
-    before = [np.copy(weight) for weight in gan.generator.trainable_weights]  # moving averages move in any case
-    reached, steps = race(lambda: gan)
-    if all((old == np.asarray(new)).all() for old, new in zip(before, gan.generator.trainable_weights, strict=True)):
-        raise Wrong("a generator that trains", "its weights have not moved", "is its learning rate 0?", RACE)
-    where = f"after {steps:,} steps, as many as the multiplications of {RACE_STEPS} steps of the baseline allow"
-    if not reached <= GOAL:
-        because = "how many multiplications does a step of yours need, and which learning rates suit so few steps?"
-        raise Wrong(f"FID (digits) of at most {GOAL:.0f} {where}", f"{reached:.0f}", because, RACE)
-    return f"FID (digits) {where}: {reached:.0f}; at most {GOAL:.0f} was asked for"

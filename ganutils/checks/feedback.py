@@ -28,8 +28,6 @@ COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777", NOT_
 WAITING = 10
 # A loop that swallows so many alarms, one each second, will swallow nbgrader's interrupt as well.
 PATIENCE = 10
-
-
 # How nbgrader_config.py ends the stub of each task. TensorFlow and Keras raise NotImplementedError as well.
 STUB = ": your code goes here"
 

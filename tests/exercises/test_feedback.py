@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from ganutils import checks, models, training
-from ganutils.checks import conditional_gan, dcgan, evaluation, feedback, vanilla_gan
+from ganutils.checks import conditional_gan, dcgan, evaluation, feedback, race, vanilla_gan
 from tests.exercises.assignments import STUBBORN
 from tests.test_tools import ROOT
 
@@ -253,7 +253,7 @@ def test_the_race_counts_the_multiplications_of_every_pass(every, share):
         discriminator = keras.Model(images, keras.layers.Dense(1)(keras.layers.Flatten()(images)))
         gan = training.GAN(generator, discriminator, penalty=penalty)
         gan.compile("adam", "adam")
-        return dcgan.multiplications_of_a_step(gan)
+        return race.multiplications_of_a_step(gan)
 
     dense = 64 * 784
     # The generator there and back to its kernel; the discriminator for real and generated images there and back to its
@@ -267,11 +267,11 @@ def test_the_race_counts_the_multiplications_of_every_pass(every, share):
 
 
 def test_the_budget_is_that_of_the_baseline():
-    assert dcgan.multiplications_of_a_step(dcgan.baseline()) == dcgan.MULTIPLICATIONS_OF_THE_BASELINE
+    assert race.multiplications_of_a_step(race.baseline()) == race.MULTIPLICATIONS_OF_THE_BASELINE
 
 
 def test_a_trained_gan_is_not_raced_again(monkeypatch):
-    gan = dcgan.baseline()
+    gan = race.baseline()
     gan.optimizers["generator"].iterations.assign(1)
     with pytest.raises(ValueError, match="trained already"):
-        dcgan.race(lambda: gan)
+        race.race(lambda: gan)
