@@ -267,6 +267,7 @@ def _with_penalty(network, optimizer, gradients, penalty, arguments):
     def penalised():
         with tf.GradientTape() as tape:
             charge = every * penalty(*arguments)
+        loses_slopes = _loses_slopes()  # before the gradient of the charge itself is there
         try:
             added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
         except LookupError as error:  # of an operation, such as bicubic resizing, that has no second derivative
@@ -274,7 +275,7 @@ def _with_penalty(network, optimizer, gradients, penalty, arguments):
         # Some biases, such as the last one, do not change the slopes: they have no gradient. Kernels have one.
         missed = [weight.path for weight, more in zip(weights, added, strict=True) if more is None]
         kernels = [weight.path for weight in weights if len(weight.shape) > 1 and weight.path in missed]
-        if kernels or len(missed) == len(weights) or _loses_slopes():
+        if kernels or len(missed) == len(weights) or loses_slopes:
             where = ", ".join(kernels or missed) or "a part of the slopes"
             raise ValueError(f"{penalty} does not reach {where}, and would do nothing there without a word; {_ADVICE}")
         return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]

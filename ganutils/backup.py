@@ -11,6 +11,10 @@ import tensorflow as tf
 
 from ganutils import fingerprint, strategies
 
+# Callbacks of Keras' that change the training; a rate may be a schedule of the optimizer's, which is known.
+_UNKNOWN = ("EarlyStopping", "ReduceLROnPlateau", "LearningRateScheduler", "SwapEMAWeights")
+STEP = "what a step computes (by its formulas, constants and layers)"
+
 
 class Backup(keras.callbacks.Callback):
     """Keep all state of a run in one file after each epoch, so that an interrupted run can be resumed.
@@ -34,7 +38,6 @@ class Backup(keras.callbacks.Callback):
 
     Args:
         path: where the file goes; ".npz" is added.
-        settings: dict of what else must not change between two parts of a run.
 
     Attributes:
         epoch: number of epochs that the backup holds; 0 where there is none.
@@ -44,56 +47,58 @@ class Backup(keras.callbacks.Callback):
         OSError: the disk is full; the last backup stays.
     """
 
-    def __init__(self, path, settings=None):
+    def __init__(self, path):
         super().__init__()
         self.path = Path(f"{path}.npz")
-        self.settings = dict(settings or {})
         self._run = None
         self.epoch = int(self._read().get("epoch", 0))
 
-    def prepare(self, model, dataset, steps_per_epoch, epochs, callbacks, validated):
+    def prepare(self, model, dataset, steps_per_epoch, epochs, callbacks, validation_data):
         """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone."""
-        source = getattr(dataset, "source", None)
+        source, validation = (getattr(of, "source", None) for of in (dataset, validation_data))
         if source is None or source.seed is None:
             raise ValueError(
                 "a backup needs data whose order can be repeated: give arrays, or what data.pipeline(images, "
                 "batch_size=64, seed=0) returns, as it is"
             )
         for callback in callbacks:
-            if isinstance(callback, (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)):
+            if type(callback).__name__ in _UNKNOWN:
                 raise ValueError(f"a backup does not know what {type(callback).__name__} remembers; leave one out")
         self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
         kept = {f"{i} {type(c).__name__}": getattr(c, "get_config", dict)() for i, c in enumerate(self._keep)}
         strategy = model.distribute_strategy
         run = {
             **fingerprint.describe(model),
-            "Keras": f"{keras.__version__}, TensorFlow {tf.__version__}, devices: {strategy.num_replicas_in_sync}",
-            "what a step computes": fingerprint.describe_step(model, dataset.element_spec),
+            "traced by": f"TensorFlow {tf.__version__} for {strategy.num_replicas_in_sync} devices",
+            STEP: fingerprint.describe_step(model, dataset.element_spec),
             "data": source.describe(),
             "global seed": tf.compat.v1.get_seed(0)[0],
             "steps_per_epoch": steps_per_epoch,
-            "validation": validated,
+            "validation": validation.describe() if validation else fingerprint.plain(validation_data),
             "callbacks": fingerprint.plain(kept),
-            "backup's settings": fingerprint.plain(self.settings),
         }
         self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
         self.epoch = int(self._saved.get("epoch", 0))
-        if self._saved and not self._is_same(strategy, json.loads(str(self._saved["run"])), epochs):
-            self._saved = {}
+        if self._saved:
+            self._compare(strategy, json.loads(str(self._saved["run"])), epochs)
+        elif trained := max(int(optimizer.iterations.numpy()) for optimizer in model.optimizers.values()):
+            _say(f"There is no backup, and the model has taken {trained} steps before: this run goes on from there.")
         return self.epoch
 
-    def _is_same(self, strategy, saved, epochs):
-        """Return whether the run in the file is the one that begins; raise if another one has epochs to lose."""
-        advice = f"Delete {self.path} to train from the start."
-        now = dict(self._run)
-        incomparable = ["Keras", "networks", "what a step computes"] if saved["Keras"] != now["Keras"] else []
+    def _compare(self, strategy, saved, epochs):
+        advice = f"To train from the start, delete {self.path} and make the networks anew."
+        now, incomparable = dict(self._run), []
+        if saved["Keras"] != now["Keras"]:
+            incomparable = ["Keras", "networks", STEP]
+        if saved["traced by"] != now["traced by"]:
+            incomparable += ["traced by", STEP]
+        if incomparable:
+            versions = f"Keras {saved['Keras']} and {saved['traced by']}"
+            _say(f"The backup was made by {versions}: whether a step computes the same cannot be compared.")
         if not strategies.is_chief(strategy):
-            incomparable.append("what a step computes")  # each worker has a graph of its own
-        now |= {name: saved[name] for name in incomparable}
-        differences = list(_differences(saved, now))
-        if self.epoch == 0:
-            return not differences
+            incomparable.append(STEP)  # each worker has a graph of its own
+        differences = list(_differences(saved, now | {name: saved[name] for name in incomparable}))
         if differences:
             raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
         if self.epoch > epochs:
@@ -102,13 +107,14 @@ class Backup(keras.callbacks.Callback):
             _say(f"All {epochs} epochs were trained before, so nothing is trained now. {advice}")
         else:
             _say(f"Continuing after epoch {self.epoch} of {epochs}.")
-        return True
 
     def on_train_begin(self, logs=None):
         if self._run is None:
             raise ValueError("give a backup to an AdversarialModel, as fit(..., backup=backup)")
         if not self._saved:
             self._keep_epoch(0)  # where an interrupted first epoch begins again
+            if not self.path.is_file() and strategies.is_chief(self.model.distribute_strategy):
+                raise ValueError("the weights are NaN or infinite before training; make the networks anew")
         else:
             self._restore(self._saved)
             self.model.history.history.update(json.loads(str(self._saved["history"])))

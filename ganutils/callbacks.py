@@ -196,13 +196,17 @@ class Samples(keras.callbacks.Callback):
         self.images.append(data.unscale(keras.ops.convert_to_numpy(self.model.draw_samples(self.inputs))))
 
     def get_config(self):
-        return {"inputs": self.inputs, "epochs": self.chosen_epochs}
+        return {"epochs": self.chosen_epochs}
 
     def get_state(self):
         images = {f"images_{i}": images for i, images in enumerate(self.images)}
-        return {"epochs": np.asarray(self.epochs), **images}
+        inputs = {f"inputs_{i}": np.asarray(part) for i, part in enumerate(keras.tree.flatten(self.inputs))}
+        return {"epochs": np.asarray(self.epochs), **images, **inputs}
 
     def set_state(self, state):
+        """Take the state of another one, its inputs too: all images of a run are of the same ones."""
+        inputs = [state[f"inputs_{i}"] for i in range(sum(name.startswith("inputs_") for name in state))]
+        self.inputs = keras.tree.pack_sequence_as(self.inputs, inputs)
         self.epochs = state["epochs"].tolist()
         self.images = [state[f"images_{i}"] for i in range(len(self.epochs))]
 

@@ -8,8 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_TEXT = tf.string.as_datatype_enum
-
 
 def describe(model):
     """Return what a compiled `AdversarialModel` is, as numbers and words; networks as their `digest`."""
@@ -58,7 +56,7 @@ def describe_optimizer(optimizer):
     try:
         config, usual = optimizer.get_config(), type(optimizer)().get_config()
     except (NotImplementedError, TypeError):  # one of one's own, or with a schedule of one's own
-        return {"optimizer": type(optimizer).__name__}
+        config, usual = {"name": None, "learning_rate": float(optimizer.learning_rate)}, {}
     chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
     chosen.pop("name")
     # A rate is stored in float32; what was given has fewer digits.
@@ -67,104 +65,148 @@ def describe_optimizer(optimizer):
 
 
 def plain(value, above=()):
-    """Return a setting in words and numbers: arrays and networks as sha256, objects as their class and attributes."""
+    """Return a setting in words and numbers: arrays and networks as sha256, objects by class and attributes."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if any(value is other for other in above):
         return "itself"
     go_on = functools.partial(plain, above=(*above, value))
     if isinstance(value, keras.Layer):
-        return {"network": digest(value), "weights": _sha256(*value.get_weights())}
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        return digest(value)
+    if tf.is_tensor(value) or isinstance(value, (keras.Variable, np.generic)):
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return value.item() if value.ndim == 0 else {"shape": list(value.shape), "sha256": _sha256(value)}
-    if hasattr(value, "_asdict"):
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
         return {str(name): go_on(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [go_on(part) for part in value]
     kind = getattr(value, "__qualname__", type(value).__qualname__)
-    attributes = {} if isinstance(value, type) else getattr(value, "__dict__", {})
+    # What Keras counts on and what a run moves is no setting; what a step does with it, `describe_step` sees.
+    opaque = isinstance(value, (type, keras.random.SeedGenerator, keras.metrics.Metric))
+    attributes = {} if opaque else getattr(value, "__dict__", {})
     return {"class": kind, **go_on(attributes)} if attributes else kind
 
 
 def describe_step(model, batch):
     """Return the beginning of a sha256 of what TensorFlow computes in a training step, whatever its parts are called.
 
-    Every number, function, layer and setting that makes a difference to the training is seen, wherever it was
-    written down; a comment, a name or another order of equal computations is no difference.
+    The step is traced once more for it, which takes a second or two. What can change a variable or a result is seen,
+    wherever it was written down: numbers, functions, layers, and the values of variables that a step reads and never
+    assigns. A comment, a name, a `tf.print` or another order of equal computations is no difference.
 
     Args:
         model: a compiled `AdversarialModel`.
         batch: the `element_spec` of its dataset.
 
     Raises:
-        ValueError: the step depends on a state that is not the model's, so that nobody could restore it.
+        ValueError: the step depends on what is no part of the model, so that nobody could restore or compare it.
     """
+    if model.run_eagerly:
+        raise ValueError("a backup compares the graph of a step; compile the model without run_eagerly")
     strategy = model.distribute_strategy
     step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
     graph = step.get_concrete_function(batch).graph
-    holders = [model, *model.optimizers.values(), *model.metrics]
-    variables = [variable for holder in holders for variable in holder.variables]
-    place = {}
-    for i, variable in enumerate(variables):
-        for copy in strategy.experimental_local_results(variable.value):
-            place.setdefault(id(copy.handle), f"variable {i}")
-    unknown = sorted(v.name for v in graph.variables if id(v.handle) not in place)
     definition = graph.as_graph_def()
     functions = {function.signature.name: function for function in definition.library.function}
     nodes = [*definition.node, *(node for function in functions.values() for node in function.node_def)]
-    unknown += sorted({node.op for node in nodes if "seed2" in node.attr})  # tf.random's, with a state of their own
+    holders = [model, *model.optimizers.values(), *model.metrics]
+    variables = [variable for holder in holders for variable in holder.variables]
+    numbers = {}
+    for i, variable in enumerate(variables):
+        for copy in strategy.experimental_local_results(variable.value):
+            numbers.setdefault(id(copy.handle), i)
+    # A random number of tf.random and a table have a state of their own, and Python's functions cannot be compared.
+    unknown = {v.name for v in graph.variables if id(v.handle) not in numbers}
+    unknown |= {node.op for node in nodes if "seed2" in node.attr or node.op in _PYTHON}
+    resources = {id(outside) for outside, _ in graph.captures if outside.dtype == tf.resource}
+    if resources - numbers.keys() and strategy.num_replicas_in_sync == 1:  # several replicas have one to keep in step
+        unknown = unknown or {"a table or another resource"}
     if unknown:
         raise ValueError(
-            f"a training step uses {', '.join(unknown)}, which a backup cannot keep. Make a variable a part of the "
-            "model, as self.total = self.add_weight(), and let random numbers come from the model's own seed: "
-            "keras.random.normal(shape, seed=self.seed_generator)"
+            f"a training step uses {', '.join(sorted(unknown))}, which a backup cannot keep or compare. Make a "
+            "variable a part of the model, as self.total = self.add_weight(), let random numbers come from its seed, "
+            "as keras.random.normal(shape, seed=self.seed_generator), and write in TensorFlow what Python computes"
         )
-    given = {tensor.op.name: f"argument {i}" for i, tensor in enumerate(graph.inputs)}
+    hashes = {tensor.op.name: f"argument {i}" for i, tensor in enumerate(graph.inputs)}
+    handles = {}
     for outside, inside in graph.captures:
-        is_resource = outside.dtype == tf.resource
-        given[inside.op.name] = place.get(id(outside), "a resource") if is_resource else _sha256(outside.numpy())
-    return _sha256("\n".join(sorted(_described(definition.node, given, functions).values())).encode())[:12]
+        if outside.dtype == tf.resource:
+            hashes[inside.op.name] = f"variable {numbers.get(id(outside))}"
+            handles[hashes[inside.op.name]] = numbers.get(id(outside))
+        else:
+            hashes[inside.op.name] = _sha256(outside.numpy())
+    effects, assigned = _effects(definition.node, hashes, [tensor.name for tensor in graph.outputs], functions)
+    moved = {id(variable) for optimizer in model.optimizers.values() for variable in optimizer.variables}
+    for name in sorted(handles.keys() - assigned):
+        if handles[name] is not None and id(variable := variables[handles[name]]) not in moved:
+            effects.append(f"{name} {_sha256(keras.ops.convert_to_numpy(variable.value))}")
+    return _sha256("\n".join(effects).encode())[:12]
 
 
-def _described(nodes, given, functions):
-    """Return a sha256 of each node of a graph: of its operation, its settings and, recursively, its inputs."""
-    found, by_name = dict(given), {node.name: node for node in nodes}
+_PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+_MESSAGES = ("PrintV2", "StringFormat", "Assert")
 
-    def describe_node(node):
-        inputs = [find(name) for name in node.input if not name.startswith("^")]
-        before = sorted(find(name[1:]) for name in node.input if name.startswith("^"))
+
+def _effects(nodes, hashes, results, functions):
+    """Return sha256 of all that a graph assigns and returns, and which variables it assigns, as `hashes` calls them.
+
+    A node's sha256 is that of its operation, its attributes and, recursively, the sha256 of its inputs: that of `x + 1`
+    is made of "AddV2", the sha256 of `x`, and that of the constant. So neither names nor the order of nodes count.
+
+    Args:
+        nodes: of a tf.GraphDef or of one of its functions.
+        hashes: dict from the names of the graph's arguments to what stands for them.
+        results: names of the outputs.
+        functions: dict from a name to a FunctionDef, of the branches and loops that nodes call.
+    """
+    hashes, by_name, assigned = dict(hashes), {node.name: node for node in nodes}, set()
+
+    def hash_of(name):
+        base = name.partition(":")[0]
+        if base not in hashes:
+            hashes[base] = hash_of_node(by_name[base])
+        return hashes[base] + name.removeprefix(base)
+
+    def hash_of_node(node):
+        inputs = [hash_of(name) for name in node.input if name[0] != "^"]
+        before = [name[1:] for name in node.input if name[0] == "^"]
+        before = sorted(hash_of(name) for name in before if name not in by_name or by_name[name].op not in _MESSAGES)
+        if node.op.startswith(_ASSIGNS):
+            assigned.add(inputs[0])
         settings = [(name, value) for name, value in sorted(node.attr.items()) if name[0] != "_"]
         called = [functions[to.name] for _, v in settings for to in (v.func, *v.list.func) if to.name in functions]
         parts = [node.op]
-        for name, value in settings:
-            # Names of variables are counted up, and texts are messages.
-            if not called and name not in ("container", "shared_name") and value.tensor.dtype != _TEXT:
-                parts.append(f"{name} {value.SerializeToString(deterministic=True).hex()}")
+        if not called:  # names of variables are counted up
+            settings = [(name, value) for name, value in settings if name not in ("container", "shared_name")]
+            parts += [f"{name} {value.SerializeToString(deterministic=True).hex()}" for name, value in settings]
         for function in called:
-            # TensorFlow passes what a branch uses in an order that changes, so arguments are known by what is given.
+            # TensorFlow hands over what a branch reads in an order that changes: each argument is known by what is
+            # given for it, and in a loop also by its place among those that the loop moves.
             names = [argument.name for argument in function.signature.input_arg]
-            handed = dict(zip(names, inputs[len(inputs) - len(names) :], strict=True))
-            branch = _described(function.node_def, handed, functions)
-            results = [function.ret[result.name] for result in function.signature.output_arg]
-            parts += [*sorted(branch.values()), *(_output(branch, name) for name in results)]
+            given = dict(zip(names, inputs[len(inputs) - len(names) :], strict=True))
+            if "body" in node.attr:
+                body = functions[node.attr["body"].func.name]
+                pairs = zip(body.signature.input_arg, body.signature.output_arg, names, strict=True)
+                moving = [name for argument, result, name in pairs if body.ret[result.name] != argument.name]
+                given |= {name: f"{given[name]} {place}" for place, name in enumerate(moving)}
+            outputs = [function.ret[result.name] for result in function.signature.output_arg]
+            effects, of_function = _effects(function.node_def, given, outputs, functions)
+            assigned.update(of_function)
+            parts += effects
         return _sha256("\n".join([*parts, *(sorted(inputs) if called else inputs), "after", *before]).encode())
 
-    def find(name):
-        base = name.partition(":")[0]
-        if base not in found:
-            found[base] = describe_node(by_name[base])
-        return _output(found, name)
-
-    for node in nodes:
-        find(node.name)
-    return found
+    effects = sorted(hash_of(n.name) for n in nodes if n.op.startswith(_ASSIGNS) or _calls(n, functions))
+    return [*effects, *map(hash_of, results)], assigned
 
 
-def _output(found, name):
-    base = name.partition(":")[0]
-    return found[base] + name.removeprefix(base)
+_ASSIGNS = ("Assign", "Resource")  # such as AssignVariableOp and ResourceScatterAdd
+
+
+def _calls(node, functions):
+    return any(to.name in functions for value in node.attr.values() for to in (value.func, *value.list.func))
 
 
 def _sha256(*arrays):

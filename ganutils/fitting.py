@@ -71,14 +71,14 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         for name in ("class_weight", "sample_weight", "validation_split"):
             if np.any(kwargs.pop(name, None)):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
-        if validated := kwargs.get("validation_data") is not None:
+        if (validation_data := kwargs.get("validation_data")) is not None:
             self._check_validation()
-            _checked(*pair(kwargs["validation_data"], "validation_data"))
+            _checked(*pair(validation_data, "validation_data"))
         x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
         if any(hasattr(callback, "prepare") for callback in callbacks):
             raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
         for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
-            if value is not None and value < 1:
+            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
                 raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least 1")
         if not isinstance(x, tf.data.Dataset):
             if kwargs.get("shuffle") is False:
@@ -101,7 +101,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if backup is not None:
             if initial_epoch:
                 raise ValueError(f"initial_epoch={initial_epoch} and a backup; leave it out, the backup knows")
-            initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validated)
+            initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validation_data)
             callbacks.append(backup)
             # From the first pass on, even if somebody has looked at the dataset before.
             passes, rest = divmod(initial_epoch * steps_per_epoch, length)

@@ -66,14 +66,13 @@ class Lesson:
     Args:
         name: name of the notebook without its ending.
         profile: "smoke", "laptop" or "gpu"; the environment variable GANUTILS_PROFILE, where it is set, overrides it.
-        deterministic: whether a GPU, if there is one, computes deterministically from now on, in the whole process.
 
     Attributes:
         profile: the lesson's `Profile`.
         folder: where the lesson keeps its backup, weights and picture; not in git.
     """
 
-    def __init__(self, name, profile, deterministic=True):
+    def __init__(self, name, profile):
         self._start = time.perf_counter()
         chosen = os.environ.get("GANUTILS_PROFILE") or profile
         if chosen not in PROFILES:
@@ -91,9 +90,8 @@ class Lesson:
         print(f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}. {text}")
         print(f"Working through it, with its questions, takes about {LESSONS[name]['minutes']} minutes.")
         if tf.config.list_physical_devices("GPU"):
-            if deterministic:
-                tf.config.experimental.enable_op_determinism()
-                print("The GPU computes deterministically: the same seed gives the same numbers, a little more slowly.")
+            tf.config.experimental.enable_op_determinism()
+            print("The GPU computes deterministically: the same seed gives the same numbers, a little more slowly.")
         elif chosen == "gpu":
             print("TensorFlow sees no GPU here. TF_CPP_MIN_LOG_LEVEL=0 in the environment lets it say why.")
 

@@ -1,6 +1,15 @@
-"""The GAN of the first lessons, and the conditional GAN: their training step as `fit` takes it.
+"""The GAN of the first lessons, and the conditional GAN. The step of lesson 01, and where each line of it stands here:
 
-`AdversarialModel.adversarial_step` takes the gradients of the two losses, each by its own player's weights.
+latents = keras.random.normal((n, latent_dim), seed=seed_generator)  # GAN.draw_latents
+with tf.GradientTape(persistent=True) as tape:                       # AdversarialModel.adversarial_step
+    fake_images = generator(latents, training=True)                  # GAN.losses, from here
+    real_logits = discriminator(real_images, training=True)
+    fake_logits = discriminator(fake_images, training=True)
+    discriminator_loss = mean(softplus(-real_logits)) + mean(softplus(fake_logits))
+    generator_loss = mean(softplus(-fake_logits))                    # to here, with the formulas of losses.py
+for network, loss, optimizer in players:                             # AdversarialModel._update
+    gradients = tape.gradient(loss, network.trainable_weights)
+    optimizer.apply_gradients(zip(gradients, network.trainable_weights))
 """
 
 import functools
@@ -36,6 +45,26 @@ class GAN(AdversarialModel):
 
     measures = ("real_accuracy", "fake_accuracy")
 
+    def losses(self, batch):
+        """Return both players' losses on real images (n, height, width, channels), or (images, condition)."""
+        real_images, condition = fitting.pair(batch)
+        latents = self.draw_latents(ops.shape(real_images)[0])
+        fake_images = self.generate(latents, condition)
+        # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
+        real_logits = self.discriminate(real_images, condition)
+        fake_logits = self.discriminate(fake_images, condition)
+        _check_shapes(real_images, fake_images, real_logits)
+        self.record(real_accuracy=ops.cast(real_logits > 0, "float32"))
+        self.record(fake_accuracy=ops.cast(fake_logits < 0, "float32"))
+        discriminate = functools.partial(self.discriminate, condition=condition)
+        self.add_penalty("discriminator", self.penalty, discriminate, real_images, fake_images)
+        generate = functools.partial(self.generate, condition=condition)
+        self.add_penalty("generator", self.generator_penalty, generate, latents)
+        return {
+            "discriminator": self.adversarial_loss.discriminator(real_logits, fake_logits),
+            "generator": self.adversarial_loss.generator(fake_logits, real_logits),
+        }
+
     def __init__(
         self,
         generator,
@@ -61,26 +90,6 @@ class GAN(AdversarialModel):
         self.discriminator_steps = int(discriminator_steps)
         self.penalty, self.generator_penalty = penalty, generator_penalty
         self.latent_dim = generator.inputs[0].shape[-1]
-
-    def losses(self, batch):
-        """Return both players' losses on real images (n, height, width, channels), or (images, condition)."""
-        real_images, condition = fitting.pair(batch)
-        latents = self.draw_latents(ops.shape(real_images)[0])
-        fake_images = self.generate(latents, condition)
-        # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
-        real_logits = self.discriminate(real_images, condition)
-        fake_logits = self.discriminate(fake_images, condition)
-        _check_shapes(real_images, fake_images, real_logits)
-        self.record(real_accuracy=ops.cast(real_logits > 0, "float32"))
-        self.record(fake_accuracy=ops.cast(fake_logits < 0, "float32"))
-        judge = functools.partial(self.discriminate, condition=condition)
-        self.add_penalty("discriminator", self.penalty, judge, real_images, fake_images)
-        draw = functools.partial(self.generate, condition=condition)
-        self.add_penalty("generator", self.generator_penalty, draw, latents)
-        return {
-            "discriminator": self.adversarial_loss.discriminator(real_logits, fake_logits),
-            "generator": self.adversarial_loss.generator(fake_logits, real_logits),
-        }
 
     def generate(self, latents, condition=None):
         """Return images for what `draw_latents` drew. Override it for another way from latents to images."""

@@ -115,8 +115,12 @@ def with_links(cells, name, lessons):
     last = "".join(cells[-1]["source"])
     if last.startswith(("Next: [", LAST)):
         rest = rest[:-1]
+    else:
+        last = ""
     if not last.startswith(link):
-        last = f"{link}. {last.partition('. ')[2]}".rstrip()
+        # A title may have a full stop in it, and a link none after its bracket but the one that ends it.
+        _, _, further = last.partition(". " if last.startswith(LAST) else "). ")
+        last = f"{link}. {further}".rstrip()
     # No cell of an author is called so.
     closing = {"cell_type": "markdown", "id": "next-lesson", "metadata": {}, "source": last.splitlines(keepends=True)}
     return [{**first, "source": badges}, *rest, closing]

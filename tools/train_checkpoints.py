@@ -38,7 +38,7 @@ def train_gan(name, recipe, epochs, seed):
     gan = recipe(seed, average=0.999, steps=epochs * (len(images) // BATCH_SIZE))
     labels = labels if isinstance(gan, training.ConditionalGAN) else None
     batches = data.pipeline(images, labels, batch_size=BATCH_SIZE, seed=seed)
-    backup = callbacks.Backup(BUILD / name, settings={"epochs": epochs})
+    backup = callbacks.Backup(BUILD / f"{name}-{epochs}")
     gan.fit(batches, epochs=epochs, verbose=0, callbacks=[callbacks.Progress("lines")], backup=backup)
     return gan.averaged_generator
 

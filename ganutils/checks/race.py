@@ -31,7 +31,18 @@ MULTIPLICATIONS_OF_THE_BASELINE = 14_453_497_856  # in a step
 GOAL = 300.0
 # Networks with random weights stand at some thousands.
 UNTRAINED = 1000.0
-_NOT_COUNTED = ("Conv3D", "DepthwiseConv2d", "BatchMatMul", "Einsum")
+_NOT_COUNTED = (
+    "Conv3D",
+    "DepthwiseConv2d",
+    "BatchMatMul",
+    "Einsum",
+    "While",
+    "StatelessWhile",
+    "PyFunc",
+    "EagerPyFunc",
+)
+# What a recipe must leave as it is, so that a step is what is counted.
+_STEP = ("train_step", "adversarial_step", "turns", "take_step", "_update")
 
 Race = collections.namedtuple("Race", "frechet_distance steps")
 
@@ -70,7 +81,8 @@ def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
             if node.op == "MatMul":
                 total += math.prod(sides(node.name)) * sides(node.input[0])[0 if node.attr["transpose_a"].b else 1]
             elif node.op.startswith("Conv2D"):
-                # A sum over the kernel for each number at the convolution's end, on the way there and both ways back.
+                # Numbers that leave the convolution, times height, width and input channels of its kernel. Each of the
+                # two gradients needs as many.
                 end = node.name if node.op == "Conv2D" else node.input[2]
                 kernel = node.name if node.op.endswith("Filter") else node.input[1]
                 total += math.prod(sides(end)) * math.prod(sides(kernel)[:3])
@@ -133,6 +145,9 @@ def recipe(answer):
             "each call must make networks and optimizers anew, or the second race begins where the first one ended"
         )
         raise Wrong("another GAN at each call", "the same networks twice", because, TASK)
+    if own := [name for name in _STEP if getattr(type(gan), name) is not getattr(training.GAN, name)]:
+        because = "the race counts a step of training.GAN: change networks, losses, penalties and optimizers"
+        raise Wrong("the step of training.GAN", f"{type(gan).__name__}.{own[0]}", because, TASK)
     if gan.steps_per_execution != 1:
         came = f"steps_per_execution={gan.steps_per_execution}"
         raise Wrong("a GAN that takes one step at a time", came, "steps are counted here; leave it at 1", TASK)

@@ -49,7 +49,7 @@ def mode_coverage(generated, data_labels, least=1):
     return ModeCoverage(int(np.sum((counts >= least) & (data_counts > 0))), float(divergence), shares)
 
 
-def mixture_modes(samples, centres, deviation, deviations=3.0):
+def mixture_modes(samples, centres, deviation):
     """Count the modes of a mixture of normal distributions that samples find, and the samples near one.
 
     Srivastava et al. 2017, section 5.1: a sample is of high quality within 3 standard deviations of its
@@ -59,18 +59,15 @@ def mixture_modes(samples, centres, deviation, deviations=3.0):
         samples: (n, d), generated.
         centres: (modes, d), means of the mixture.
         deviation: standard deviation of each component, above 0, the same in every direction.
-        deviations: radius of a mode in standard deviations, above 0. Of a normal distribution in two
-            dimensions 98.9 % lie within 3; in d dimensions the usual distance is sqrt(d), so take more.
 
     Returns:
         `MixtureModes`: modes found, share of high-quality samples, and how many of those each mode has (modes,).
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
-    for name, value in (("deviation", deviation), ("deviations", deviations)):
-        if not value > 0:
-            raise ValueError(f"{name}={value} is not allowed; choose a number above 0")
+    if not deviation > 0:
+        raise ValueError(f"deviation={deviation} is not allowed; choose a number above 0")
     distances, nearest = KDTree(centres).query(samples)
-    near = distances <= deviations * deviation
+    near = distances <= 3 * deviation
     counts = np.bincount(nearest[near], minlength=len(centres))
     return MixtureModes(int(np.sum(counts > 0)), float(near.mean()), counts)
 

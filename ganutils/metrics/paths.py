@@ -12,7 +12,6 @@ def perceptual_path_length(
     features,
     samples=10_000,
     epsilon=1e-4,
-    space="lerp",
     seed=0,
     *,
     lower=0.01,
@@ -38,8 +37,6 @@ def perceptual_path_length(
         features: function from such images to features.
         samples: number of pairs.
         epsilon: ε, length of a step; the whole path has length 1.
-        space: "lerp", a straight line, or "slerp", which turns from one latent to the other at an even angle
-            (Shoemake 1985; White 2016 for latents, whose length it keeps).
         seed: seed of latents, labels and t.
         lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values below the one and above the other are left out.
         labels: (m,), whole numbers to draw labels from; both ends of a pair have the same. None: no labels.
@@ -50,12 +47,10 @@ def perceptual_path_length(
         A float, at least 0.
 
     Raises:
-        ValueError: also for an unknown space, a generator that does not tell its latent_dim, or half precision.
+        ValueError: also for a generator that does not tell its latent_dim, or half precision.
     """
     if not 0 <= lower < upper <= 1:
         raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
-    if space not in ("lerp", "slerp"):
-        raise ValueError(f"unknown space {space!r}; choose one of lerp, slerp")
     if not _SMALLEST_EPSILON <= epsilon <= _LARGEST_EPSILON:
         allowed = f"{_SMALLEST_EPSILON:g}, below which float32 rounds the step away, to {_LARGEST_EPSILON:g}"
         raise ValueError(f"epsilon={epsilon} is not allowed; choose from {allowed}")
@@ -67,7 +62,6 @@ def perceptual_path_length(
     samples = _checks.whole_number(samples, "samples", 2)
     batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
-    between = _lerp if space == "lerp" else _slerp
     lengths = []
     # One stream for each kind of number, so that the batch size changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
@@ -78,22 +72,12 @@ def perceptual_path_length(
         t = uniform.uniform(size=(n, 1))
         classes = None if chosen is None else chosen[first : first + n]
         # A pair's two images take the same row of two batches, so that rounding hits both alike.
-        here, there = (_features_at(between(start, end, x), classes, generator, features) for x in (t, t + epsilon))
+        here, there = (_features_at(start + (end - start) * x, classes, generator, features) for x in (t, t + epsilon))
         lengths.append(neighbours.squared_distances(here, there) / epsilon**2)
     lengths = np.concatenate(lengths)
     # "lower" and "higher" take values that occur, as the paper's code does.
     smallest, largest = np.quantile(lengths, lower, method="lower"), np.quantile(lengths, upper, method="higher")
     return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
-
-
-def _lerp(start, end, t):
-    return start + (end - start) * t
-
-
-def _slerp(start, end, t):
-    cosine = np.sum(start * end, axis=1) / np.linalg.norm(start, axis=1) / np.linalg.norm(end, axis=1)
-    angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
-    return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
 
 def _features_at(latents, labels, generator, features):

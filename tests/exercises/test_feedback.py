@@ -201,7 +201,7 @@ def test_messages_are_marked_up(text, html):
 
 def test_where_to_read_exists():
     """Each lesson and section that a check names."""
-    for module in (vanilla_gan, dcgan, conditional_gan, evaluation):
+    for module in (vanilla_gan, dcgan, race, conditional_gan, evaluation):
         named = [value for value in vars(module).values() if isinstance(value, str) and value.startswith("lesson ")]
         assert named
         for text in named:
