@@ -177,7 +177,7 @@ def _effects(nodes, hashes, results, functions):
         if node.op.startswith(_ASSIGNS):
             assigned.add(inputs[0])
         settings = [(name, value) for name, value in sorted(node.attr.items()) if name[0] != "_"]
-        called = [functions[to.name] for _, v in settings for to in (v.func, *v.list.func) if to.name in functions]
+        called = _called(node, functions)
         parts = [node.op]
         if not called:  # names of variables are counted up
             settings = [(name, value) for name, value in settings if name not in ("container", "shared_name")]
@@ -198,15 +198,17 @@ def _effects(nodes, hashes, results, functions):
             parts += effects
         return _sha256("\n".join([*parts, *(sorted(inputs) if called else inputs), "after", *before]).encode())
 
-    effects = sorted(hash_of(n.name) for n in nodes if n.op.startswith(_ASSIGNS) or _calls(n, functions))
+    effects = sorted(hash_of(n.name) for n in nodes if n.op.startswith(_ASSIGNS) or _called(n, functions))
     return [*effects, *map(hash_of, results)], assigned
 
 
 _ASSIGNS = ("Assign", "Resource")  # such as AssignVariableOp and ResourceScatterAdd
 
 
-def _calls(node, functions):
-    return any(to.name in functions for value in node.attr.values() for to in (value.func, *value.list.func))
+def _called(node, functions):
+    """Return the functions that a node calls, such as a condition's branches, in the order of their attributes."""
+    attributes = [value for _, value in sorted(node.attr.items())]
+    return [functions[to.name] for value in attributes for to in (value.func, *value.list.func) if to.name in functions]
 
 
 def _sha256(*arrays):
