@@ -238,7 +238,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         """Return what the constructor and `compile` were given, as it is now, but for players and optimizers."""
         given = {name: getattr(self, name, value) for name, value in self._given.items() if name != "name"}
         players = {id(network) for network in self.networks.values()}
-        given = {name: value for name, value in given.items() if not _among(players, value)}
+        # A value that is nothing but players, alone or in a dict or list, is compared as `networks`.
+        given = {name: x for name, x in given.items() if not (ids := set(map(id, tf.nest.flatten(x)))) or ids - players}
         return given | {"averages": self.averages, "loss": self.adversarial_loss}
 
 
@@ -293,8 +294,3 @@ def _loses_slopes():
     """
     operations = [] if tf.executing_eagerly() else tf.compat.v1.get_default_graph().get_operations()
     return any(operation.type == "ResizeBilinearGrad" for operation in operations)
-
-
-def _among(players, value):
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else [value]
-    return bool(parts) and all(id(part) in players for part in parts)

@@ -57,8 +57,8 @@ def describe_optimizer(optimizer):
         config, usual = optimizer.get_config(), type(optimizer)().get_config()
     except (NotImplementedError, TypeError):  # one of one's own, or with a schedule of one's own
         config, usual = {"name": None, "learning_rate": float(optimizer.learning_rate)}, {}
-    chosen = {name: value for name, value in config.items() if name == "learning_rate" or value != usual.get(name)}
-    chosen.pop("name")
+    usual = usual | {"learning_rate": None, "name": config["name"]}
+    chosen = {name: value for name, value in config.items() if value != usual.get(name)}
     # A rate is stored in float32; what was given has fewer digits.
     chosen = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in chosen.items()}
     return {"optimizer": type(optimizer).__name__, **json.loads(json.dumps(chosen, default=str))}

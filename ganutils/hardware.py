@@ -16,6 +16,9 @@ from ganutils import models, training
 
 def machine():
     """Return a dict that describes this machine and the versions in use."""
+    information = Path("/proc/cpuinfo")  # where Linux tells the processor's name
+    text = information.read_text(encoding="utf-8") if information.is_file() else ""
+    processor = text.partition("model name")[2].partition("\n")[0].strip("\t :")
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return {
         "Python": platform.python_version(),
@@ -23,18 +26,11 @@ def machine():
         "Keras": keras.__version__,
         "NumPy": np.__version__,
         "system": f"{platform.system()} on {platform.machine()}",
-        "processor": _processor() or platform.processor() or platform.machine(),
+        "processor": processor or platform.processor() or platform.machine(),
         "CPU cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory": f"{psutil.virtual_memory().total / 1e9:.1f} GB",
         "GPU": ", ".join(gpu.get("device_name", "unnamed") for gpu in gpus) or "none",
     }
-
-
-def _processor():
-    """Return the processor's name where Linux tells it; "" elsewhere."""
-    information = Path("/proc/cpuinfo")
-    text = information.read_text(encoding="utf-8") if information.is_file() else ""
-    return text.partition("model name")[2].partition("\n")[0].strip("\t :")
 
 
 def peak_memory_mb():

@@ -26,7 +26,6 @@ MARGIN, HEIGHTS, LEAST_MARGIN = 2.5, 0.2, 0.05
 # Where the curves of two players go when the discriminator is too strong. Other players get no hint.
 _STRONG = {("discriminator_loss", "below"), ("generator_loss", "above")}
 _STRONG |= {("real_accuracy", "above"), ("fake_accuracy", "above")}
-_TWO_PLAYERS = {curve for curve, _ in _STRONG}
 _HINTS = {
     "strong": "is too strong: it tells the two kinds of images apart so easily that the generator learns little. Look "
     "at the generator's optimizer, then at the discriminator's learning rate.",
@@ -139,7 +138,7 @@ def _checked(history, names):
 
 def _hint(found):
     sides = {(departure.curve, departure.side) for departure in found}
-    if not found or {curve for curve, _ in sides} - _TWO_PLAYERS:
+    if not found or {curve for curve, _ in sides} - {curve for curve, _ in _STRONG}:
         return None
     if {("real_accuracy", "above"), ("fake_accuracy", "below")} <= sides:
         return "all real"

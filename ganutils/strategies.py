@@ -58,7 +58,6 @@ def choose_strategy(devices=None, *, cluster=None):
     if devices is None:
         found = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
         return tf.distribute.MirroredStrategy(found) if len(found) > 1 else tf.distribute.get_strategy()
-    devices = list(devices)
     return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.OneDeviceStrategy(devices[0])
 
 
@@ -93,8 +92,7 @@ def is_chief(strategy):
     if number_of_workers(strategy) == 1:
         return True
     resolver = strategy.cluster_resolver
-    with_chief = "chief" in resolver.cluster_spec().as_dict()
-    return resolver.task_type == "chief" or (not with_chief and int(resolver.task_id) == 0)
+    return resolver.task_type == "chief" or ("chief" not in resolver.cluster_spec().jobs and not int(resolver.task_id))
 
 
 def _replicas():

@@ -7,7 +7,6 @@ import numpy as np
 from ganutils import pixels
 
 _SUM_TOLERANCE = 1e-3
-_LABELS_SHOWN = 5
 
 
 def whole_number(value, name, least, most=None, reason=""):
@@ -104,7 +103,7 @@ def labels(values, name, classes=None, rows=None, of="images"):
         _finite(values, name)
     wrong = (values != np.floor(values)) | (values < 0) | (False if classes is None else values >= classes)
     if wrong.any():
-        shown = ", ".join(f"{value:g}" for value in np.unique(values[wrong])[:_LABELS_SHOWN])
+        shown = ", ".join(f"{value:g}" for value in np.unique(values[wrong])[:5])
         allowed = "0 or more" if classes is None else f"from 0 to {classes - 1}"
         raise ValueError(f"{name} hold {shown}; give whole numbers, {allowed}")
     return values.astype("int64")

@@ -5,20 +5,11 @@ import numpy as np
 from ganutils.metrics import _checks, neighbours
 
 _SMALLEST_EPSILON, _LARGEST_EPSILON = 1e-5, 0.1
+_PAIRS_AT_ONCE = 250
 
 
 def perceptual_path_length(
-    generator,
-    features,
-    samples=10_000,
-    epsilon=1e-4,
-    seed=0,
-    *,
-    lower=0.01,
-    upper=0.99,
-    labels=None,
-    latent_dim=None,
-    batch_size=250,
+    generator, features, samples=10_000, epsilon=1e-4, seed=0, *, lower=0.01, upper=0.99, labels=None, latent_dim=None
 ):
     """Mean squared change of features per step in latent space; lower is smoother.
 
@@ -41,7 +32,6 @@ def perceptual_path_length(
         lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values below the one and above the other are left out.
         labels: (m,), whole numbers to draw labels from; both ends of a pair have the same. None: no labels.
         latent_dim: length of a latent; None takes it from the generator's input.
-        batch_size: pairs at once.
 
     Returns:
         A float, at least 0.
@@ -60,14 +50,13 @@ def perceptual_path_length(
             "images in jumps or not at all; build it under the dtype policy float32 and copy the weights"
         )
     samples = _checks.whole_number(samples, "samples", 2)
-    batch_size = _checks.whole_number(batch_size, "batch_size", 1)
     latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
     lengths = []
-    # One stream for each kind of number, so that the batch size changes none of them.
+    # One stream for each kind of number, so that the size of a batch changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
     chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
-    for first in range(0, samples, batch_size):
-        n = min(batch_size, samples - first)
+    for first in range(0, samples, _PAIRS_AT_ONCE):
+        n = min(_PAIRS_AT_ONCE, samples - first)
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)
         t = uniform.uniform(size=(n, 1))
         classes = None if chosen is None else chosen[first : first + n]

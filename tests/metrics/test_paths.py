@@ -53,14 +53,15 @@ def test_straight_path_through_a_linear_generator(linear, epsilon):
     np.testing.assert_allclose(lengths, each_length(generator, 4000, 0.05), rtol=0.02)
 
 
-def test_a_path_is_the_line_between_its_latents():
+def test_a_path_is_the_line_between_its_latents(monkeypatch):
+    monkeypatch.setattr(metrics.paths, "_PAIRS_AT_ONCE", 300)
     seen = []
 
     def generator(latents):
         seen.append(latents)
         return np.tanh(latents / 100).reshape(-1, 2, 2, 1)
 
-    measure(generator, flat, 300, 4, epsilon=0.05, batch_size=300)
+    measure(generator, flat, 300, 4, epsilon=0.05)
     here, there = seen
     lengths = np.linalg.norm(here, axis=1)
     # Half-way it is shorter than its ends, which have the length of normal latents.
@@ -80,14 +81,16 @@ def test_clipping_leaves_out_the_ends(linear):
     assert measure(generator, samples=1000, upper=0.5) < measure(generator, samples=1000, lower=0.5)
 
 
-def test_seed_and_batch_size(linear):
+def test_seed_and_size_of_a_batch(linear, monkeypatch):
     generator, _ = linear
     assert measure(generator, samples=101) == measure(generator, samples=101)
-    assert measure(generator, samples=101, batch_size=7) == pytest.approx(measure(generator, samples=101), rel=1e-9)
     assert measure(generator, samples=101, seed=1) != measure(generator, samples=101)
+    at_once = measure(generator, samples=101)
+    monkeypatch.setattr(metrics.paths, "_PAIRS_AT_ONCE", 7)
+    assert measure(generator, samples=101) == pytest.approx(at_once, rel=1e-9)
 
 
-def test_keras_generator_tells_its_latent_dim_and_takes_labels():
+def test_keras_generator_tells_its_latent_dim_and_takes_labels(monkeypatch):
     latents, labels = keras.Input((5,)), keras.Input((), dtype="int64")
     of_labels = keras.layers.Embedding(3, 16, embeddings_initializer="ones")(labels)
     of_latents = keras.layers.Dense(16, activation="tanh")(latents)
@@ -103,7 +106,8 @@ def test_keras_generator_tells_its_latent_dim_and_takes_labels():
         seen.append(inputs[1])
         return generator(inputs, training=False)
 
-    again = metrics.perceptual_path_length(recorded, flat, 200, labels=[0, 1, 2], latent_dim=5, batch_size=50)
+    monkeypatch.setattr(metrics.paths, "_PAIRS_AT_ONCE", 50)
+    again = metrics.perceptual_path_length(recorded, flat, 200, labels=[0, 1, 2], latent_dim=5)
     assert again == pytest.approx(found, rel=1e-4), "batches of another size are rounded differently"
     np.testing.assert_array_equal(seen[0], seen[1])  # both ends of a path
     assert set(seen[0]) == {0, 1, 2}
@@ -144,7 +148,6 @@ def test_noise_makes_a_path_long_and_repeated_images_make_it_zero():
         ({"epsilon": 1e-6}, "epsilon=1e-06 is not allowed; choose from 1e-05"),
         ({"epsilon": 1}, "epsilon=1 is not allowed"),
         ({"samples": 1}, "samples=1 is not allowed"),
-        ({"batch_size": 0}, "batch_size=0 is not allowed"),
         ({"lower": 0.5, "upper": 0.5}, "lower=0.5 and upper=0.5 are not allowed"),
         ({"latent_dim": None}, "does not tell the length of its latents; give latent_dim"),
         ({"labels": [-1]}, "labels hold -1"),
