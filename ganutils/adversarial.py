@@ -101,6 +101,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
         if given := [name for name in ("metrics", "weighted_metrics", "loss_weights") if kwargs.get(name)]:
             raise ValueError(f"{', '.join(given)}: a family names what is measured itself, in `measures`; leave it out")
+        vars(self).pop("train_step", None)  # the traced one: see `fingerprint.describe_step`
         super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
         prepare = keras_workarounds.prepare_optimizer

@@ -1,5 +1,6 @@
 """Keep the whole state of a run in one file, and know which run it was."""
 
+import functools
 import json
 import os
 import zipfile
@@ -70,7 +71,6 @@ class Backup(keras.callbacks.Callback):
         run = {
             **fingerprint.describe(model),
             "traced by": f"TensorFlow {tf.__version__} for {strategy.num_replicas_in_sync} devices",
-            STEP: fingerprint.describe_step(model, dataset.element_spec),
             "data": source.describe(),
             "global seed": tf.compat.v1.get_seed(0)[0],
             "steps_per_epoch": steps_per_epoch,
@@ -80,27 +80,29 @@ class Backup(keras.callbacks.Callback):
         self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
         self.epoch = int(self._saved.get("epoch", 0))
+        step = functools.partial(fingerprint.describe_step, model, dataset.element_spec)
         if self._saved:
-            self._compare(strategy, json.loads(str(self._saved["run"])), epochs)
-        elif trained := max(int(optimizer.iterations.numpy()) for optimizer in model.optimizers.values()):
+            self._compare(strategy, json.loads(str(self._saved["run"])), epochs, step)
+            return self.epoch
+        self._run[STEP] = step()
+        if trained := max(int(optimizer.iterations.numpy()) for optimizer in model.optimizers.values()):
             _say(f"There is no backup, and the model has taken {trained} steps before: this run goes on from there.")
         return self.epoch
 
-    def _compare(self, strategy, saved, epochs):
+    def _compare(self, strategy, saved, epochs, step):
         advice = f"To train from the start, delete {self.path} and make the networks anew."
-        now, incomparable = dict(self._run), []
-        if saved["Keras"] != now["Keras"]:
-            incomparable = ["Keras", "networks", STEP]
-        if saved["traced by"] != now["traced by"]:
-            incomparable += ["traced by", STEP]
+        incomparable = [name for name in ("Keras", "traced by") if saved.get(name) != self._run[name]]
         if incomparable:
-            versions = f"Keras {saved['Keras']} and {saved['traced by']}"
+            versions = f"Keras {saved.get('Keras')} and {saved.get('traced by')}"
             _say(f"The backup was made by {versions}: whether a step computes the same cannot be compared.")
+            incomparable += [STEP, "networks"] if "Keras" in incomparable else [STEP]
         if not strategies.is_chief(strategy):
             incomparable.append(STEP)  # each worker has a graph of its own
-        differences = list(_differences(saved, now | {name: saved[name] for name in incomparable}))
-        if differences:
-            raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
+        same = {name: saved.get(name) for name in incomparable}
+        for described in (lambda: saved.get(STEP), step):  # last the real one: it takes a second, and words say more
+            self._run[STEP] = described()
+            if differences := list(_differences(saved, self._run | same)):
+                raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
         if self.epoch > epochs:
             raise ValueError(f"the backup holds {self.epoch} epochs, and {epochs} are asked for; give more. {advice}")
         if self.epoch == epochs:

@@ -24,7 +24,6 @@ _ORDER = np.uint32(498247692)  # any number, always the same: it is a part of wh
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
 _MOST_PIXELS = 50_000_000  # of one file: 150 MB once it is decoded
 
-
 LabelledImages = collections.namedtuple("LabelledImages", "images labels")
 Folder = collections.namedtuple("Folder", "images files skipped")
 

@@ -94,15 +94,11 @@ def discriminator_accuracy(real, fake, build=models.fast_dcgan_discriminator, st
     for _ in range(steps):
         batch = [data.as_float(train[rng.integers(len(train), size=half_batch)]) for train, _ in halves]
         step(tf.constant(np.concatenate(batch)))
-    real_logits, fake_logits = (_logits(discriminator, held_out) for _, held_out in halves)
+    real_logits, fake_logits = (
+        discriminator.predict(data.as_float(held_out), batch_size=_IMAGES_AT_ONCE, verbose=0) for _, held_out in halves
+    )
     shares = float(np.mean(real_logits > 0)), float(np.mean(fake_logits <= 0))
     return TwoSampleAccuracy(sum(shares) / 2, *shares)
-
-
-def _logits(discriminator, images):
-    starts = range(0, len(images), _IMAGES_AT_ONCE)
-    parts = [discriminator(data.as_float(images[i : i + _IMAGES_AT_ONCE]), training=False) for i in starts]
-    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 
 def measure(gan, classifier=None, samples=SAMPLES):

@@ -93,7 +93,7 @@ def plain(value, above=()):
 def describe_step(model, batch):
     """Return the beginning of a sha256 of what TensorFlow computes in a training step, whatever its parts are called.
 
-    The step is traced once more for it, which takes a second or two. What can change a variable or a result is seen,
+    Tracing it takes a second or two. What can change a variable or a result is seen,
     wherever it was written down: numbers, functions, layers, and the values of variables that a step reads and never
     assigns. A comment, a name, a `tf.print` or another order of equal computations is no difference.
 
@@ -107,7 +107,11 @@ def describe_step(model, batch):
     if model.run_eagerly:
         raise ValueError("a backup compares the graph of a step; compile the model without run_eagerly")
     strategy = model.distribute_strategy
-    step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
+    if strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy():
+        # Without a strategy, Keras takes the function that is traced here, so that it is traced once.
+        step = model.train_step = vars(model).get("train_step") or tf.function(model.train_step, autograph=False)
+    else:
+        step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
     graph = step.get_concrete_function(batch).graph
     definition = graph.as_graph_def()
     functions = {function.signature.name: function for function in definition.library.function}
@@ -120,7 +124,7 @@ def describe_step(model, batch):
             numbers.setdefault(id(copy.handle), i)
     # A random number of tf.random and a table have a state of their own, and Python's functions cannot be compared.
     unknown = {v.name for v in graph.variables if id(v.handle) not in numbers}
-    unknown |= {node.op for node in nodes if "seed2" in node.attr or node.op in _PYTHON}
+    unknown |= {node.op for node in nodes if "seed2" in node.attr or "PyFunc" in node.op}
     resources = {id(outside) for outside, _ in graph.captures if outside.dtype == tf.resource}
     if resources - numbers.keys() and strategy.num_replicas_in_sync == 1:  # several replicas have one to keep in step
         unknown = unknown or {"a table or another resource"}
@@ -146,7 +150,6 @@ def describe_step(model, batch):
     return _sha256("\n".join(effects).encode())[:12]
 
 
-_PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _MESSAGES = ("PrintV2", "StringFormat", "Assert")
 
 

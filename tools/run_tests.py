@@ -1,4 +1,4 @@
-"""Run the tests part by part, and say how long each took.
+"""Run the tests, several at a time, and say where the time goes.
 
 python tools/run_tests.py              all parts but `grading`
 python tools/run_tests.py unit style   some of them
@@ -10,58 +10,67 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
-# Three at a time: much of a test is Python that traces a graph, and some are waiting. Tests of a file share fixtures.
-PYTEST = [PYTHON, "-m", "pytest", "--durations=5", "-n", "3", "--dist", "loadfile"]
-# Few long tests, which share nothing.
-APART = [*PYTEST[:-1], "worksteal"]
-
-# Tests do not depend on each other, so they may be executed in any order; the cheap ones come first.
-PARTS = {
-    "style": [
-        [PYTHON, "-m", "ruff", "check", "."],
-        [PYTHON, "-m", "ruff", "format", "--check", "."],
-        [str(Path(PYTHON).with_name("lint-imports"))],
-        [PYTHON, "tools/clean_notebooks.py", "--check"],
-    ],
-    "unit": [
-        [
-            *(*PYTEST, "tests"),
-            *(f"--ignore=tests/{folder}" for folder in ("end_to_end", "exercises", "grading")),
-        ]
-    ],
-    "exercises": [[*APART, "tests/exercises"]],
+STYLE = [
+    [PYTHON, "-m", "ruff", "check", "."],
+    [PYTHON, "-m", "ruff", "format", "--check", "."],
+    [str(Path(PYTHON).with_name("lint-imports"))],
+    [PYTHON, "tools/clean_notebooks.py", "--check"],
+]
+# The longest files come first, so that at the end no process waits for one of them alone.
+LONGEST = ("strategies", "backup", "families", "training", "checkpoints", "setup", "references", "benchmarks")
+FILES = [f"tests/test_{name}.py" for name in LONGEST]
+FILES += sorted({path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py")} - set(FILES))
+TESTS = {
     # The whole path of `make run`: parameters, outputs that are checked, pages, summary; and a new lesson.
-    "lessons": [[*PYTEST, "tests/end_to_end"]],
+    "lessons": ["tests/end_to_end"],
+    "exercises": ["tests/exercises"],
+    "unit": [*FILES, "tests/metrics"],
     # A class of students, with nbgrader's own commands; some minutes, most of them endless loops running out.
-    "grading": [[*APART, "tests/grading"]],
+    "grading": ["tests/grading"],
 }
-ASKED_FOR = ("grading",)
+PARTS, ASKED_FOR = ("style", *TESTS), ("grading",)
 
 
 def main(chosen):
     if unknown := set(chosen) - set(PARTS):
         print(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}", file=sys.stderr)
         return 2
+    chosen = chosen or [part for part in PARTS if part not in ASKED_FOR]
     # Neither a profile nor a backup that is left from before may change what is tested. Files are UTF-8 everywhere.
     environment = {**os.environ, "GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent", "PYTHONUTF8": "1"}
     for folder in (ROOT / "build" / "lessons").glob("*-smoke"):
-        shutil.rmtree(folder)
-    results = []
-    for part in chosen or [part for part in PARTS if part not in ASKED_FOR]:
+        shutil.rmtree(folder, ignore_errors=True)
+    report = ROOT / "build" / f"{'-'.join(chosen)}.xml"
+    paths = [path for part, paths in TESTS.items() if part in chosen for path in paths]
+    # Three at a time: many wait for a process of their own. Tests of a file share fixtures, those of grading nothing.
+    together = ["-n", "3", "--dist", "worksteal" if chosen == ["grading"] else "loadfile", "--no-loadscope-reorder"]
+    pytest = [PYTHON, "-m", "pytest", *together, "--durations=15", f"--junitxml={report}", *paths]
+    report.unlink(missing_ok=True)
+    seconds, failed, begun = dict.fromkeys(chosen, 0.0), [], time.perf_counter()
+    for command in (STYLE if "style" in chosen else []) + ([pytest] if paths else []):
+        print(f"\n== {' '.join(command[1:10] or command)}", flush=True)
         start = time.perf_counter()
-        failed = False
-        for command in PARTS[part]:
-            print(f"\n== {part}: {' '.join(command[1:] or command)}", flush=True)
-            failed |= subprocess.run(command, cwd=ROOT, env=environment).returncode != 0
-        results.append((part, time.perf_counter() - start, failed))
-    print("\npart        seconds  result")
-    for part, seconds, failed in results:
-        print(f"{part:10} {seconds:8.0f}  {'FAILED' if failed else 'passed'}")
-    print(f"{'all':10} {sum(seconds for _, seconds, _ in results):8.0f}")
-    return int(any(failed for _, _, failed in results))
+        failed += [command[:3]] if subprocess.run(command, cwd=ROOT, env=environment).returncode else []
+        if command in STYLE:
+            seconds["style"] += time.perf_counter() - start
+    if paths and report.is_file():
+        for case in ElementTree.parse(report).iter("testcase"):
+            seconds[part_of(case.get("classname"))] += float(case.get("time"))
+    print("\npart        seconds, where tests at the same time count one by one")
+    for part, taken in seconds.items():
+        print(f"{part:10} {taken:8.0f}")
+    print(f"{'FAILED' if failed else 'all passed'}, after {time.perf_counter() - begun:.0f} seconds")
+    return int(bool(failed))
+
+
+def part_of(classname):
+    """Return the part that a test belongs to, from its module's name in the report."""
+    folders = {paths[0].replace("/", "."): part for part, paths in TESTS.items() if part != "unit"}
+    return next((part for folder, part in folders.items() if classname.startswith(folder)), "unit")
 
 
 if __name__ == "__main__":
