@@ -67,8 +67,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             raise ValueError(f"{', '.join(networks)} share a network; give each player one of its own")
         self.networks, self.averages, self.averaged = dict(networks), dict(averages or {}), {}
         for player, decay in self.averages.items():
-            if not 0 <= decay < 1:
-                raise ValueError(f"average={decay!r}: give a decay from 0 to below 1, or None")
+            if player not in networks or not 0 <= decay < 1:
+                raise ValueError(f"an average of {player!r} with decay {decay!r}: give a player, and from 0 to below 1")
             self.averaged[player] = keras.models.clone_model(networks[player])
             self.averaged[player].set_weights(networks[player].get_weights())
             self.averaged[player].trainable = False
@@ -101,9 +101,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
         if given := [name for name in ("metrics", "weighted_metrics", "loss_weights") if kwargs.get(name)]:
             raise ValueError(f"{', '.join(given)}: a family names what is measured itself, in `measures`; leave it out")
-        vars(self).pop("train_step", None)  # the traced one: see `fingerprint.describe_step`
-        super().compile(optimizer=None, **kwargs)
         self.adversarial_loss = losses.get(loss)
+        super().compile(optimizer=None, **kwargs)
         prepare = keras_workarounds.prepare_optimizer
         self.optimizers = {name: prepare(optimizers[name], network) for name, network in self.networks.items()}
 
@@ -223,6 +222,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         return [variable for variable in found if "float" in variable.dtype]
 
     def test_step(self, batch):
+        """Return the means of what `validate` says of the batches so far."""
         self._step.recorded = {}
         self.record(**self.validate(fitting.prepared(batch)))
         return self._results()
@@ -238,6 +238,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def settings(self):
         """Return what the constructor and `compile` were given, as it is now, but for players and optimizers."""
         given = {name: getattr(self, name, value) for name, value in self._given.items() if name != "name"}
+        given |= {name: self._given[name] for name, now in given.items() if isinstance(now, keras.Variable)}  # moves
         players = {id(network) for network in self.networks.values()}
         # A value that is nothing but players, alone or in a dict or list, is compared as `networks`.
         given = {name: x for name, x in given.items() if not (ids := set(map(id, tf.nest.flatten(x)))) or ids - players}
@@ -262,6 +263,7 @@ def _factor(optimizer, loss):
 def _with_penalty(network, optimizer, gradients, penalty, arguments):
     """Add a penalty's gradients to those of its player where it is due, and take one step for both."""
     weights, every = network.trainable_weights, getattr(penalty, "every", 1)
+    idle = [g is None for g in gradients]  # such as the last blocks of a network that is to grow
     # Those of a table of class vectors come as rows and their numbers, which cannot be added.
     pairs = zip(weights, gradients, strict=True)
     gradients = [tf.zeros_like(weight) if g is None else tf.convert_to_tensor(g) for weight, g in pairs]
@@ -273,19 +275,19 @@ def _with_penalty(network, optimizer, gradients, penalty, arguments):
         try:
             added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
         except LookupError as error:  # of an operation, such as bicubic resizing, that has no second derivative
-            raise ValueError(f"{penalty} is computed from slopes, and {error}; {_ADVICE}") from error
-        # Some biases, such as the last one, do not change the slopes: they have no gradient. Kernels have one.
-        missed = [weight.path for weight, more in zip(weights, added, strict=True) if more is None]
-        kernels = [weight.path for weight in weights if len(weight.shape) > 1 and weight.path in missed]
-        if kernels or len(missed) == len(weights) or loses_slopes:
-            where = ", ".join(kernels or missed) or "a part of the slopes"
+            raise ValueError(f"{penalty} needs second derivatives, and {error}; {_ADVICE}") from error
+        # Some biases, such as the last one, do not change the gradient by the images. Kernels that the loss uses do.
+        missed = [w for w, more, rests in zip(weights, added, idle, strict=True) if more is None and not rests]
+        kernels = [weight.path for weight in missed if len(weight.shape) > 1]
+        if kernels or all(more is None for more in added) or loses_slopes:
+            where = ", ".join(kernels) or ("a part of the gradient" if loses_slopes else "any weight")
             raise ValueError(f"{penalty} does not reach {where}, and would do nothing there without a word; {_ADVICE}")
         return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]
 
     return tf.cond(optimizer.iterations % every == 0, penalised, lambda: gradients)
 
 
-_ADVICE = "bilinear or bicubic resizing has no second derivative: use nearest neighbours, pooling, strided convolutions"
+_ADVICE = "bilinear or bicubic resizing has no second derivative: use nearest; give a second output its own network"
 
 
 def _loses_slopes():

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ganutils import fingerprint, strategies
 
-# Callbacks of Keras' that change the training; a rate may be a schedule of the optimizer's, which is known.
+# Keras callbacks that change the training. A schedule as the optimizer's learning rate is fine: it is compared.
 _UNKNOWN = ("EarlyStopping", "ReduceLROnPlateau", "LearningRateScheduler", "SwapEMAWeights")
 STEP = "what a step computes (by its formulas, constants and layers)"
 
@@ -30,9 +30,9 @@ class Backup(keras.callbacks.Callback):
     has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
     A state that is not finite is never written, nor that of an epoch which was stopped in its middle. A backup of
     another run is refused: of other data, batches or order, networks, optimizers, settings, callbacks, or of a step
-    that computes anything else, wherever that is written; under the same versions of Keras and TensorFlow, and on as
-    many devices. It does not know which weights a finished run had begun with. Several workers must share the folder:
-    all read the file, and the chief writes it.
+    that computes anything else, wherever that is written. Steps are compared only under the same versions of Keras
+    and TensorFlow and on as many devices. It does not know which weights a finished run had begun with. Several
+    workers must share the folder: all read the file, and the chief writes it.
 
     A callback belongs to the run if it has `get_state()` and `set_state(state)`, dicts of arrays; what `get_config()`
     returns, where it has one, must not change.
@@ -120,7 +120,6 @@ class Backup(keras.callbacks.Callback):
         else:
             self._restore(self._saved)
             self.model.history.history.update(json.loads(str(self._saved["history"])))
-            self.model.history.epoch = list(range(self.epoch))
         self._saved = {}
 
     def on_train_batch_end(self, batch, logs=None):
@@ -162,6 +161,8 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._run = None
+        kept = max(map(len, self.model.history.history.values()), default=0)
+        self.model.history.epoch = list(range(kept))  # Keras forgets, when training begins, those before
 
     def _variables(self):
         """All state of the model but its metrics, which each epoch starts anew."""

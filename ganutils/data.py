@@ -140,7 +140,7 @@ def pipeline(*arrays, batch_size, n=None, seed=0):
 
     Args:
         *arrays: images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1], and whatever belongs
-            to each of them: labels (n,), a second image, numbers of any shape. None is left out.
+            to each of them: labels (n,), other images (all arrays with four axes are), numbers. None is left out.
         batch_size: rows in a batch, at most n.
         n: how many rows to keep, from the first on; None keeps all.
         seed: the same seed gives the same order, under the same `keras.utils.set_random_seed`.
@@ -209,7 +209,7 @@ class Source:
             found = tf.numpy_function(read, rows, types, stateful=False)
             found = [tf.ensure_shape(batch, (batch_size, *of)) for batch, of in zip(found, shapes, strict=True)]
             found = [scale(batch) if batch.dtype == "uint8" and len(batch.shape) == 4 else batch for batch in found]
-            found = [tf.cast(batch, "float32") if batch.dtype == "float64" else batch for batch in found]
+            found = [tf.cast(batch, "float32") if batch.dtype.is_floating else batch for batch in found]
             return tuple(found) if len(found) > 1 else found[0]
 
         def shuffled(i, order):

@@ -56,7 +56,8 @@ def describe_optimizer(optimizer):
     try:
         config, usual = optimizer.get_config(), type(optimizer)().get_config()
     except (NotImplementedError, TypeError):  # one of one's own, or with a schedule of one's own
-        config, usual = {"name": None, "learning_rate": float(optimizer.learning_rate)}, {}
+        rate = {"learning_rate": float(optimizer.learning_rate)}  # of a schedule it moves, and its formula is compared
+        config, usual = {"name": None} | (rate if isinstance(optimizer.learning_rate, keras.Variable) else {}), {}
     usual = usual | {"learning_rate": None, "name": config["name"]}
     chosen = {name: value for name, value in config.items() if value != usual.get(name)}
     # A rate is stored in float32; what was given has fewer digits.
@@ -85,7 +86,7 @@ def plain(value, above=()):
         return [go_on(part) for part in value]
     kind = getattr(value, "__qualname__", type(value).__qualname__)
     # What Keras counts on and what a run moves is no setting; what a step does with it, `describe_step` sees.
-    opaque = isinstance(value, (type, keras.random.SeedGenerator, keras.metrics.Metric))
+    opaque = isinstance(value, (type, keras.random.SeedGenerator, keras.metrics.Metric, tf.data.Dataset))
     attributes = {} if opaque else getattr(value, "__dict__", {})
     return {"class": kind, **go_on(attributes)} if attributes else kind
 
@@ -109,7 +110,7 @@ def describe_step(model, batch):
     strategy = model.distribute_strategy
     if strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy():
         # Without a strategy, Keras takes the function that is traced here, so that it is traced once.
-        step = model.train_step = vars(model).get("train_step") or tf.function(model.train_step, autograph=False)
+        step = model.train_step = tf.function(model.train_step, autograph=False)
     else:
         step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
     graph = step.get_concrete_function(batch).graph
@@ -201,7 +202,8 @@ def _effects(nodes, hashes, results, functions):
             parts += effects
         return _sha256("\n".join([*parts, *(sorted(inputs) if called else inputs), "after", *before]).encode())
 
-    effects = sorted(hash_of(n.name) for n in nodes if n.op.startswith(_ASSIGNS) or _called(n, functions))
+    found = [(node, hash_of(node.name)) for node in nodes]  # inputs come before what is made of them
+    effects = sorted(sha for node, sha in found if node.op.startswith(_ASSIGNS) or _called(node, functions))
     return [*effects, *map(hash_of, results)], assigned
 
 

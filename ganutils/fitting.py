@@ -15,6 +15,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     """A `keras.Model` whose data and arguments are checked before a weight moves, and whose `fit` takes a backup."""
 
     def save(self, *args, **kwargs):
+        """Not possible: raises a ValueError that says what is."""
         raise ValueError(
             "a model with several players cannot be saved as one file; use save_weights('gan.weights.h5'), or save "
             "a network by itself: gan.networks['generator'].save('generator.keras')"
@@ -35,24 +36,14 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         return super().evaluate(_checked(x, y), y, **kwargs)
 
     def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        *,
-        backup=None,
-        steps_per_epoch=None,
-        initial_epoch=0,
-        **kwargs,
+        self, x=None, y=None, batch_size=None, epochs=1, *, callbacks=(), backup=None, steps_per_epoch=None, **kwargs
     ):
         """As `keras.Model.fit`, with a backup.
 
-        Arrays become a `data.pipeline(x, y, batch_size=batch_size or 32)`. A finite dataset is read as one endless
-        stream, cut into epochs of its own length or of `steps_per_epoch`. Keras would otherwise make a varying number
-        of iterators, each with another order of the data, so that a resumed run could not repeat the order.
+        Arrays become a `data.pipeline`, in batches of 32 or of all images where there are fewer. A finite dataset is
+        read as one endless stream, cut into epochs of its own length or of `steps_per_epoch`. Keras would otherwise
+        make a varying number of iterators, each with another order of the data, so that a resumed run could not
+        repeat the order.
 
         Args:
             x: a tf.data.Dataset, such as `data.pipeline` makes, or an array of images (then `y` may hold labels).
@@ -68,6 +59,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         """
         if not self.compiled:
             raise ValueError("the model is not compiled; call compile(...) with its optimizers first")
+        if kwargs.pop("initial_epoch", 0):
+            raise ValueError("initial_epoch alone does not resume a run: its data would begin anew; give a backup")
         for name in ("class_weight", "sample_weight", "validation_split"):
             if np.any(kwargs.pop(name, None)):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
@@ -98,13 +91,12 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
                 f"{self.steps_per_execution}; choose a divisor, or another number of images or batch size"
             )
+        first = 0
         if backup is not None:
-            if initial_epoch:
-                raise ValueError(f"initial_epoch={initial_epoch} and a backup; leave it out, the backup knows")
-            initial_epoch = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validation_data)
-            callbacks.append(backup)
+            first = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validation_data)
+            callbacks, self.train_function = [*callbacks, backup], None  # Keras' function of an earlier call goes
             # From the first pass on, even if somebody has looked at the dataset before.
-            passes, rest = divmod(initial_epoch * steps_per_epoch, length)
+            passes, rest = divmod(first * steps_per_epoch, length)
             x = x.source.batches(passes).repeat().skip(rest)
         elif length > 0:
             x = x.repeat()
@@ -116,11 +108,14 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             callbacks.append(strategies.SpreadRandomState())
         # Earlier models of a notebook hang in reference cycles, with their data; a laptop needs the memory.
         gc.collect()
-        numbers = {"epoch": initial_epoch, "epochs": epochs, "steps": steps_per_epoch or 0}
-        options = {"verbose": verbose, "callbacks": callbacks, "epochs": epochs, "initial_epoch": initial_epoch}
+        numbers = {"epoch": first, "epochs": epochs, "steps": steps_per_epoch or 0}
+        options = {"callbacks": callbacks, "epochs": epochs, "initial_epoch": first}
         with strategies.clear_errors(strategy):
             strategies.check_agreement(strategy, **numbers, seed=tf.compat.v1.get_seed(0)[0])
-            return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
+            try:
+                return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
+            finally:
+                vars(self).pop("train_step", None)  # the function that a backup has traced
 
 
 def prepared(batch):

@@ -323,7 +323,7 @@ def test_the_lesson_trains_its_recipe(lesson, monkeypatch):
         if is_recipe:
             exec(source, names)
             break
-        if source.startswith(("import", "def new_gan")):
+        if source.startswith(("import", "from", "def new_gan")):
             exec(source, names)
     else:
         pytest.fail(f"no cell of {lesson} is tagged `recipe`; tag the one that makes `gan`, as CONTRIBUTING.md says")

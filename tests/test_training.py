@@ -191,7 +191,7 @@ def compile_as(generator, discriminator, *arguments, **options):
     [
         (lambda g, d: training.GAN(g, d, discriminator_steps=0), "discriminator_steps=0"),
         (lambda g, d: training.GAN(g, d, discriminator_steps=1.5), r"discriminator_steps=1\.5"),
-        (lambda g, d: training.GAN(g, d, average=1.0), r"average=1\.0"),
+        (lambda g, d: training.GAN(g, d, average=1.0), r"an average of 'generator' with decay 1\.0"),
         (lambda g, d: training.GAN(g, d, penalty=10), "penalty=10: give one such as"),
         (lambda g, d: training.GAN(keras.Sequential(), d), r"generator is not a built keras\.Model"),
         (lambda g, d: training.GAN(g, g), "share a network"),
@@ -323,6 +323,32 @@ def test_a_penalty_that_misses_a_part_of_the_slopes_is_refused(digits, resize, s
         without = training.GAN(tiny_networks()[0], resizing(resize, skip))
         without.compile("adam", "adam")
         without.fit(digits, batch_size=16, verbose=0)
+
+
+def test_a_penalty_need_not_reach_what_the_loss_does_not_use(digits):
+    """The last blocks of a network that is to grow rest at first; a class head beside the logit is no such part."""
+
+    class Part(training.GAN):
+        def discriminate(self, images, condition=None):
+            return self.run("discriminator", images)[0]
+
+        def losses(self, batch):
+            found = super().losses(batch)
+            if self.uses_head:
+                found["discriminator"] += keras.ops.mean(self.run("discriminator", batch)[1] ** 2)
+            return found
+
+    for uses_head in (False, True):
+        images = keras.Input((8, 8, 1))
+        features = keras.layers.Dense(4, "relu")(keras.layers.Flatten()(images))
+        heads = [keras.layers.Dense(1)(features), keras.layers.Dense(3, name="classes")(features)]
+        gan = Part(tiny_networks()[0], keras.Model(images, heads), penalty=losses.R1(1.0))
+        gan.uses_head = uses_head
+        gan.compile("adam", "adam")
+        if uses_head:
+            unchanged_by(gan, lambda gan=gan: gan.fit(digits, verbose=0), "does not reach classes/kernel")
+        else:
+            gan.fit(digits, verbose=0)
 
 
 def test_regularisers_of_weights_count(make_gan, real):

@@ -85,7 +85,7 @@ class Measurements(keras.callbacks.Callback):
 def describe_run(lesson, profile):
     """Return all that makes a run of a lesson what it is, but for its seed."""
     recipe = fingerprint.describe(recipes.RECIPES[lesson]())
-    recipe["settings"].pop("seed")
+    recipe["settings"].pop("seed", None)
     return {
         "lesson": lesson,
         "profile": {"name": profile.name, **{name: getattr(profile, name) for name in SIZES}},

@@ -4,6 +4,7 @@ python tools/run_tests.py              all parts but `grading`
 python tools/run_tests.py unit style   some of them
 """
 
+import collections
 import os
 import shutil
 import subprocess
@@ -50,7 +51,7 @@ def main(chosen):
     together = ["-n", "3", "--dist", "worksteal" if chosen == ["grading"] else "loadfile", "--no-loadscope-reorder"]
     pytest = [PYTHON, "-m", "pytest", *together, "--durations=15", f"--junitxml={report}", *paths]
     report.unlink(missing_ok=True)
-    seconds, failed, begun = dict.fromkeys(chosen, 0.0), [], time.perf_counter()
+    seconds, failed, begun = collections.Counter(dict.fromkeys(chosen, 0.0)), [], time.perf_counter()
     for command in (STYLE if "style" in chosen else []) + ([pytest] if paths else []):
         print(f"\n== {' '.join(command[1:10] or command)}", flush=True)
         start = time.perf_counter()
