@@ -434,11 +434,6 @@ def printed(text):
     return thing
 
 
-def frozen(value):
-    variable = keras.Variable(value, trainable=False)
-    return lambda: variable
-
-
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -474,14 +469,6 @@ def test_a_frozen_network_that_a_step_looks_through_belongs_to_it(digits, tmp_pa
         train(gan_with(2), pipeline(digits), tmp_path / "run", epochs=1)
 
 
-class WithSettings(training.GAN):
-    """A GAN with a setting of any kind."""
-
-    def __init__(self, *networks, thing=None):
-        super().__init__(*networks)
-        self.thing = thing
-
-
 def teacher(seed):
     keras.utils.set_random_seed(seed)
     return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
@@ -507,7 +494,7 @@ class Charge:
 )
 def test_settings_of_every_kind_are_told_apart_in_words_that_repeat(make):
     def described(k):
-        gan = WithSettings(*tiny_networks(), thing=make(k))
+        gan = Careless(*tiny_networks(), thing=make(k))
         gan.compile("adam", "adam")
         return json.dumps(fingerprint.describe(gan)["settings"]["thing"])
 
