@@ -28,7 +28,6 @@ lab: .venv/ready
 record: .venv/ready
 	$(VENV)/python tools/run_notebooks.py --part all --profile smoke --record
 	$(VENV)/python tools/run_notebooks.py --part all --profile laptop --record
-	$(VENV)/python benchmarks/report.py
 
 # The student versions of the exercises, from instructor/source: exercises/ and build/exercises/*.zip.
 release: .venv/ready

@@ -120,7 +120,7 @@ class Lesson:
 
         seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
         found = {name: float(value) for name, value in metrics.items()}
-        for backup in self.folder.glob("backup*.npz"):  # the next run trains from scratch
+        for backup in self.folder.glob("*.npz"):  # the next run trains from scratch
             backup.unlink(missing_ok=True)  # another kernel may have closed the same lesson
         lines = [f"This lesson took {format_duration(seconds)} and at most {memory / 1000:.2f} GB of memory."]
         lines += [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in found.items()]

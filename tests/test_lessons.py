@@ -45,7 +45,7 @@ def test_an_entry_says_all_that_tables_and_profiles_need(name):
         lessons.Profile(name, profile)  # raises where a number is not positive
         keras.dtype_policies.get(entry[profile]["precision"])  # raises where it is unknown
     work = [lessons.Profile(name, profile).steps for profile in lessons.PROFILES]
-    assert work[0] < work[1] <= work[2]
+    assert work[0] < work[1] <= work[2], f"{name}: training steps are {work}; smoke takes fewest, gpu as many or more"
     assert entry["reference_runs"] <= ("recipe" in entry), "reference runs are trained by a recipe"
     if "recipe" in entry:
         assert callable(getattr(recipes, entry["recipe"]))
@@ -67,8 +67,8 @@ def test_a_notebook_opens_its_own_lesson_under_its_own_title(path):
     assert cells[0].startswith(title), (
         f"the notebook begins with {cells[0].splitlines()[0]!r}, lessons.toml has {title!r}"
     )
-    assert any(f'lessons.Lesson("{path.stem}", PROFILE)' in cell for cell in cells)
-    assert any("lesson.close(" in cell for cell in cells)
+    for call in (f'lesson = lessons.Lesson("{path.stem}", PROFILE)', "lesson.save_picture(", "lesson.close("):
+        assert any(call in cell for cell in cells), f"no cell of {path.stem} has `{call}`"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import tables
 import tqdm
 from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
@@ -27,6 +29,7 @@ from papermill.exceptions import PapermillExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = tomllib.loads((ROOT / "lessons.toml").read_text(encoding="utf-8"))
+tables.check(LESSONS)
 PARTS = sorted({str(lesson["part"]) for lesson in LESSONS.values()})
 PROFILES = [key for key, sizes in next(iter(LESSONS.values())).items() if isinstance(sizes, dict)]
 
@@ -191,6 +194,13 @@ def record(rows, profile):
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"lessons": {}}
     kept["command"] = "make record"
     rate = lessons.stored_speed() or lessons.measure_steps_per_second()
+    usual = statistics.median([row["steps_per_second"] for row in kept["lessons"].values()] or [rate])
+    if not 0.8 < rate / usual < 1.25:
+        print(
+            f"This machine takes {rate:.0f} training steps a second now, and took {usual:.0f} for most lessons. Record "
+            "on that machine while it is idle, or all lessons anew on this one: `make record`.",
+            file=sys.stderr,
+        )
     for row in (row for row in rows if row["peak_mb"]):  # not of a notebook that does not close its lesson
         kept["lessons"][f"{row['notebook']} {profile}"] = {
             "seconds": row["seconds"],
@@ -199,13 +209,17 @@ def record(rows, profile):
             "metrics": row["metrics"],
         }
         picture = ROOT / "build" / "lessons" / f"{row['notebook']}-{profile}" / "picture.png"
-        if profile == "laptop" and picture.is_file():
+        if profile == "laptop" and not picture.is_file():
+            print(f"{row['notebook']} leaves no picture: it must call `lesson.save_picture(figure)`.", file=sys.stderr)
+        elif profile == "laptop":
             target = ROOT / "notebooks" / "pictures" / f"{row['notebook']}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, target)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    subprocess.run([sys.executable, ROOT / "tools" / "clean_notebooks.py"], check=True)  # which writes the table
+    # They write the README's table and the benchmarks' row on how long all lessons take.
+    for script in ("tools/clean_notebooks.py", "benchmarks/report.py"):
+        subprocess.run([sys.executable, ROOT / script], check=True)
 
 
 def main():
@@ -222,6 +236,8 @@ def main():
     notebooks = find_notebooks(arguments.notebooks, arguments.only, arguments.part)
     if arguments.record:  # the speed that is kept with the costs must be of this hour
         (ROOT / "build" / "speed.json").unlink(missing_ok=True)
+        for path in notebooks:  # nor may a picture of an earlier run be kept
+            (ROOT / "build" / "lessons" / f"{path.stem}-{arguments.profile}" / "picture.png").unlink(missing_ok=True)
     try:
         rows, failure = run(notebooks, arguments.profile, arguments.build)
     except KeyboardInterrupt:
