@@ -49,7 +49,7 @@ def write_notebook(path):
 def course(tmp_path_factory):
     """A copy of the course with one lesson more, which was executed and recorded, and what this printed."""
     folder = tmp_path_factory.mktemp("new") / "course"
-    for name in ("ganutils", "notebooks", "tools", "exercises", "instructor", "benchmarks", "data/reference_runs"):
+    for name in ("ganutils", "notebooks", "tools", "exercises", "instructor", "benchmarks", "data"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("README.md", "pyproject.toml", "lessons.toml"):
         shutil.copy(ROOT / name, folder)
