@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PROFILE ?= $(or $(GANUTILS_PROFILE),laptop)
 ONLY ?=
 PART ?= 1
+LAB ?=
 TORCH_PYTHON ?=
 TORCH = $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON))
 VENV = .venv/bin
@@ -22,7 +23,7 @@ test-full: .venv/ready
 	$(VENV)/python tools/run_tests.py grading
 
 lab: .venv/ready
-	$(VENV)/jupyter lab --notebook-dir . --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+	$(VENV)/jupyter lab --notebook-dir . --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB)
 
 # Run all lessons and keep their costs and pictures in the repository.
 record: .venv/ready
@@ -52,6 +53,7 @@ clean:
 
 .venv/ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing the course's environment into .venv: about 2 GB, some minutes."
 	$(PYTHON) -m venv .venv
 	$(VENV)/python -m pip install --quiet -c constraints.txt -e ".[cpu,notebooks,test]"
 	touch .venv/ready
