@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from ganutils.checks import dcgan, race
+from ganutils.checks import dcgan
 from tests.exercises.assignments import EXERCISES, NAMES, Assignment, cells
 
 ANSWERS = {name: importlib.import_module(f"tests.exercises.answers_{name[:2]}") for name in NAMES}
@@ -24,12 +24,6 @@ def assignments():
         return made[name]
 
     return get
-
-
-@pytest.fixture
-def short_race(monkeypatch):
-    """A race of a few steps, which any recipe finishes; the reference alone runs the whole one."""
-    monkeypatch.setattr(race, "RACE_STEPS", 4)
 
 
 def wrong_answers():
@@ -60,9 +54,8 @@ def test_an_untouched_notebook_gets_nothing_and_no_traceback(assignments, name, 
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_another_style_gets_all_points(assignments, name, monkeypatch, short_race):
+def test_another_style_gets_all_points(assignments, name, monkeypatch):
     """The checks look at what code does, and not at its letters."""
-    monkeypatch.setattr(race, "GOAL", race.UNTRAINED * 10)
     assignment = assignments(name)
     names = assignment.names(ANSWERS[name].OTHER_STYLE)
     for test in assignment.ids("test"):
@@ -71,7 +64,6 @@ def test_another_style_gets_all_points(assignments, name, monkeypatch, short_rac
 
 
 @pytest.mark.parametrize(("name", "solution", "code", "message"), list(wrong_answers()))
-@pytest.mark.usefixtures("short_race")
 def test_a_wrong_answer_gets_nothing_and_the_message_it_needs(assignments, name, solution, code, message, monkeypatch):
     assignment = assignments(name)
     names = assignment.names({solution: code})
