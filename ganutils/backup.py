@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import fingerprint, strategies
+from ganutils import fingerprint, fitting, strategies
 
 # Keras callbacks that change the training. A schedule as the optimizer's learning rate is fine: it is compared.
 _UNKNOWN = ("EarlyStopping", "ReduceLROnPlateau", "LearningRateScheduler", "SwapEMAWeights")
@@ -138,7 +138,7 @@ class Backup(keras.callbacks.Callback):
             # Keras' own record may or may not have this epoch yet, depending on the order of callbacks.
             history.setdefault(name, [])[epoch - 1 :] = [float(value)]
         arrays = {"epoch": epoch, "history": json.dumps(history), "run": json.dumps(self._run)}
-        for i, variable in enumerate(self._variables()):
+        for i, variable in enumerate(self.model.state()):
             value = keras.ops.convert_to_numpy(variable.value)
             # NumPy's files know no bfloat16.
             arrays[f"variable_{i}"] = value.astype("float32") if value.dtype.kind == "V" else value
@@ -147,13 +147,10 @@ class Backup(keras.callbacks.Callback):
                 arrays[f"callback_{i}_{name}"] = value = np.asarray(value)
                 if value.dtype.kind in "OV":
                     raise ValueError(f"{type(callback).__name__}.get_state: {name} is no array of numbers or words")
-        floats = [value for name, value in arrays.items() if name.startswith("variable") and value.dtype.kind == "f"]
-        if not all(np.isfinite(value).all() for value in floats):
+        weights = [value for name, value in arrays.items() if name.startswith("variable")]
+        if not fitting.is_finite([*weights, *(logs or {}).values()]):
             self.model.stop_training = True
-            _say(
-                f"Epoch {epoch} ended with weights that are NaN or infinite, so training stops; the backup keeps "
-                f"epoch {self.epoch}. Commonly a learning rate is too high."
-            )
+            _say(f"Epoch {epoch} ended with NaN or infinite values; the backup keeps epoch {self.epoch}.")
             return
         if strategies.is_chief(self.model.distribute_strategy):
             self._write(arrays)
@@ -163,14 +160,6 @@ class Backup(keras.callbacks.Callback):
         self._run = None
         kept = max(map(len, self.model.history.history.values()), default=0)
         self.model.history.epoch = list(range(kept))  # Keras forgets, when training begins, those before
-
-    def _variables(self):
-        """All state of the model but its metrics, which each epoch starts anew."""
-        found = list(self.model.variables)
-        for optimizer in self.model.optimizers.values():
-            found += optimizer.variables
-        metrics = {id(variable) for metric in self.model.metrics for variable in metric.variables}
-        return list({id(variable): variable for variable in found if id(variable) not in metrics}.values())
 
     def _write(self, arrays):
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +187,7 @@ class Backup(keras.callbacks.Callback):
         return found
 
     def _restore(self, arrays):
-        variables = self._variables()
+        variables = self.model.state()
         saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]
         if [tuple(v.shape) for v in variables] != [value.shape for value in saved]:
             raise ValueError(f"the backup is of a model of another shape. Delete {self.path} to train from the start.")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, features, keras_workarounds, metrics, models
+from ganutils import data, features, keras_workarounds, metrics, models, pixels
 from ganutils.metrics import _checks
 from ganutils.metrics.copies import TwoSampleAccuracy
 
@@ -37,7 +37,7 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
     """
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = data.check_images(images, f"{kind}_images")
-        _checks.labels(labels, f"{kind}_labels", rows=len(images))
+        pixels.check_labels(labels, f"{kind}_labels", rows=len(images))
     predicted = train(fake_images, fake_labels)(real_images)
     return metrics.conditional_fidelity(getattr(predicted, "probabilities", predicted), real_labels)
 

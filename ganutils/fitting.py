@@ -9,10 +9,16 @@ import tensorflow as tf
 from ganutils import data, keras_workarounds, strategies
 
 LOOKED_AT = 64  # images of a dataset
+LOOK_EVERY = 10  # steps at the losses
 
 
 class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     """A `keras.Model` whose data and arguments are checked before a weight moves, and whose `fit` takes a backup."""
+
+    def state(self):
+        """Return all variables of the model and of its optimizers, but for metrics, which each epoch starts anew."""
+        found = [*self.variables, *(v for optimizer in self.optimizers.values() for v in optimizer.variables)]
+        return list({id(variable): variable for variable in found}.values())
 
     def save(self, *args, **kwargs):
         """Not possible: raises a ValueError that says what is."""
@@ -33,7 +39,19 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         self._check_validation()
         if np.any(kwargs.get("sample_weight")):
             raise ValueError("sample_weight has no meaning here; leave it out")
-        return super().evaluate(_checked(x, y), y, **kwargs)
+        return super().evaluate(self._checked(x, y), y, **kwargs)
+
+    def predict(self, x, **kwargs):
+        """As `keras.Model.predict`: images of what the model is called with, in batches."""
+        if not isinstance(x, tf.data.Dataset):
+            self.check_inputs(x)
+        return super().predict(x, **kwargs)
+
+    def check_condition(self, condition):
+        """Raise a ValueError where what belongs to images, an array of labels say, cannot be. May be overridden."""
+
+    def check_inputs(self, inputs):
+        """Raise a ValueError where the model cannot draw from what it is called with. May be overridden."""
 
     def fit(
         self, x=None, y=None, batch_size=None, epochs=1, *, callbacks=(), backup=None, steps_per_epoch=None, **kwargs
@@ -66,8 +84,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
         if (validation_data := kwargs.get("validation_data")) is not None:
             self._check_validation()
-            _checked(*pair(validation_data, "validation_data"))
-        x, callbacks = _checked(x, y), list(tf.nest.flatten(callbacks or []))
+            self._checked(*pair(validation_data, "validation_data"))
+        x, callbacks = self._checked(x, y), list(tf.nest.flatten(callbacks or []))
         if any(hasattr(callback, "prepare") for callback in callbacks):
             raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
         for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
@@ -100,6 +118,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             x = x.source.batches(passes).repeat().skip(rest)
         elif length > 0:
             x = x.repeat()
+        callbacks.insert(0, LastGoodState())  # before anything draws from a model that has diverged
         # A dataset shuffles itself, and Keras warns at each call unless it is told so.
         kwargs["shuffle"] = False
         strategy = self.distribute_strategy
@@ -116,6 +135,32 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
             finally:
                 vars(self).pop("train_step", None)  # the function that a backup has traced
+
+    def _checked(self, x, y):
+        """Return what `fit` was given, with a look at images and what belongs to them; at the first of a dataset."""
+        if isinstance(x, tf.data.Dataset):
+            if y is not None:
+                raise ValueError("y is for arrays; put labels into the dataset: data.pipeline(images, labels, ...)")
+            if not hasattr(x, "source"):
+                parts = _first_of(x)
+                for i, part in enumerate(parts):
+                    if part.ndim == 4 or (part.ndim == 3 and i == 0):
+                        data.check_images(part)
+            else:
+                parts = x.source.arrays
+            if len(parts) == 2:
+                self.check_condition(parts[1])
+            return x
+        if not isinstance(x, (np.ndarray, tf.Tensor)):
+            raise ValueError(
+                f"x is a {type(x).__name__}; give an array of images or a tf.data.Dataset: data.pipeline(...)"
+            )
+        data.check_images(x)
+        if y is not None:
+            if len(y) != len(x):
+                raise ValueError(f"{len(y)} labels for {len(x)} images; give one label an image")
+            self.check_condition(y)
+        return x
 
 
 def prepared(batch):
@@ -142,24 +187,8 @@ def pair(values, name="a batch"):
     return (*parts, None)[:2]
 
 
-def _checked(x, y):
-    """Return what `fit` was given, with a look at its images: at all of an array, at the first ones of a dataset."""
-    if isinstance(x, tf.data.Dataset):
-        if y is not None:
-            raise ValueError("y is for arrays; put labels into the dataset: data.pipeline(images, labels, ...)")
-        if not hasattr(x, "source"):
-            _look_into(x)
-        return x
-    if not isinstance(x, (np.ndarray, tf.Tensor)):
-        raise ValueError(f"x is a {type(x).__name__}; give an array of images or a tf.data.Dataset: data.pipeline(...)")
-    data.check_images(x)
-    if y is not None and len(y) != len(x):
-        raise ValueError(f"{len(y)} labels for {len(x)} images; give one label an image")
-    return x
-
-
-def _look_into(dataset):
-    """Check the first images of a dataset, as many as show whether all values are in [0, 1]."""
+def _first_of(dataset):
+    """Return the first rows of a dataset's parts, of as many images as show whether all values are in [0, 1]."""
     seen = []
     for batch in dataset:
         seen.append([np.asarray(part) for part in tf.nest.flatten(batch)])
@@ -167,6 +196,44 @@ def _look_into(dataset):
             raise ValueError("the dataset holds single numbers; give batches of images, as data.pipeline does")
         if sum(len(parts[0]) for parts in seen) >= LOOKED_AT:
             break
-    for i, parts in enumerate(zip(*seen, strict=True)):
-        if parts[0].ndim == 4 or (parts[0].ndim == 3 and i == 0):
-            data.check_images(np.concatenate(parts))
+    return [np.concatenate(parts) for parts in zip(*seen, strict=True)]
+
+
+def _as_array(variable):
+    return variable.value.numpy()
+
+
+def is_finite(values):
+    """Return whether no array of `values` holds NaN or infinity."""
+    return all(np.isfinite(value).all() for value in map(np.asarray, values) if value.dtype.kind == "f")
+
+
+class LastGoodState(keras.callbacks.Callback):
+    """Stop training at NaN or infinity, with the state at the beginning of its epoch. `fit` puts it before all others.
+
+    It looks at the losses every `LOOK_EVERY` steps, and at the end of an epoch at the weights, too.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch, self._looked = epoch, 0
+        self._state = list(map(_as_array, self.model.state()))
+        if not is_finite(self._state):
+            raise ValueError("the model's weights are NaN or infinite before the first step; make its networks anew")
+
+    def on_train_batch_end(self, batch, logs=None):
+        is_last = batch + 1 == self.params["steps"]
+        if not is_last and batch // LOOK_EVERY == self._looked:
+            return
+        self._looked = batch // LOOK_EVERY
+        bad = [name.replace("_", " ") for name, value in (logs or {}).items() if not np.isfinite(float(value))]
+        if not bad and is_last and not is_finite(map(_as_array, self.model.state())):
+            bad = ["weights"]
+        if bad:
+            for variable, value in zip(self.model.state(), self._state, strict=True):
+                variable.assign(value)
+            self.model.stop_training = True
+            where = f"of the end of epoch {self._epoch}" if self._epoch else "from before the training"
+            print(
+                f"Training stops in epoch {self._epoch + 1}, step {batch + 1}: NaN or infinite are {', '.join(bad)}. "
+                f"The weights are those {where}. Commonly a learning rate is too high."
+            )

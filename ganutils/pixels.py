@@ -1,8 +1,9 @@
-"""Checks of images, in one place and with one wording, and the way between bytes and floats."""
+"""Checks of images and labels, in one place and with one wording, and the way between bytes and floats."""
 
 import numpy as np
 
 _TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
+_LABELS_SHOWN = 5
 _STRAY = 1e-3  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
 
 
@@ -48,11 +49,54 @@ def as_float(images, name="images"):
     return floats
 
 
+def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
+    """Return labels as int64, after a look at their shape, type and values: the same at every door.
+
+    Args:
+        labels: (n,), whole numbers from 0 to classes - 1; an error calls them `name`.
+        classes: number of classes, or None: any number.
+        rows: how many there must be, one for each of so many `of`, or None.
+
+    Raises:
+        ValueError: another shape, such as (n, 1) and one-hot rows, words, fractions, NaN, or classes that do not exist.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 2:
+        cure = "labels[:, 0]" if labels.shape[1] == 1 else "labels.argmax(axis=1), if its rows are one-hot,"
+        raise ValueError(f"{name} have the shape {labels.shape}; give whole numbers (n,): {cure} makes them")
+    if labels.dtype.kind not in "iuf":
+        cure = "np.unique(words, return_inverse=True)[1] makes whole numbers of words"
+        raise ValueError(f"{name} are {labels.dtype} {labels.shape}; give whole numbers (n,): {cure}")
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"{name} have the shape {labels.shape}; give whole numbers (n,), n at least 1")
+    if rows is not None and len(labels) != rows:
+        raise ValueError(f"{name} are {len(labels)} for {rows} {of}; give one label each")
+    if not np.isfinite(labels).all():
+        bad = np.flatnonzero(~np.isfinite(labels))
+        raise ValueError(f"{name} hold {len(bad)} values that are NaN or infinite, the first in row {bad[0]}")
+    wrong = (labels != np.floor(labels)) | (labels < 0) | (False if classes is None else labels >= classes)
+    if wrong.any():
+        shown = ", ".join(f"{value:g}" for value in np.unique(labels[wrong])[:_LABELS_SHOWN])
+        allowed = "0 or more" if classes is None else f"from 0 to {classes - 1}"
+        raise ValueError(f"{name} hold {shown}; give whole numbers, {allowed}")
+    return labels.astype("int64")
+
+
 def unscale(images):
-    """Map float images in [-1, 1], of any shape, to uint8 in [0, 255]; bytes are refused. Inverse of `data.scale`."""
+    """Map float images in [-1, 1], of any shape, to uint8 in [0, 255]. Inverse of `data.scale`.
+
+    What a generator without a tanh draws beyond -1 and 1 is cut off.
+
+    Raises:
+        ValueError: bytes, values of which some are NaN or infinite, or that belong to [0, 255].
+    """
     levels = np.asarray(images)
-    if levels.dtype.kind in "iub":
+    if levels.dtype.kind != "f":
         raise ValueError(f"images are {levels.dtype} already; unscale takes float in [-1, 1]")
+    if levels.size and not np.isfinite([levels.min(), levels.max()]).all():
+        raise ValueError("images contain NaN or infinite values; a generator that diverged is the usual reason")
+    if levels.size and levels.min() >= 0 and levels.max() > 2:
+        raise ValueError(f"images are float up to {levels.max():.4g}, like [0, 255]; unscale takes float in [-1, 1]")
     levels = np.array(levels, "float32")  # one copy, changed in place: each step would make another one
     levels += 1.0
     levels *= 127.5

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganutils import fitting
+from ganutils import fitting, pixels
 from ganutils.adversarial import AdversarialModel
 
 
@@ -87,6 +87,11 @@ class GAN(AdversarialModel):
         for charge in (penalty, generator_penalty):
             if charge is not None and not callable(charge):
                 raise ValueError(f"penalty={charge!r}: give one such as losses.R1({charge!r}), or None")
+        if ending := _squashes(discriminator):
+            raise ValueError(
+                f"the discriminator ends in a {ending}, and losses take logits, which go from -∞ to ∞; let its last "
+                "layer have no activation"
+            )
         self.discriminator_steps = int(discriminator_steps)
         self.penalty, self.generator_penalty = penalty, generator_penalty
         self.latent_dim = generator.inputs[0].shape[-1]
@@ -146,7 +151,8 @@ class ConditionalGAN(GAN):
     by their labels. Calling the model on [latents, labels] gives images.
 
     Args:
-        generator: built keras.Model from [latents (n, latent_dim), labels (n,)] to images in [-1, 1].
+        generator: built keras.Model from [latents (n, latent_dim), labels (n,)] to images in [-1, 1]. How many
+            classes there are is read off its one-hot or embedding layer, where it has one.
         discriminator: built keras.Model from [images, labels (n,)] to logits (n, 1).
         **kwargs: as in `GAN`.
 
@@ -159,6 +165,8 @@ class ConditionalGAN(GAN):
         for network in (generator, discriminator):
             if len(network.inputs) != 2:
                 raise ValueError(f"{network.name} has {len(network.inputs)} input(s); give it a second one for labels")
+        tables = [size for part in generator.operations for name in _SIZES if (size := getattr(part, name, None))]
+        self.classes = min(tables, default=None)
 
     def generate(self, latents, condition=None):
         """Return images for latents and labels (n,)."""
@@ -181,7 +189,29 @@ class ConditionalGAN(GAN):
 
     def call(self, inputs, training=False):
         """Return images in [-1, 1] for [latents (n, latent_dim), labels (n,)]."""
+        if tf.executing_eagerly():
+            self.check_inputs(inputs)
         return self.generate(*map(ops.convert_to_tensor, inputs))
+
+    def check_inputs(self, inputs):
+        """Raise a ValueError for labels of classes that do not exist, and for as many as there are no latents."""
+        latents, labels = inputs
+        pixels.check_labels(labels, classes=self.classes, rows=len(latents), of="latents")
+
+    def check_condition(self, condition):
+        """Raise a ValueError for labels of classes that do not exist."""
+        pixels.check_labels(condition, classes=self.classes)
+
+
+# How layers and operations that take a label call the number of classes.
+_SIZES = ("input_dim", "num_classes", "num_tokens")
+
+
+def _squashes(network):
+    """Return the name of the activation that a network ends in, if it is one that has no place before a loss."""
+    last = network.layers[-1]
+    name = getattr(getattr(last, "activation", last), "__name__", type(last).__name__).lower()
+    return name if name in ("sigmoid", "softmax", "tanh", "hard_sigmoid") else None
 
 
 def _check_shapes(real_images, fake_images, logits):

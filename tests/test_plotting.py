@@ -34,7 +34,7 @@ def test_image_grid_keeps_colour():
 
 
 def test_image_grid_refuses_what_is_no_batch():
-    with pytest.raises(ValueError, match=r"\(28, 28\), expected \(n, height"):
+    with pytest.raises(ValueError, match=r"\(28, 28\); give \(n, height"):
         plotting.image_grid(np.zeros((28, 28)))
 
 

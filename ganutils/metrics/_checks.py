@@ -90,20 +90,3 @@ def probabilities(values, name="probabilities"):
     if abs(sums[row] - 1) > _SUM_TOLERANCE:
         raise ValueError(f"{name} in row {row} sum to {sums[row]:g}, not to 1; apply a softmax to logits first")
     return values / sums[:, None]
-
-
-def labels(values, name, classes=None, rows=None, of="images"):
-    """Return labels (n,) as int64, whole numbers from 0 to classes - 1, one for each of `rows` rows."""
-    values = np.asarray(values)
-    if values.ndim != 1 or not len(values) or values.dtype.kind not in "iuf":
-        raise ValueError(f"{name} are {values.dtype} {values.shape}, expected whole numbers (n,)")
-    if rows is not None and len(values) != rows:
-        raise ValueError(f"{name} are {len(values)} for {rows} {of}; give one label each")
-    if values.dtype.kind == "f":
-        _finite(values, name)
-    wrong = (values != np.floor(values)) | (values < 0) | (False if classes is None else values >= classes)
-    if wrong.any():
-        shown = ", ".join(f"{value:g}" for value in np.unique(values[wrong])[:5])
-        allowed = "0 or more" if classes is None else f"from 0 to {classes - 1}"
-        raise ValueError(f"{name} hold {shown}; give whole numbers, {allowed}")
-    return values.astype("int64")

@@ -5,6 +5,7 @@ from collections import namedtuple
 import numpy as np
 from scipy import stats
 
+from ganutils import pixels
 from ganutils.metrics import _checks
 
 ClassAccuracy = namedtuple("ClassAccuracy", ["accuracy", "per_class"])
@@ -23,7 +24,7 @@ def conditional_fidelity(probabilities, labels):
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
-    labels = _checks.labels(labels, "labels", classes, rows, "rows of probabilities")
+    labels = pixels.check_labels(labels, "labels", classes, rows, "rows of probabilities")
     hits = probabilities.argmax(axis=1) == labels
     counts = np.bincount(labels, minlength=classes)
     per_class = np.full(classes, np.nan)

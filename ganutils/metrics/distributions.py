@@ -7,6 +7,7 @@ import numpy as np
 from scipy import special, stats
 from sklearn.metrics.pairwise import polynomial_kernel
 
+from ganutils import pixels
 from ganutils.metrics import _checks
 
 _LIMIT_SIZES = 12
@@ -140,4 +141,4 @@ def inception_score_ceiling(labels):
     A classifier that is sure of every label, and right, reaches it: KL(p(y|x) ‖ p(y)) then has the mean H(y).
     It lies between 1 and the number of different labels.
     """
-    return float(np.exp(stats.entropy(np.bincount(_checks.labels(labels, "labels")))))
+    return float(np.exp(stats.entropy(np.bincount(pixels.check_labels(labels, "labels")))))

@@ -40,8 +40,8 @@ def mode_coverage(generated, data_labels, least=1):
     if np.ndim(generated) == 2:
         probabilities = _checks.probabilities(generated, "generated")
         classes, generated = probabilities.shape[1], probabilities.argmax(axis=1)
-    generated = _checks.labels(generated, "generated")
-    data_labels = _checks.labels(data_labels, "data_labels", classes)
+    generated = pixels.check_labels(generated, "generated")
+    data_labels = pixels.check_labels(data_labels, "data_labels", classes)
     classes = classes or max(generated.max(), data_labels.max()) + 1
     counts, data_counts = (np.bincount(labels, minlength=classes) for labels in (generated, data_labels))
     shares = counts / counts.sum()
@@ -112,7 +112,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7):
     overall = mean_of(np.arange(len(images)))
     if labels is None:
         return PairwiseMean(overall, None, None)
-    labels = _checks.labels(labels, "labels", rows=len(images))
+    labels = pixels.check_labels(labels, "labels", rows=len(images))
     groups = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
     per_class = {label: mean_of(rows) for label, rows in groups.items() if len(rows) > 1}
     if not per_class:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ganutils import pixels
 from ganutils.metrics import _checks, neighbours
 
 _SMALLEST_EPSILON, _LARGEST_EPSILON = 1e-5, 0.1
@@ -54,7 +55,7 @@ def perceptual_path_length(
     lengths = []
     # One stream for each kind of number, so that the size of a batch changes none of them.
     normal, uniform, choice = np.random.default_rng(seed).spawn(3)
-    chosen = None if labels is None else choice.choice(_checks.labels(labels, "labels"), samples)
+    chosen = None if labels is None else choice.choice(pixels.check_labels(labels, "labels"), samples)
     for first in range(0, samples, _PAIRS_AT_ONCE):
         n = min(_PAIRS_AT_ONCE, samples - first)
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)

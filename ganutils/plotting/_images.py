@@ -10,13 +10,13 @@ from ganutils.plotting._page import png
 
 
 def to_bytes(images):
-    """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8."""
+    """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8; the same checks as `fit`'s."""
     images = np.asarray(images)
-    if images.ndim not in (3, 4) or not len(images):
-        raise ValueError(f"images have shape {images.shape}, expected (n, height, width[, channels])")
-    if images.dtype != np.uint8:
-        images = pixels.unscale(images)
-    return images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    images = pixels.check_images(images if images.ndim != 3 else images[..., np.newaxis])
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"images have {images.shape[-1]} channels; give 1 (grey) or 3 (colour)")
+    images = images if images.dtype == np.uint8 else pixels.unscale(images)
+    return images[..., 0] if images.shape[-1] == 1 else images
 
 
 def tile(images, columns, gap=2):
