@@ -50,7 +50,9 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, path):
         super().__init__()
-        self.path = Path(f"{path}.npz")
+        if not isinstance(path, (str, os.PathLike)):
+            raise ValueError(f"path={path!r} is not allowed; give where the file goes, such as 'build/backups/run'")
+        self.path = Path(f"{os.fspath(path)}.npz")
         self._run = None
         self.epoch = int(self._read().get("epoch", 0))
 

@@ -6,7 +6,7 @@ import time
 import keras
 import numpy as np
 
-from ganutils import data, strategies
+from ganutils import data, strategies, validation
 from ganutils.backup import Backup
 
 __all__ = ["Backup", "Curves", "Progress", "Samples", "TimeLimit"]
@@ -104,9 +104,7 @@ class Curves(keras.callbacks.Callback):
 
     def __init__(self, every=25):
         super().__init__()
-        if every < 1:
-            raise ValueError(f"every={every} is not allowed; give a number of steps of at least 1")
-        self.every = every
+        self.every = validation.whole_number(every, "every", 1)
         self.history = {"step": [], "seconds": []}
 
     def on_train_begin(self, logs=None):
@@ -167,7 +165,9 @@ class Samples(keras.callbacks.Callback):
     def __init__(self, inputs, epochs=None):
         super().__init__()
         self.inputs = inputs
-        self.chosen_epochs = None if epochs is None else sorted(epochs)
+        if np.ndim(epochs) != 1 and epochs is not None:
+            raise ValueError(f"epochs={epochs!r} is not allowed; give a list of times, such as [0.5, 1, 2], or None")
+        self.chosen_epochs = None if epochs is None else sorted(validation.number(at, "epochs", 0) for at in epochs)
         self.epochs, self.images = [], []
 
     def on_train_begin(self, logs=None):
@@ -223,9 +223,7 @@ class TimeLimit(keras.callbacks.Callback):
 
     def __init__(self, seconds):
         super().__init__()
-        if not seconds > 0:
-            raise ValueError(f"seconds={seconds} is not allowed; give a number above 0")
-        self.seconds = seconds
+        self.seconds = validation.number(seconds, "seconds", 0)
 
     def on_train_begin(self, logs=None):
         if strategies.number_of_workers(self.model.distribute_strategy) > 1:

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from ganutils.pixels import as_float, check_images, unscale
+from ganutils import validation
+from ganutils.validation import as_float, check_images, unscale
 
 __all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale", "unpaired", "unscale"]
 
@@ -87,8 +88,8 @@ def load_folder(path, image_size, channels=3, max_images=None):
         raise FileNotFoundError(f"{folder} is not a folder; give the path of one that holds pictures")
     height, width = (image_size, image_size) if np.ndim(image_size) == 0 else image_size
     for name, value in (("image_size", height), ("image_size", width), ("max_images", max_images)):
-        if value is not None and (value != int(value) or value < 1):
-            raise ValueError(f"{name}: {value!r} is not allowed; give whole numbers of at least 1")
+        if value is not None or name == "image_size":
+            validation.whole_number(value, name, 1)
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
     found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
@@ -171,19 +172,20 @@ class Source:
             raise ValueError("there is no array; give images at least")
         for i, group in enumerate(groups):
             lengths = [len(array) if array.ndim else 0 for array in group]
+            if not all(lengths):
+                raise ValueError("an array has no rows; give images, and whatever belongs to each of them")
             if len(set(lengths)) > 1:
                 raise ValueError(f"the arrays have {', '.join(map(str, lengths))} rows; give as many of each")
-            most = lengths[0] if n is None else n
-            if not 1 <= most <= lengths[0]:
-                raise ValueError(f"n={n} is not allowed; choose from 1 to {lengths[0]}")
+            most = lengths[0] if n is None else validation.whole_number(n, "n", 1, lengths[0], "the number of rows")
             groups[i] = [array[:most] for array in group]
             for k, array in enumerate(groups[i]):
                 if array.ndim == 4 or (array.ndim > 2 and k == 0):
                     check_images(array)
+                elif array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+                    raise ValueError(f"array {k} is {array.dtype}; give numbers, all finite: words have no gradient")
         smallest = min(len(group[0]) for group in groups)
-        if batch_size != int(batch_size) or not 1 <= batch_size <= smallest:
-            raise ValueError(f"batch_size={batch_size} is not allowed; choose from 1 to {smallest}, the number of rows")
-        self.groups, self.batch_size, self.seed = groups, int(batch_size), seed
+        self.batch_size = validation.whole_number(batch_size, "batch_size", 1, smallest, "the number of rows")
+        self.groups, self.seed = groups, seed if seed is None else validation.whole_number(seed, "seed", 0)
         self.arrays = [array for group in groups for array in group]
 
     def describe(self):

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, features, keras_workarounds, metrics, models, pixels
-from ganutils.metrics import _checks
+from ganutils import data, features, keras_workarounds, metrics, models, validation
 from ganutils.metrics.copies import TwoSampleAccuracy
 
 SAMPLES = 2000
@@ -37,7 +36,7 @@ def gan_train(fake_images, fake_labels, real_images, real_labels, train):
     """
     for kind, images, labels in (("fake", fake_images, fake_labels), ("real", real_images, real_labels)):
         images = data.check_images(images, f"{kind}_images")
-        pixels.check_labels(labels, f"{kind}_labels", rows=len(images))
+        validation.check_labels(labels, f"{kind}_labels", rows=len(images))
     predicted = train(fake_images, fake_labels)(real_images)
     return metrics.conditional_fidelity(getattr(predicted, "probabilities", predicted), real_labels)
 
@@ -67,9 +66,11 @@ def discriminator_accuracy(real, fake, build=models.fast_dcgan_discriminator, st
     for name, images in (("real", real), ("fake", fake)):
         if len(images) < 4:
             raise ValueError(f"{name} are {len(images)} images; give at least 4, two to train on and two to test on")
-    steps = _checks.whole_number(steps, "steps", 1)
-    half_batch = _checks.whole_number(batch_size / 2, "half of batch_size", 1)
-    rng = np.random.default_rng(seed)
+    steps = validation.whole_number(steps, "steps", 1)
+    half_batch = validation.whole_number(batch_size, "batch_size", 2) // 2
+    if batch_size % 2:
+        raise ValueError(f"batch_size={batch_size} is not allowed; choose an even number, half of it for each kind")
+    rng = validation.generator(seed)
     halves = []
     for images in (real, fake):
         order, middle = rng.permutation(len(images)), len(images) // 2

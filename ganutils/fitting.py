@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, keras_workarounds, strategies
+from ganutils import data, keras_workarounds, strategies, validation
 
 LOOKED_AT = 64  # images of a dataset
 LOOK_EVERY = 10  # steps at the losses
@@ -89,8 +89,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if any(hasattr(callback, "prepare") for callback in callbacks):
             raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
         for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least 1")
+            if value is not None or name == "epochs":
+                validation.whole_number(value, name, 1)
         if not isinstance(x, tf.data.Dataset):
             if kwargs.get("shuffle") is False:
                 raise ValueError("arrays are shuffled; for an order of your own, give a tf.data.Dataset")

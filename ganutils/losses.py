@@ -12,6 +12,8 @@ from typing import NamedTuple
 import tensorflow as tf
 from keras import ops
 
+from ganutils import validation
+
 
 class AdversarialLoss(NamedTuple):
     """What the two players minimise.
@@ -78,10 +80,8 @@ class R1:
     every: int = 8
 
     def __post_init__(self):
-        if not self.weight > 0:
-            raise ValueError(f"weight={self.weight!r}: give a number above 0")
-        if self.every < 1 or self.every != int(self.every):
-            raise ValueError(f"every={self.every!r}: give a whole number of at least 1")
+        validation.number(self.weight, "weight", 0)
+        validation.whole_number(self.every, "every", 1)
 
     def __call__(self, discriminate, real_images, fake_images):
         with tf.GradientTape() as tape:

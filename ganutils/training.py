@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ganutils import fitting, pixels
+from ganutils import fitting, validation
 from ganutils.adversarial import AdversarialModel
 
 
@@ -196,11 +196,11 @@ class ConditionalGAN(GAN):
     def check_inputs(self, inputs):
         """Raise a ValueError for labels of classes that do not exist, and for as many as there are no latents."""
         latents, labels = inputs
-        pixels.check_labels(labels, classes=self.classes, rows=len(latents), of="latents")
+        validation.check_labels(labels, classes=self.classes, rows=len(latents), of="latents")
 
     def check_condition(self, condition):
         """Raise a ValueError for labels of classes that do not exist."""
-        pixels.check_labels(condition, classes=self.classes)
+        validation.check_labels(condition, classes=self.classes)
 
 
 # How layers and operations that take a label call the number of classes.

@@ -3,7 +3,7 @@
 import ipywidgets
 import numpy as np
 
-from ganutils import data, metrics, plotting
+from ganutils import data, metrics, plotting, validation
 
 
 def latent_explorer(generator, latent_dim, seed=0):
@@ -14,6 +14,7 @@ def latent_explorer(generator, latent_dim, seed=0):
         latent_dim: length of a latent vector.
         seed: seed of the first four latents, 0 to 99.
     """
+    latent_dim = validation.whole_number(latent_dim, "latent_dim", 1)
 
     def picture(x, y, latents):
         corners = np.random.default_rng(latents).standard_normal((4, latent_dim))
@@ -23,7 +24,7 @@ def latent_explorer(generator, latent_dim, seed=0):
         picture,
         x=_slider(0.5, 0.0, 1.0, 0.05),
         y=_slider(0.5, 0.0, 1.0, 0.05),
-        latents=ipywidgets.IntSlider(value=seed, min=0, max=99),
+        latents=ipywidgets.IntSlider(value=validation.whole_number(seed, "seed", 0, 99), min=0, max=99),
     )
 
 
@@ -45,6 +46,7 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
         seed: seed of the first latents, 0 to 99.
         classes: number of classes.
     """
+    latent_dim, classes = (validation.whole_number(n, "latent_dim, classes", 1) for n in (latent_dim, classes))
 
     def picture(first, second, mix, latents):
         rows = np.random.default_rng(latents).standard_normal((3, latent_dim))
@@ -55,7 +57,7 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
         first=ipywidgets.IntSlider(value=3, min=0, max=classes - 1),
         second=ipywidgets.IntSlider(value=8, min=0, max=classes - 1),
         mix=_slider(0.5, 0.0, 1.0, 0.05),
-        latents=ipywidgets.IntSlider(value=seed, min=0, max=99),
+        latents=ipywidgets.IntSlider(value=validation.whole_number(seed, "seed", 0, 99), min=0, max=99),
     )
 
 
@@ -67,13 +69,13 @@ def blind_test(real, fake, trials=20, seed=0):
         trials: number of images that are shown; each is real with probability one half.
         seed: seed of their choice.
     """
-    if trials < 1:
-        raise ValueError(f"trials={trials} is not allowed; give at least 1")
-    rng = np.random.default_rng(seed)
+    trials = validation.whole_number(trials, "trials", 1)
+    real, fake = validation.check_images(real, "real"), validation.check_images(fake, "fake")
+    rng = validation.generator(seed)
     is_real = rng.random(trials) < 0.5
-    kinds = [(real, "real") if truth else (fake, "fake") for truth in is_real]
+    kinds = [real if truth else fake for truth in is_real]
     # Only those that are shown become floats: all of them would take four times their memory.
-    images = [data.as_float(np.asarray(kind)[[rng.integers(len(kind))]], name) for kind, name in kinds]
+    images = [data.as_float(kind[[rng.integers(len(kind))]]) for kind in kinds]
     answers = []
     # Without a width of its own, the picture would be stretched to that of the page.
     picture, text = ipywidgets.Image(format="png", layout={"width": "230px"}), ipywidgets.HTML()

@@ -228,10 +228,10 @@ def test_a_source_describes_what_it_reads_and_how(change):
     [
         ([NUMBERED / 255.0], {}, "map x to 2 x - 1"),
         ([NUMBERED[..., 0]], {}, "add the axis of channels"),
-        ([NUMBERED], {"n": 101}, "choose from 1 to 100"),
-        ([NUMBERED], {"n": 0}, "choose from 1 to 100"),
+        ([NUMBERED], {"n": 101}, "choose a whole number, from 1 to 100"),
+        ([NUMBERED], {"n": 0}, "choose a whole number, from 1 to 100"),
         ([NUMBERED], {"batch_size": 0}, "batch_size=0"),
-        ([NUMBERED], {"batch_size": 11, "n": 10}, "choose from 1 to 10"),
+        ([NUMBERED], {"batch_size": 11, "n": 10}, "choose a whole number, from 1 to 10"),
         ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give as many of each"),
         ([], {}, "there is no array"),
     ],

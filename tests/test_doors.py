@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, pixels, plotting, training
+from ganutils import callbacks, data, plotting, training, validation
 from tests.conftest import assert_equal, tiny_networks, unchanged_by
 from tests.test_training import conditional_networks
 
@@ -82,7 +82,7 @@ def test_pictures_that_would_come_out_wrong_are_not_drawn(digits, images, messag
 )
 def test_unscale_takes_what_scale_gives(images, message):
     with pytest.raises(ValueError, match=message):
-        pixels.unscale(images)
+        validation.unscale(images)
 
 
 class Poison(keras.callbacks.Callback):

@@ -59,5 +59,5 @@ def test_r1_averages_over_images_and_looks_at_real_ones_only():
 
 def test_r1_refuses_a_weight_that_is_not_positive():
     for weight in (0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="give a number above 0"):
+        with pytest.raises(ValueError, match="choose a number above 0"):
             losses.R1(weight)

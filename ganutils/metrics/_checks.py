@@ -1,21 +1,10 @@
 """Input validation. Each error names the argument, what was given and what is allowed."""
 
-import numbers
-
 import numpy as np
 
-from ganutils import pixels
+from ganutils import validation
 
 _SUM_TOLERANCE = 1e-3
-
-
-def whole_number(value, name, least, most=None, reason=""):
-    """Return a whole number from `least` to `most` as an int."""
-    is_whole = isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer()
-    if not is_whole or value < least or (most is not None and value > most):
-        allowed = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name}={value!r} is not allowed; choose a whole number, {allowed}{reason and f', {reason}'}")
-    return int(value)
 
 
 def _finite(values, name):
@@ -44,7 +33,7 @@ def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
     """Return the features of images if there is an extractor, a function of images, or else features as given."""
     if extractor is None:
         return features(values, name, least, reason)
-    return features(call(extractor, pixels.check_images(values, name)), f"features of {name}", least, reason)
+    return features(call(extractor, validation.check_images(values, name)), f"features of {name}", least, reason)
 
 
 def call(extractor, images):
@@ -72,7 +61,7 @@ def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):
 
 
 def to_unit_range(values):
-    """Map images that `pixels.check_images` lets through to float64 in [0, 1]."""
+    """Map images that `validation.check_images` lets through to float64 in [0, 1]."""
     return values / 255.0 if values.dtype == np.uint8 else (values.astype("float64") + 1) / 2
 
 

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 from scipy import stats
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.metrics import _checks
 
 ClassAccuracy = namedtuple("ClassAccuracy", ["accuracy", "per_class"])
@@ -24,7 +24,7 @@ def conditional_fidelity(probabilities, labels):
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
-    labels = pixels.check_labels(labels, "labels", classes, rows, "rows of probabilities")
+    labels = validation.check_labels(labels, "labels", classes, rows, "rows of probabilities")
     hits = probabilities.argmax(axis=1) == labels
     counts = np.bincount(labels, minlength=classes)
     per_class = np.full(classes, np.nan)
@@ -42,7 +42,7 @@ def binomial_interval(successes, trials):
         successes: number of right answers, from 0 to `trials`.
         trials: number of answers, at least 1.
     """
-    trials = _checks.whole_number(trials, "trials", 1)
-    successes = _checks.whole_number(successes, "successes", 0, trials)
+    trials = validation.whole_number(trials, "trials", 1)
+    successes = validation.whole_number(successes, "successes", 0, trials)
     interval = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     return BinomialInterval(successes / trials, float(interval.low), float(interval.high))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.metrics import _checks, neighbours
 
 _QUERIES_AT_ONCE = 1000
@@ -42,12 +42,11 @@ def nearest_images(queries, references, k=3):
     """
     queries, references = np.asarray(queries), np.asarray(references)
     for name, images in (("queries", queries), ("references", references)):
-        if pixels.check_images(images, name).dtype != np.uint8:
+        if validation.check_images(images, name).dtype != np.uint8:
             raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255]")
     if queries.shape[1:] != references.shape[1:]:
         raise ValueError(f"queries have the shape {queries.shape[1:]}, references {references.shape[1:]}")
-    if not 1 <= k <= len(references):
-        raise ValueError(f"k={k} is not allowed; choose from 1 to {len(references)}, the number of references")
+    k = validation.whole_number(k, "k", 1, len(references), "the number of references")
     starts = range(0, len(queries), _QUERIES_AT_ONCE)
     blocks = [_nearest_of_some(_flat(queries[i : i + _QUERIES_AT_ONCE]), references, k) for i in starts]
     return Neighbours(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
@@ -130,11 +129,10 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
         test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
         quantile: share of test samples that lie below the threshold, above 0 and below 1.
     """
-    if not 0 < quantile < 1:
-        raise ValueError(f"quantile={quantile} is not allowed; choose a number between 0 and 1")
-    if len(test) < (least := int(np.ceil(1 / quantile))):
+    least = int(np.ceil(1 / validation.number(quantile, "quantile", 0, 1)))
+    if np.ndim(test) and len(test) < least:
         raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
-    if features is None and all(np.ndim(values) == 4 for values in (fake, train, test)):
+    if features is None and all(getattr(values, "ndim", 0) == 4 for values in (fake, train, test)):
         (indices, distances), (_, to_test) = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
     else:
         train, fake, test = neighbours.centred(*_checks.feature_sets(features, train=train, fake=fake, test=test))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special, stats
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.metrics import _checks
 
 _LIMIT_SIZES = 12
@@ -70,7 +70,7 @@ def frechet_distance_limit(real, fake, seed=0, features=None):
     if most < (least := _LIMIT_RATIO * (width + 1)):
         raise ValueError(f"{most} samples of {width} features are too few; give at least {least} of both")
     sizes = np.unique((most / np.linspace(1, _LIMIT_RATIO, _LIMIT_SIZES)).astype(int))[::-1].tolist()
-    rng = np.random.default_rng(seed)
+    rng = validation.generator(seed)
     distances = []
     for size in sizes:
         parts = (rng.permutation(len(x))[: most // size * size].reshape(-1, size) for x in (real, fake))
@@ -90,10 +90,10 @@ def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=
     """
     reason = "the unbiased estimate leaves out each row's pair with itself"
     real, fake = _checks.feature_sets(features, 2, reason, real=real, fake=fake)
-    subsets = _checks.whole_number(subsets, "subsets", 1)
+    subsets = validation.whole_number(subsets, "subsets", 1)
     reason = f"since there are {len(real)} real and {len(fake)} generated rows"
-    size = _checks.whole_number(subset_size, "subset_size", 2, min(len(real), len(fake)), reason)
-    rng = np.random.default_rng(seed)
+    size = validation.whole_number(subset_size, "subset_size", 2, min(len(real), len(fake)), reason)
+    rng = validation.generator(seed)
     values = []
     for _ in range(subsets):
         parts = [x[rng.choice(len(x), size, replace=False)] for x in (real, fake)]
@@ -124,10 +124,10 @@ def inception_score(probabilities, splits=1, seed=0):
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
-    splits = _checks.whole_number(splits, "splits", 1)
+    splits = validation.whole_number(splits, "splits", 1)
     if rows < (least := splits * classes):
         raise ValueError(f"probabilities have {rows} rows for {splits} splits; give {least}, {classes} a split or more")
-    order = np.random.default_rng(seed).permutation(rows)
+    order = validation.generator(seed).permutation(rows)
     scores = []
     for part in np.array_split(probabilities[order], splits):
         divergences = special.rel_entr(part, part.mean(axis=0)).sum(axis=1)
@@ -141,4 +141,4 @@ def inception_score_ceiling(labels):
     A classifier that is sure of every label, and right, reaches it: KL(p(y|x) ‖ p(y)) then has the mean H(y).
     It lies between 1 and the number of different labels.
     """
-    return float(np.exp(stats.entropy(np.bincount(pixels.check_labels(labels, "labels")))))
+    return float(np.exp(stats.entropy(np.bincount(validation.check_labels(labels, "labels")))))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import linalg, special
 from scipy.spatial import KDTree
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.metrics import _checks
 
 _PAIRS_AT_ONCE = 100
@@ -35,13 +35,13 @@ def mode_coverage(generated, data_labels, least=1):
     Returns:
         `ModeCoverage`: number of the data's classes covered, the divergence, the generated class shares (classes,).
     """
-    least = _checks.whole_number(least, "least", 1)
+    least = validation.whole_number(least, "least", 1)
     classes = None
     if np.ndim(generated) == 2:
         probabilities = _checks.probabilities(generated, "generated")
         classes, generated = probabilities.shape[1], probabilities.argmax(axis=1)
-    generated = pixels.check_labels(generated, "generated")
-    data_labels = pixels.check_labels(data_labels, "data_labels", classes)
+    generated = validation.check_labels(generated, "generated")
+    data_labels = validation.check_labels(data_labels, "data_labels", classes)
     classes = classes or max(generated.max(), data_labels.max()) + 1
     counts, data_counts = (np.bincount(labels, minlength=classes) for labels in (generated, data_labels))
     shares = counts / counts.sum()
@@ -64,8 +64,7 @@ def mixture_modes(samples, centres, deviation):
         `MixtureModes`: modes found, share of high-quality samples, and how many of those each mode has (modes,).
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
-    if not deviation > 0:
-        raise ValueError(f"deviation={deviation} is not allowed; choose a number above 0")
+    deviation = validation.number(deviation, "deviation", 0)
     distances, nearest = KDTree(centres).query(samples)
     near = distances <= 3 * deviation
     counts = np.bincount(nearest[near], minlength=len(centres))
@@ -91,14 +90,14 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7):
         `PairwiseMean`, 0 to 1, the similarity of identical images: over all, over pairs within a class, each
         class counting alike, and a dict by class of two images or more; the last two are None without labels.
     """
-    images = pixels.check_images(images)
+    images = validation.check_images(images)
     if len(images) < 2:
         raise ValueError("images are 1; give at least 2, since a pair needs two")
-    pairs = _checks.whole_number(pairs, "pairs", 1)
+    pairs = validation.whole_number(pairs, "pairs", 1)
     side = min(images.shape[1:3])
-    filter_size = _checks.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
+    filter_size = validation.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
     weights = [weight for n, weight in enumerate(_SCALE_WEIGHTS) if -(-side // 2**n) >= filter_size]
-    rng = np.random.default_rng(seed)
+    rng = validation.generator(seed)
 
     def mean_of(rows):
         first = rng.integers(len(rows), size=pairs)
@@ -112,7 +111,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7):
     overall = mean_of(np.arange(len(images)))
     if labels is None:
         return PairwiseMean(overall, None, None)
-    labels = pixels.check_labels(labels, "labels", rows=len(images))
+    labels = validation.check_labels(labels, "labels", rows=len(images))
     groups = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
     per_class = {label: mean_of(rows) for label, rows in groups.items() if len(rows) > 1}
     if not per_class:

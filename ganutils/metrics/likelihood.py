@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special, stats
 from sklearn.metrics import pairwise_distances_chunked
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.metrics import _checks
 
 BANDWIDTHS = tuple(float(width) for width in np.logspace(-1, 0, 10))
@@ -49,7 +49,7 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
 
 def _rows(values, name, features, least=1, reason="a mean needs one"):
     if features is None and np.ndim(values) == 4:
-        values = _checks.to_unit_range(pixels.check_images(values, name))
+        values = _checks.to_unit_range(validation.check_images(values, name))
         values = values.reshape(len(values), -1)
     return _checks.extracted(values, name, features, least, reason)
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
+from ganutils import validation
 from ganutils.metrics import _checks
 
 _MEGABYTES_AT_ONCE = 64
@@ -79,7 +80,7 @@ def precision_recall(real, fake, k=3, features=None):
     shares grow with the number of samples, and one outlier's ball is large: compare at equal n, with the values
     of two real sets beside. Returns `PrecisionRecall`, both in [0, 1].
     """
-    k = _checks.whole_number(k, "k", 1)
+    k = validation.whole_number(k, "k", 1)
     reason = f"each needs k={k} neighbours in its own set"
     real, fake = centred(*_checks.feature_sets(features, k + 1, reason, real=real, fake=fake))
     shares = []
@@ -97,7 +98,7 @@ def density_coverage(real, fake, k=5, features=None):
     of more than k rows, real (n, d) and fake (m, d); with m below n, coverage is small for that reason alone.
     Returns `DensityCoverage`: mean number of neighbourhoods over k, and share of those with a sample inside.
     """
-    k = _checks.whole_number(k, "k", 1)
+    k = validation.whole_number(k, "k", 1)
     reason = f"k={k} neighbours are looked at"
     real, fake = centred(*_checks.feature_sets(features, k + 1, reason, real=real, fake=fake))
     pairs, covered = np.sum([(block.sum(), block.any(axis=1).sum()) for block in _balls(real, fake, k)], axis=0)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.metrics import _checks, neighbours
 
-_SMALLEST_EPSILON, _LARGEST_EPSILON = 1e-5, 0.1
+_EPSILONS = 1e-5, 0.1  # below, float32 rounds the step away
 _PAIRS_AT_ONCE = 250
 
 
@@ -40,22 +40,23 @@ def perceptual_path_length(
     Raises:
         ValueError: also for a generator that does not tell its latent_dim, or half precision.
     """
-    if not 0 <= lower < upper <= 1:
+    lower, upper = (
+        validation.number(x, name, 0, 1, open_ends=False) for x, name in ((lower, "lower"), (upper, "upper"))
+    )
+    if not lower < upper:
         raise ValueError(f"lower={lower} and upper={upper} are not allowed; choose 0 <= lower < upper <= 1")
-    if not _SMALLEST_EPSILON <= epsilon <= _LARGEST_EPSILON:
-        allowed = f"{_SMALLEST_EPSILON:g}, below which float32 rounds the step away, to {_LARGEST_EPSILON:g}"
-        raise ValueError(f"epsilon={epsilon} is not allowed; choose from {allowed}")
+    epsilon = validation.number(epsilon, "epsilon", *_EPSILONS, open_ends=False)
     if half := {layer.compute_dtype for layer in getattr(generator, "layers", ())} & {"float16", "bfloat16"}:
         raise ValueError(
             f"the generator computes in {', '.join(sorted(half))}, in which a step of epsilon={epsilon:g} changes "
             "images in jumps or not at all; build it under the dtype policy float32 and copy the weights"
         )
-    samples = _checks.whole_number(samples, "samples", 2)
-    latent_dim = _latent_dim(generator) if latent_dim is None else _checks.whole_number(latent_dim, "latent_dim", 1)
+    samples = validation.whole_number(samples, "samples", 2)
+    latent_dim = _latent_dim(generator) if latent_dim is None else validation.whole_number(latent_dim, "latent_dim", 1)
     lengths = []
     # One stream for each kind of number, so that the size of a batch changes none of them.
-    normal, uniform, choice = np.random.default_rng(seed).spawn(3)
-    chosen = None if labels is None else choice.choice(pixels.check_labels(labels, "labels"), samples)
+    normal, uniform, choice = validation.generator(seed).spawn(3)
+    chosen = None if labels is None else choice.choice(validation.check_labels(labels, "labels"), samples)
     for first in range(0, samples, _PAIRS_AT_ONCE):
         n = min(_PAIRS_AT_ONCE, samples - first)
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)

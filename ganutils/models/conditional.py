@@ -5,6 +5,7 @@ import math
 import keras
 from keras import layers, ops
 
+from ganutils import validation
 from ganutils.models.dcgan import FAST_FEATURES, fast_dcgan_generator, image_features
 from ganutils.models.vanilla import IMAGE_SHAPE
 
@@ -24,7 +25,8 @@ def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
     Returns:
         A keras.Model from [latents (n, latent_dim), labels (n,)] to images (n, 28, 28, 1) in [-1, 1].
     """
-    latents = keras.Input((latent_dim,), name="latents")
+    latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
+    classes = validation.whole_number(classes, "classes", 1)
     labels = keras.Input((), dtype="int32", name="labels")
     if label_input == "one_hot":
         joined = layers.Concatenate()([latents, ops.one_hot(labels, classes)])
@@ -50,7 +52,7 @@ def conditional_discriminator(classes=10, label_input="projection"):
     Returns:
         A keras.Model from [images (n, 28, 28, 1), labels (n,)] to logits (n, 1).
     """
-    images = keras.Input(IMAGE_SHAPE, name="images")
+    images, classes = keras.Input(IMAGE_SHAPE, name="images"), validation.whole_number(classes, "classes", 1)
     labels = keras.Input((), dtype="int32", name="labels")
     maps = None
     if label_input == "one_hot":

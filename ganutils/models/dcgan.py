@@ -5,6 +5,7 @@ import math
 import keras
 from keras import layers
 
+from ganutils import validation
 from ganutils.models.vanilla import IMAGE_SHAPE
 
 FAST_FEATURES = {"filters": (32, 64), "kernel_size": 4, "dropout": 0.0, "hidden": 256}
@@ -28,7 +29,7 @@ def dcgan_generator(latent_dim=100, filters=(256, 128, 64), kernel_size=5, strid
     """
     if len(strides) != len(filters) or math.prod(strides) != 4:
         raise ValueError(f"strides={strides}: give {len(filters)} strides whose product is 4 (7 to 28 pixels)")
-    x = latents = keras.Input((latent_dim,), name="latents")
+    x = latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
     for units in (hidden, 7 * 7 * filters[0]):
         if units is not None:
             x = layers.Dense(units, use_bias=False)(x)
@@ -56,6 +57,7 @@ def dcgan_discriminator(filters=(64, 128), kernel_size=5, dropout=0.3, hidden=No
     Returns:
         A keras.Model from images (n, *image_shape) to logits (n, 1).
     """
+    validation.number(dropout, "dropout", 0, 0.99, open_ends=False)
     images = keras.Input(image_shape, name="images")
     features = image_features(images, filters, kernel_size, dropout, hidden)
     logits = layers.Dense(1, dtype="float32")(features)

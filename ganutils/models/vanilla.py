@@ -5,6 +5,8 @@ import math
 import keras
 from keras import layers
 
+from ganutils import validation
+
 IMAGE_SHAPE = (28, 28, 1)
 
 
@@ -13,7 +15,7 @@ def vanilla_generator(latent_dim=100, units=(256, 512)):
 
     Its hidden layers have the widths `units`; the last layer ends in tanh.
     """
-    x = latents = keras.Input((latent_dim,), name="latents")
+    x = latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
     for width in units:
         x = layers.Dense(width)(x)
         x = layers.LeakyReLU(0.2)(x)
@@ -26,6 +28,7 @@ def vanilla_discriminator(units=(512, 256), dropout=0.0):
 
     Its hidden layers have the widths `units`; after each, the share `dropout`, in [0, 1), of activations is dropped.
     """
+    validation.number(dropout, "dropout", 0, 0.99, open_ends=False)
     images = keras.Input(IMAGE_SHAPE, name="images")
     x = layers.Flatten()(images)
     for width in units:

@@ -19,6 +19,8 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
             non-saturating loss: ln 2 for the generator and 2 ln 2 for the discriminator.
     """
     names = [name for name in history if name not in ("step", "seconds")]
+    if not names or len({len(history.get(name, [])) for name in ["step", *names]}) != 1:
+        raise ValueError("the history needs `step` and curves of as many values; give that of `callbacks.Curves`")
     panels = {"losses": [name for name in names if name.endswith("loss")]}
     if accuracies := [name for name in names if name.endswith("accuracy")]:
         panels["accuracy of the discriminator"] = sorted(accuracies, reverse=True)  # on real images first
@@ -64,6 +66,8 @@ def gradient_curves(logits, gradients):
 
 def class_shares(shares):
     """Draw the shares (classes,) of the classes among samples, which sum to 1, as bars, and a line at an even share."""
+    if np.ndim(shares) != 1 or not len(shares) or not abs(np.sum(shares) - 1) < 1e-3:
+        raise ValueError(f"shares={shares} are not allowed; give one of each class, summing to 1")
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()
     bars = axes.bar(range(len(shares)), shares, color=BLUE)
@@ -102,8 +106,8 @@ def lines(curves, xlabel, ylabel, level=None):
     figure = Figure(figsize=(6.5, 3.4))
     axes = figure.subplots()
     styles = [(colour, style, marker) for marker in "os" for colour, style in LINES]
-    if len(curves) > len(styles):
-        raise ValueError(f"{len(curves)} curves cannot be told apart in one frame; give at most {len(styles)}")
+    if not 1 <= len(curves) <= len(styles):
+        raise ValueError(f"{len(curves)} curves cannot be told apart in one frame; give 1 to {len(styles)}")
     for (name, (x, y, *band)), (colour, style, marker) in zip(curves.items(), styles, strict=False):
         axes.plot(x, y, color=colour, linestyle=style, marker=marker, markersize=4, label=name)
         if band:

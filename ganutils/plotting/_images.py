@@ -5,18 +5,19 @@ import json
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.plotting._page import png
 
 
 def to_bytes(images):
     """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8; the same checks as `fit`'s."""
     images = np.asarray(images)
-    images = pixels.check_images(images if images.ndim != 3 else images[..., np.newaxis])
+    if images.ndim == 3 and images.shape[-1] in (1, 3):
+        raise ValueError(f"images have the shape {images.shape} of one image; give a batch of it: image[np.newaxis]")
+    images = validation.check_images(images if images.ndim != 3 else images[..., np.newaxis])
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"images have {images.shape[-1]} channels; give 1 (grey) or 3 (colour)")
-    images = images if images.dtype == np.uint8 else pixels.unscale(images)
-    return images[..., 0] if images.shape[-1] == 1 else images
+    return images if images.dtype == np.uint8 else validation.unscale(images)
 
 
 def tile(images, columns, gap=2):
@@ -55,7 +56,7 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
         ValueError: an array that is not a batch of images.
     """
     images = to_bytes(images)
-    columns = min(columns, len(images))
+    columns = min(validation.whole_number(columns, "columns", 1), len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(columns * tile_inches, rows * tile_inches))
     draw_tiles(figure.add_axes((0, 0, 1, 1)), images, columns, "", column_labels, row_labels)
@@ -69,6 +70,7 @@ def compare_grids(grids, columns=8):
         grids: dict from name to images (n, height, width, channels), float in [-1, 1] or uint8.
         columns: images in a row of each grid.
     """
+    columns, grids = validation.whole_number(columns, "columns", 1), {name: to_bytes(grids[name]) for name in grids}
     rows = max(-(-len(images) // columns) for images in grids.values())
     figure = Figure(figsize=(0.45 * len(grids) * (columns + 0.6), 0.45 * (rows + 0.8)), layout="tight")
     for axes, (name, images) in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
@@ -85,6 +87,9 @@ def sample_strip(images, epochs, n=6, most=10):
         n: number of rows.
         most: at most this many times are drawn, evenly chosen, with the first and the last.
     """
+    if not len(images) or len(images) != len(epochs):
+        raise ValueError(f"{len(images)} arrays of images for {len(epochs)} times; give one each, and at least one")
+    n, most = validation.whole_number(n, "n", 1, min(map(len, images))), validation.whole_number(most, "most", 1)
     chosen = np.unique(np.linspace(0, len(images) - 1, min(most, len(images))).round().astype(int))
     largest = max(image.shape[1] for image in images)  # a model that grows draws small images at first
     columns = []

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ganutils import pixels
+from ganutils import validation
 from ganutils.plotting._images import draw_tiles, image_grid
 from ganutils.plotting._page import ORANGE
 
@@ -25,7 +25,11 @@ def mix_latents(latents, weights):
     Raises:
         ValueError: another number of weights than of latents.
     """
-    latents, weights = np.asarray(latents, "float32"), np.asarray(weights, "float32")
+    latents, weights = np.asarray(latents), np.asarray(weights)
+    for name, values in (("latents", latents), ("weights", weights)):
+        if values.dtype.kind != "f" or not values.size or not np.isfinite(values).all():
+            raise ValueError(f"{name} are {values.dtype} {values.shape}; give finite float numbers")
+    latents, weights = latents.astype("float32"), weights.astype("float32")
     if latents.ndim != 2 or weights.shape[-1] != len(latents):
         raise ValueError(f"latents {latents.shape} and weights {weights.shape}: give (k, latent_dim) and (..., k)")
     mixed = weights @ latents
@@ -42,7 +46,7 @@ def latent_interpolation(generator, starts, ends, steps=10):
     """
     weights = np.linspace((1, 0), (0, 1), steps)
     path = np.concatenate([mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
-    return image_grid(pixels.unscale(generator(path)), columns=steps, tile_inches=0.7)
+    return image_grid(validation.unscale(generator(path)), columns=steps, tile_inches=0.7)
 
 
 def _plane_latents(corners, x, y):
@@ -70,7 +74,7 @@ def latent_point(generator, corners, x, y, size=8):
     height, width = plane.shape[1:3]
     centre = width / 2 + x * (size - 1) * (width + 2), height / 2 + y * (size - 1) * (height + 2)
     left.plot(*centre, "o", markersize=14, markerfacecolor="none", markeredgecolor=ORANGE, markeredgewidth=2.5)
-    image = pixels.unscale(generator(_plane_latents(corners, x, y)[None]))
+    image = validation.unscale(generator(_plane_latents(corners, x, y)[None]))
     draw_tiles(right, image, 1, f"the image at x = {x:.2f}, y = {y:.2f}")
     return figure
 
@@ -90,7 +94,7 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
     mixes = np.append(np.linspace(0, 1, steps), mix)[:, None]
     labels = (1 - mixes) * one_hot[first] + mixes * one_hot[second]
     joined = np.concatenate([np.hstack([np.tile(latent, (steps + 1, 1)), labels]) for latent in latents])
-    images = pixels.unscale(body(joined.astype("float32")))
+    images = validation.unscale(body(joined.astype("float32")))
     images = images.reshape(len(latents), steps + 1, *images.shape[1:])
     figure = Figure(figsize=(7.5, 0.75 * len(latents) + 0.3), layout="tight")
     left, right = figure.subplots(1, 2, width_ratios=(steps, 1.4))
@@ -102,4 +106,4 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
 def _plane(generator, corners, size):
     steps = np.linspace(0, 1, size)
     y, x = np.meshgrid(steps, steps, indexing="ij")
-    return pixels.unscale(generator(_plane_latents(corners, x.ravel(), y.ravel())))
+    return validation.unscale(generator(_plane_latents(corners, x.ravel(), y.ravel())))

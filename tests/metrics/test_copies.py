@@ -24,7 +24,7 @@ def test_bad_images_are_named(digits):
         metrics.nearest_images(digits / 127.5 - 1, digits)
     with pytest.raises(ValueError, match=r"queries have the shape \(0, 8, 8, 1\)"):
         metrics.nearest_images(digits[:0], digits)
-    with pytest.raises(ValueError, match="k=65 is not allowed; choose from 1 to 64"):
+    with pytest.raises(ValueError, match="k=65 is not allowed; choose a whole number, from 1 to 64"):
         metrics.nearest_images(digits, digits, k=65)
 
 

@@ -168,7 +168,7 @@ def test_inception_score_reaches_its_ceiling_and_not_more(rng):
         (lambda f: metrics.inception_score(np.eye(3)[:2]), "2 rows for 1 splits; give 3"),
         (lambda f: metrics.inception_score(np.eye(3), splits=2), "3 rows for 2 splits; give 6"),
         (lambda f: metrics.inception_score(np.full((4, 4), np.nan)), "probabilities hold 16 values that are NaN"),
-        (lambda f: metrics.inception_score_ceiling([0, -1]), "labels hold -1; give whole numbers, 0 or more"),
+        (lambda f: metrics.inception_score_ceiling([0, -1]), "labels hold -1; give whole numbers, from 0"),
         (lambda f: metrics.inception_score_ceiling([0.5]), "labels hold 0.5"),
     ],
 )

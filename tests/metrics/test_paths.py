@@ -145,7 +145,7 @@ def test_noise_makes_a_path_long_and_repeated_images_make_it_zero():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epsilon": 1e-6}, "epsilon=1e-06 is not allowed; choose from 1e-05"),
+        ({"epsilon": 1e-6}, "epsilon=1e-06 is not allowed; choose a number from 1e-05"),
         ({"epsilon": 1}, "epsilon=1 is not allowed"),
         ({"samples": 1}, "samples=1 is not allowed"),
         ({"lower": 0.5, "upper": 0.5}, "lower=0.5 and upper=0.5 are not allowed"),

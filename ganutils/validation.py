@@ -1,10 +1,13 @@
-"""Checks of images and labels, in one place and with one wording, and the way between bytes and floats."""
+"""Checks of images, labels and numbers, in one place and with one wording; and the way between bytes and floats."""
+
+import numbers
 
 import numpy as np
 
 _TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
 _LABELS_SHOWN = 5
-_STRAY = 1e-3  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
+_STRAY = 1e-2  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
+_MOST_CLASSES = 100_000  # where their number is not known; counts of each are kept
 
 
 def check_images(images, name="images"):
@@ -54,7 +57,7 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
 
     Args:
         labels: (n,), whole numbers from 0 to classes - 1; an error calls them `name`.
-        classes: number of classes, or None: any number.
+        classes: number of classes; None allows 100,000.
         rows: how many there must be, one for each of so many `of`, or None.
 
     Raises:
@@ -74,12 +77,36 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     if not np.isfinite(labels).all():
         bad = np.flatnonzero(~np.isfinite(labels))
         raise ValueError(f"{name} hold {len(bad)} values that are NaN or infinite, the first in row {bad[0]}")
-    wrong = (labels != np.floor(labels)) | (labels < 0) | (False if classes is None else labels >= classes)
+    wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= (classes or _MOST_CLASSES))
     if wrong.any():
         shown = ", ".join(f"{value:g}" for value in np.unique(labels[wrong])[:_LABELS_SHOWN])
-        allowed = "0 or more" if classes is None else f"from 0 to {classes - 1}"
+        allowed = f"from 0 to {(classes or _MOST_CLASSES) - 1}"
         raise ValueError(f"{name} hold {shown}; give whole numbers, {allowed}")
     return labels.astype("int64")
+
+
+def whole_number(value, name, least, most=None, reason=""):
+    """Return a whole number from `least` to `most` as an int."""
+    is_whole = isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer()
+    if not is_whole or value < least or (most is not None and value > most):
+        allowed = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name}={value!r} is not allowed; choose a whole number, {allowed}{reason and f', {reason}'}")
+    return int(value)
+
+
+def generator(seed):
+    """Return NumPy's random generator of a seed, a whole number of at least 0: the same one gives the same numbers."""
+    return np.random.default_rng(whole_number(seed, "seed", 0))
+
+
+def number(value, name, least, most=np.inf, open_ends=True):
+    """Return a finite number between `least` and `most`, without these two or with them, as a float."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
+    if not is_number or not (least < value < most if open_ends else least <= value <= most):
+        allowed = f"above {least:g}" if most == np.inf else f"from {least:g} to {most:g}"
+        without = ", these two left out" if open_ends and most < np.inf else ""
+        raise ValueError(f"{name}={value!r} is not allowed; choose a number {allowed}{without}")
+    return float(value)
 
 
 def unscale(images):
