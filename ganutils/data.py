@@ -181,8 +181,8 @@ class Source:
             for k, array in enumerate(groups[i]):
                 if array.ndim == 4 or (array.ndim > 2 and k == 0):
                     check_images(array)
-                elif array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-                    raise ValueError(f"array {k} is {array.dtype}; give numbers, all finite: words have no gradient")
+                else:
+                    validation.check_numbers(array, f"array {k}")
         smallest = min(len(group[0]) for group in groups)
         self.batch_size = validation.whole_number(batch_size, "batch_size", 1, smallest, "the number of rows")
         self.groups, self.seed = groups, seed if seed is None else validation.whole_number(seed, "seed", 0)

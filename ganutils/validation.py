@@ -52,6 +52,16 @@ def as_float(images, name="images"):
     return floats
 
 
+def check_numbers(values, name):
+    """Raise a ValueError where an array holds anything but finite real numbers."""
+    if values.dtype.kind not in "biuf":
+        cure = "np.unique(words, return_inverse=True)[1] makes whole numbers of words"
+        raise ValueError(f"{name} are {values.dtype} {values.shape}; give numbers: {cure}")
+    if not np.isfinite(values).all():
+        bad = np.argwhere(~np.isfinite(np.atleast_1d(values)))
+        raise ValueError(f"{name} hold {len(bad)} values that are NaN or infinite, the first in row {bad[0][0]}")
+
+
 def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     """Return labels as int64, after a look at their shape, type and values: the same at every door.
 
@@ -67,16 +77,13 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     if labels.ndim == 2:
         cure = "labels[:, 0]" if labels.shape[1] == 1 else "labels.argmax(axis=1), if its rows are one-hot,"
         raise ValueError(f"{name} have the shape {labels.shape}; give whole numbers (n,): {cure} makes them")
-    if labels.dtype.kind not in "iuf":
-        cure = "np.unique(words, return_inverse=True)[1] makes whole numbers of words"
-        raise ValueError(f"{name} are {labels.dtype} {labels.shape}; give whole numbers (n,): {cure}")
+    if labels.dtype.kind == "b":
+        raise ValueError(f"{name} are bool {labels.shape}; give whole numbers (n,)")
+    check_numbers(labels, name)
     if labels.ndim != 1 or not len(labels):
         raise ValueError(f"{name} have the shape {labels.shape}; give whole numbers (n,), n at least 1")
     if rows is not None and len(labels) != rows:
         raise ValueError(f"{name} are {len(labels)} for {rows} {of}; give one label each")
-    if not np.isfinite(labels).all():
-        bad = np.flatnonzero(~np.isfinite(labels))
-        raise ValueError(f"{name} hold {len(bad)} values that are NaN or infinite, the first in row {bad[0]}")
     wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= (classes or _MOST_CLASSES))
     if wrong.any():
         shown = ", ".join(f"{value:g}" for value in np.unique(labels[wrong])[:_LABELS_SHOWN])

@@ -117,7 +117,10 @@ def train_on(images, probabilities):
         (lambda i: evaluation.discriminator_accuracy(i, i[:, :4]), r"real have the shape \(8, 8, 1\) and fake"),
         (lambda i: evaluation.discriminator_accuracy(i, i[:3]), "fake are 3 images; give at least 4"),
         (lambda i: evaluation.discriminator_accuracy(i, i, steps=0), "steps=0 is not allowed"),
-        (lambda i: evaluation.discriminator_accuracy(i, i, batch_size=5), "half of batch_size=2.5 is not allowed"),
+        (
+            lambda i: evaluation.discriminator_accuracy(i, i, batch_size=5),
+            "batch_size=5 is not allowed; choose an",
+        ),
         (lambda i: evaluation.discriminator_accuracy(i / 1.0, i), "real are float from 0"),
         (lambda i: evaluation.discriminator_accuracy(i, i / 255), "fake are float from 0"),
     ],
