@@ -26,7 +26,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
 _MOST_PIXELS = 50_000_000  # of one file: 150 MB once it is decoded
 
 LabelledImages = collections.namedtuple("LabelledImages", "images labels")
-Folder = collections.namedtuple("Folder", "images files skipped")
+Folder = collections.namedtuple("Folder", "images labels classes files skipped")
 
 
 def load_dataset(name="mnist", split="train"):
@@ -77,8 +77,9 @@ def load_folder(path, image_size, channels=3, max_images=None):
         max_images: at most so many files are read, spread evenly over all; None reads all.
 
     Returns:
-        A `Folder`: images (n, height, width, channels) uint8, their files' names in the order of their characters,
-        which is the same on every system, and a dict from the names of skipped files to the reasons.
+        A `Folder`: images (n, height, width, channels) uint8; labels (n,) int64 and the names of their classes, which
+        are the subfolders, or None and () where a picture lies in none; the files' names in the order of their
+        characters, which is the same on every system; and a dict from the names of skipped files to the reasons.
 
     Raises:
         ValueError, FileNotFoundError: a number that is not allowed, no such folder, or no picture in it.
@@ -109,7 +110,10 @@ def load_folder(path, image_size, channels=3, max_images=None):
         print(f"{len(skipped)} of {len(names)} pictures in {folder} were skipped, first {name} ({reason})")
     if not files:
         raise ValueError(f"{folder} holds no picture that can be read; give one with {', '.join(_SUFFIXES)} files")
-    return Folder(images[: len(files)], files, skipped)
+    parts = [name.partition("/") for name in files]
+    classes = tuple(sorted({first for first, _, rest in parts})) if all(rest for *_, rest in parts) else ()
+    labels = np.array([classes.index(first) for first, *_ in parts]) if classes else None
+    return Folder(images[: len(files)], labels, classes, files, skipped)
 
 
 def _read_picture(path, height, width, channels):

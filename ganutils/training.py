@@ -15,10 +15,11 @@ for network, loss, optimizer in players:                             # Adversari
 import functools
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ganutils import fitting, validation
+from ganutils import data, fitting, validation
 from ganutils.adversarial import AdversarialModel
 
 
@@ -110,6 +111,22 @@ class GAN(AdversarialModel):
         Override it, and `generate`, where a generator takes more than one tensor.
         """
         return self.draw(lambda n: keras.random.normal((n, self.latent_dim), seed=self.seed_generator), n)
+
+    def sample(self, n, labels=None):
+        """Return n new images (n, height, width, channels), uint8 in [0, 255].
+
+        Args:
+            labels: (n,) of a conditional GAN; None takes its classes in turn.
+        """
+        n = validation.whole_number(n, "n", 1)
+        inputs = ops.convert_to_numpy(self.draw_latents(n))
+        if len(self.generator.inputs) == 2:
+            if labels is None and self.classes is None:
+                raise ValueError("the generator does not tell how many classes there are; give labels")
+            inputs = [inputs, np.arange(n) % self.classes if labels is None else np.asarray(labels)]
+        elif labels is not None:
+            raise ValueError("labels are for a ConditionalGAN; leave them out")
+        return data.unscale(self.predict(inputs, batch_size=250, verbose=0))
 
     def turns(self, batch):
         """Cut a batch into `discriminator_steps` parts; the generator's turn comes with the last."""

@@ -1,39 +1,57 @@
 """All measures of one generator at once: a row of the report card of lesson 04."""
 
-from ganutils.metrics import copies, distributions, diversity, neighbours
+from ganutils.metrics import _checks, copies, distributions, diversity, neighbours
 
 
 def evaluate(real, fake, train=None):
-    """Measure generated samples against real ones, in features and class probabilities of one classifier.
+    """Measure generated samples against real ones, in features of one network, and class probabilities if it has them.
 
     Args:
-        real: `features.Features` of n real images that the generator has not seen.
-        fake: `features.Features` of n generated images.
+        real: `features.Features` of n real images that the generator has not seen, or features (n, d).
+        fake: the same of n generated images.
         train: features (m, d) of images that the generator has seen, to look for copies in, or None.
 
     Returns:
         Dict from a measure's name to a float: frechet_distance, kernel_distance, inception_score, precision,
         recall, density, coverage, nearest_neighbour_accuracy, classes_covered, class_divergence,
         vendi_score and, with `train`, copies (share of samples nearer to a training image than 99 % of new
-        real images are).
+        real images are). Without class probabilities there are no measures of classes, nor an inception score.
     """
-    n = len(real.features)
-    if len(fake.features) != n:
-        numbers = f"{n} real and {len(fake.features)} generated samples"
-        raise ValueError(f"{numbers}; give as many of both: most measures depend on the number")
-    # A class counts from one sample in a hundred on: fewer may be the classifier's mistakes.
-    modes = diversity.mode_coverage(fake.probabilities, real.probabilities.argmax(axis=1), max(1, n // 100))
+    both = _checks.feature_sets(real=getattr(real, "features", real), fake=getattr(fake, "features", fake))
+    n = len(both[0])
+    if len(both[1]) != n:
+        raise ValueError(
+            f"{n} real and {len(both[1])} generated samples; give as many of both: most measures depend on the number"
+        )
+    score, classes = {}, {}
+    if hasattr(real, "probabilities") and hasattr(fake, "probabilities"):
+        # A class counts from one sample in a hundred on: fewer may be the classifier's mistakes.
+        modes = diversity.mode_coverage(fake.probabilities, real.probabilities.argmax(axis=1), max(1, n // 100))
+        classes = {"classes_covered": float(modes.covered), "class_divergence": modes.divergence}
+        score = {"inception_score": distributions.inception_score(fake.probabilities).mean}
     found = {
-        "frechet_distance": distributions.frechet_distance(real.features, fake.features),
-        "kernel_distance": distributions.kernel_distance(real.features, fake.features, 20, min(1000, n // 2)).mean,
-        "inception_score": distributions.inception_score(fake.probabilities).mean,
-        **neighbours.precision_recall(real.features, fake.features)._asdict(),
-        **neighbours.density_coverage(real.features, fake.features)._asdict(),
-        "nearest_neighbour_accuracy": copies.nearest_neighbour_accuracy(real.features, fake.features).accuracy,
-        "classes_covered": float(modes.covered),
-        "class_divergence": modes.divergence,
-        "vendi_score": diversity.vendi_score(fake.features),
+        "frechet_distance": distributions.frechet_distance(*both),
+        "kernel_distance": distributions.kernel_distance(*both, 20, min(1000, n // 2)).mean,
+        **score,
+        **neighbours.precision_recall(*both)._asdict(),
+        **neighbours.density_coverage(*both)._asdict(),
+        "nearest_neighbour_accuracy": copies.nearest_neighbour_accuracy(*both).accuracy,
+        **classes,
+        "vendi_score": diversity.vendi_score(both[1]),
     }
     if train is not None:
-        found["copies"] = copies.memorisation(fake.features, train, real.features).share
+        found["copies"] = copies.memorisation(both[1], train, both[0]).share
+    return found
+
+
+def cautions(n, width):
+    """Return sentences on what a report card of n images of each kind, in features of that width, cannot say."""
+    found = []
+    if n <= width:
+        found.append(
+            f"{n} images are fewer than the {width} features: the Fréchet distance is far too large; compare it only "
+            f"at equal n, or give more than {width} images of each kind"
+        )
+    elif n < 10 * width:
+        found.append(f"with {n} images in {width} features the Fréchet distance is still too large; compare at equal n")
     return found

@@ -6,13 +6,13 @@ import keras
 from keras import layers, ops
 
 from ganutils import validation
-from ganutils.models.dcgan import FAST_FEATURES, fast_dcgan_generator, image_features
+from ganutils.models.dcgan import fast_dcgan_generator, fast_features, image_features
 from ganutils.models.vanilla import IMAGE_SHAPE
 
 LABEL_INPUTS = ("one_hot", "embedding", "projection")
 
 
-def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
+def conditional_generator(latent_dim=32, classes=10, label_input="one_hot", image_shape=IMAGE_SHAPE):
     """Generator of lesson 03: `fast_dcgan_generator` that is told which class to draw.
 
     Args:
@@ -21,9 +21,10 @@ def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
         label_input: "one_hot" puts the label behind the latent, as `classes` numbers of which one is 1
             (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector of the class;
             anything else raises ValueError.
+        image_shape: (height, width, channels) of an image.
 
     Returns:
-        A keras.Model from [latents (n, latent_dim), labels (n,)] to images (n, 28, 28, 1) in [-1, 1].
+        A keras.Model from [latents (n, latent_dim), labels (n,)] to images (n, *image_shape) in [-1, 1].
     """
     latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
     classes = validation.whole_number(classes, "classes", 1)
@@ -34,11 +35,11 @@ def conditional_generator(latent_dim=32, classes=10, label_input="one_hot"):
         joined = latents * layers.Embedding(classes, latent_dim, embeddings_initializer="ones")(labels)
     else:
         raise ValueError(f"label_input={label_input!r} is not allowed; choose one_hot or embedding")
-    images = fast_dcgan_generator(joined.shape[-1])(joined)
+    images = fast_dcgan_generator(joined.shape[-1], image_shape)(joined)
     return keras.Model([latents, labels], images, name="conditional_generator")
 
 
-def conditional_discriminator(classes=10, label_input="projection"):
+def conditional_discriminator(classes=10, label_input="projection", image_shape=IMAGE_SHAPE):
     """Discriminator of lesson 03: `fast_dcgan_discriminator` that is told of which class an image should be.
 
     Args:
@@ -48,20 +49,23 @@ def conditional_discriminator(classes=10, label_input="projection"):
             class; "projection" leaves the image alone and adds the scalar product of the last features
             with a learned vector of the class to the logit (Miyato and Koyama 2018, equation 4);
             anything else raises ValueError.
+        image_shape: (height, width, channels) of an image.
 
     Returns:
-        A keras.Model from [images (n, 28, 28, 1), labels (n,)] to logits (n, 1).
+        A keras.Model from [images (n, *image_shape), labels (n,)] to logits (n, 1).
     """
-    images, classes = keras.Input(IMAGE_SHAPE, name="images"), validation.whole_number(classes, "classes", 1)
+    images, classes = keras.Input(image_shape, name="images"), validation.whole_number(classes, "classes", 1)
     labels = keras.Input((), dtype="int32", name="labels")
     maps = None
     if label_input == "one_hot":
-        maps = ops.tile(ops.one_hot(labels, classes)[:, None, None, :], (1, *IMAGE_SHAPE[:2], 1))
+        maps = ops.tile(ops.one_hot(labels, classes)[:, None, None, :], (1, *image_shape[:2], 1))
     elif label_input == "embedding":
-        maps = layers.Reshape(IMAGE_SHAPE)(layers.Embedding(classes, math.prod(IMAGE_SHAPE))(labels))
+        maps = layers.Embedding(classes, math.prod(image_shape[:2]))(labels)
+        maps = layers.Reshape((*image_shape[:2], 1))(maps)
     elif label_input != "projection":
         raise ValueError(f"label_input={label_input!r} is not allowed; choose one of {', '.join(LABEL_INPUTS)}")
-    features = image_features(images if maps is None else layers.Concatenate()([images, maps]), **FAST_FEATURES)
+    joined = images if maps is None else layers.Concatenate()([images, maps])
+    features = image_features(joined, **fast_features(image_shape))
     logits = layers.Dense(1, dtype="float32")(features)
     if label_input == "projection":
         class_vectors = layers.Embedding(classes, features.shape[-1], embeddings_initializer="zeros")(labels)

@@ -8,10 +8,10 @@ from keras import layers
 from ganutils import validation
 from ganutils.models.vanilla import IMAGE_SHAPE
 
-FAST_FEATURES = {"filters": (32, 64), "kernel_size": 4, "dropout": 0.0, "hidden": 256}
 
-
-def dcgan_generator(latent_dim=100, filters=(256, 128, 64), kernel_size=5, strides=(1, 2, 2), hidden=None):
+def dcgan_generator(
+    latent_dim=100, filters=(256, 128, 64), kernel_size=5, strides=(1, 2, 2), hidden=None, image_shape=IMAGE_SHAPE
+):
     """Convolutional generator after Radford, Metz and Chintala 2016.
 
     The defaults are the network that introductory texts use for 28 x 28 digits: dense to 7 x 7 x 256,
@@ -19,28 +19,35 @@ def dcgan_generator(latent_dim=100, filters=(256, 128, 64), kernel_size=5, strid
 
     Args:
         latent_dim: length of a latent vector.
-        filters: channels of the 7 x 7 start and of each transposed convolution but the last.
+        filters: channels of the start, 7 x 7 for digits, and of each transposed convolution but the last.
         kernel_size: side of the kernels in pixels.
-        strides: stride of each transposed convolution; as many as `filters`, multiplying to 4, or ValueError.
-        hidden: units of a dense layer between the latents and the 7 x 7 start, or None for no such layer.
+        strides: stride of each transposed convolution; as many as `filters`.
+        hidden: units of a dense layer between the latents and the start, or None for no such layer.
+        image_shape: (height, width, channels) of an image.
 
     Returns:
-        A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
+        A keras.Model from latents (n, latent_dim) to images (n, *image_shape) in [-1, 1].
+
+    Raises:
+        ValueError: another number of strides, or strides whose product does not divide height and width.
     """
-    if len(strides) != len(filters) or math.prod(strides) != 4:
-        raise ValueError(f"strides={strides}: give {len(filters)} strides whose product is 4 (7 to 28 pixels)")
+    *sides, colours = image_shape
+    if len(strides) != len(filters) or any(side % math.prod(strides) for side in sides):
+        raise ValueError(f"strides={strides}: give {len(filters)} strides whose product divides the sides {sides}")
+    start = [side // math.prod(strides) for side in sides]
     x = latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
-    for units in (hidden, 7 * 7 * filters[0]):
+    for units in (hidden, math.prod(start) * filters[0]):
         if units is not None:
             x = layers.Dense(units, use_bias=False)(x)
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.LeakyReLU(0.2)(x)
-    x = layers.Reshape((7, 7, filters[0]))(x)
+    x = layers.Reshape((*start, filters[0]))(x)
     for channels, stride in zip(filters[1:], strides[:-1], strict=True):
         x = layers.Conv2DTranspose(channels, kernel_size, stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(0.2)(x)
-    images = layers.Conv2DTranspose(1, kernel_size, strides[-1], padding="same", activation="tanh", dtype="float32")(x)
+    options = {"padding": "same", "activation": "tanh", "dtype": "float32"}
+    images = layers.Conv2DTranspose(colours, kernel_size, strides[-1], **options)(x)
     return keras.Model(latents, images, name="dcgan_generator")
 
 
@@ -75,15 +82,28 @@ def image_features(x, filters, kernel_size, dropout, hidden):
     return x if hidden is None else layers.LeakyReLU(0.2)(layers.Dense(hidden)(x))
 
 
-def fast_dcgan_generator(latent_dim=32):
+def _doublings(image_shape):
+    """Return how often an image is halved until its larger side is 8 pixels or less: twice for 28, 3 times for 64."""
+    return max(1, math.ceil(math.log2(max(image_shape[:2]) / 8)))
+
+
+def fast_dcgan_generator(latent_dim=32, image_shape=IMAGE_SHAPE):
     """Generator of `dcgan_generator`'s kind with a small part of its multiplications; see lesson 02.
 
     No convolution at 7 x 7, fewer channels, and kernels of 4 pixels, which the stride of 2 divides. A
     hidden dense layer instead, which costs little: without it, the same number of steps gave far worse images.
+    Images of 28, 32 or 64 pixels, grey or in colour, and any other size that can be halved down to 8 pixels or less.
     """
-    return dcgan_generator(latent_dim, filters=(64, 32), kernel_size=4, strides=(2, 2), hidden=256)
+    doublings = _doublings(image_shape)
+    filters, strides = (64,) * doublings + (32,), (2,) * doublings
+    return dcgan_generator(latent_dim, filters[1:], kernel_size=4, strides=strides, hidden=256, image_shape=image_shape)
 
 
-def fast_dcgan_discriminator():
+def fast_features(image_shape=IMAGE_SHAPE):
+    """Return the options of `image_features` for the discriminators of `fast_dcgan_generator`."""
+    return {"filters": (32, *(64,) * (_doublings(image_shape) - 1)), "kernel_size": 4, "dropout": 0.0, "hidden": 256}
+
+
+def fast_dcgan_discriminator(image_shape=IMAGE_SHAPE):
     """Discriminator of `dcgan_discriminator`'s kind with a small part of its multiplications."""
-    return dcgan_discriminator(**FAST_FEATURES)
+    return dcgan_discriminator(**fast_features(image_shape), image_shape=image_shape)
