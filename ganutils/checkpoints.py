@@ -1,16 +1,20 @@
 """Trained weights that the course ships, their model cards, and the generators that are bad on purpose."""
 
 import contextlib
+import hashlib
 import json
 import math
+import platform
 from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
-from ganutils import data, models
+from ganutils import data, folders, models
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
+FOLDER = folders.DATA / "checkpoints"
 
 
 @contextlib.contextmanager
@@ -24,13 +28,21 @@ def in_float32():
         keras.config.set_dtype_policy(policy)
 
 
+def _card(name):
+    """Return the path of a card: of a shipped checkpoint by its name, of another one by the path itself."""
+    return Path(name) if str(name).endswith(".json") else FOLDER / f"{name}.json"
+
+
 def read_card(name):
-    """Return the card of a checkpoint in data/checkpoints: what it is, the command that made it, its metrics.
+    """Return the card of a checkpoint: what it is, the command that made it, its metrics.
+
+    Args:
+        name: of a checkpoint in data/checkpoints, or the path of a card that `save_checkpoint` wrote.
 
     Raises:
         ValueError: an unknown name; the message lists those that exist.
     """
-    path = FOLDER / f"{name}.json"
+    path = _card(name)
     if not path.is_file():
         known = ", ".join(sorted(card.stem for card in FOLDER.glob("*.json")))
         raise ValueError(f"there is no checkpoint {name!r} in {FOLDER}; choose one of {known}")
@@ -43,7 +55,7 @@ def load_weights(network, name):
     Raises:
         ValueError, FileNotFoundError: an unknown name, or a file that is missing or not the one its card describes.
     """
-    path = FOLDER / f"{name}.weights.h5"
+    path = _card(name).with_suffix(".weights.h5")
     data.verify(path, read_card(name)["sha256"], f"data/checkpoints/{path.name}")
     network.load_weights(path)
     return network
@@ -53,7 +65,7 @@ def load_checkpoint(name):
     """Return a generator that this project trained and ships.
 
     Args:
-        name: one of `FIVE_GENERATORS`, or "conditional_gan"; `read_card` says more about each.
+        name: one of `FIVE_GENERATORS`, or "conditional_gan", or the path of a card; `read_card` says more about each.
 
     Returns:
         A keras.Model from latents (n, latent_dim), or from [latents, labels (n,)] in the case of
@@ -69,6 +81,43 @@ def load_checkpoint(name):
     with in_float32():
         network = build(**card["arguments"])
     return load_weights(network, name)
+
+
+def save_checkpoint(card, network, *, builder, arguments, command, description, seed, metrics):
+    """Store a network's weights as NAME.weights.h5 beside its card, NAME.json, and return the card's path.
+
+    Args:
+        card: path of the card.
+        network: keras.Model whose weights are stored.
+        builder: name of the function of `ganutils.models` that builds the network again.
+        arguments: dict of the builder's arguments.
+        command: the command that trained it.
+        description: one sentence for a reader.
+        seed: seed of the training.
+        metrics: dict from a metric's name to a dict of its value, tolerance, floor and samples.
+    """
+    card = Path(card)
+    path = card.with_suffix(".weights.h5")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network.save_weights(path)
+    text = {
+        "description": description,
+        "command": command,
+        "seed": seed,
+        "builder": builder,
+        "arguments": arguments,
+        "parameters": int(sum(math.prod(weight.shape) for weight in network.weights)),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "versions": {
+            "Python": platform.python_version(),
+            "TensorFlow": tf.__version__,
+            "Keras": keras.__version__,
+            "NumPy": np.__version__,
+        },
+        "metrics": metrics,
+    }
+    card.write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return card
 
 
 class Memory(layers.Layer):

@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from ganutils import validation
+from ganutils import folders, validation
 from ganutils.validation import as_float, check_images, unscale
 
 __all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale", "unpaired", "unscale"]
 
-_MNIST_FILE = Path(__file__).resolve().parents[1] / "data" / "mnist.npz"
+_MNIST_FILE = folders.DATA / "mnist.npz"
 _MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 SPLITS = {"train": 60_000, "test": 10_000}
 
@@ -55,7 +55,10 @@ def load_dataset(name="mnist", split="train"):
 
 def verify(path, sha256, name):
     """Raise a FileNotFoundError or ValueError, with advice, where a file of the repository is missing or damaged."""
-    advice = f"Run `git checkout -- {name}` in the course's folder, or clone the course again."
+    advice = (
+        f"Run `git checkout -- {name}` in the course's folder, or set the environment variable GANUTILS_DATA to the "
+        "folder `data` of a clone."
+    )
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. {advice}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()

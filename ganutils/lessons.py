@@ -7,18 +7,16 @@ import json
 import os
 import time
 import tomllib
-from pathlib import Path
 
 import tensorflow as tf
 
-from ganutils import evaluation, plotting, references
+from ganutils import evaluation, folders, plotting, references
 from ganutils.hardware import machine, measure_steps_per_second, peak_memory_mb
 
-_ROOT = Path(__file__).resolve().parents[1]
-RECORD = _ROOT / "data" / "reference_runs" / "costs.json"
-_SPEED = _ROOT / "build" / "speed.json"
+RECORD = folders.DATA / "reference_runs" / "costs.json"
+_SPEED = folders.BUILD / "speed.json"
 MIME_TYPE = "application/vnd.ganutils.lesson+json"
-LESSONS = tomllib.loads((_ROOT / "lessons.toml").read_text(encoding="utf-8"))
+LESSONS = tomllib.loads((folders.ROOT / "lessons.toml").read_text(encoding="utf-8"))
 PROFILES = ("smoke", "laptop", "gpu")
 
 
@@ -79,7 +77,7 @@ class Lesson:
             where = "the environment variable GANUTILS_PROFILE" if chosen != profile else "the parameters cell"
             raise ValueError(f"unknown profile {chosen!r} in {where}; choose one of {', '.join(PROFILES)}")
         self.name, self.profile = name, Profile(name, chosen)
-        self.folder = _ROOT / "build" / "lessons" / f"{name}-{chosen}"
+        self.folder = folders.BUILD / "lessons" / f"{name}-{chosen}"
         self.folder.mkdir(parents=True, exist_ok=True)
         text = "No run of it has been recorded, so there is no estimate."
         if expected := estimate(self.profile, rate := stored_speed()):

@@ -7,14 +7,14 @@ with several seeds. The lessons' default seed is none of them.
 import collections
 import json
 import textwrap
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from ganutils import folders
 from ganutils.plotting import BLUE, GREY, ORANGE, finish
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "reference_runs"
+FOLDER = folders.DATA / "reference_runs"
 # Curves are judged after a moving median over this share of a reference run, and an excursion shorter than
 # the same share is no departure.
 SMOOTHING = 0.05

@@ -10,9 +10,7 @@ again after an interruption. The backups are in build/checkpoints.
 """
 
 import argparse
-import hashlib
 import json
-import platform
 from pathlib import Path
 
 import keras
@@ -142,39 +140,9 @@ def train_classifier(seed, epochs):
     print("The cards of the generators hold what the old one saw: run python tools/train_checkpoints.py --measure")
 
 
-def write(name, network, *, builder, arguments, command, description, seed, metrics):
-    """Store a network's weights as NAME.weights.h5 and its card as NAME.json.
-
-    Args:
-        name: the checkpoint's name.
-        network: keras.Model whose weights are stored.
-        builder: name of the function that builds the network again.
-        arguments: dict of the builder's arguments.
-        command: the command that trained it.
-        description: one sentence for a reader.
-        seed: seed of the training.
-        metrics: dict from a metric's name to a dict of its value, tolerance, floor and samples.
-    """
-    path = checkpoints.FOLDER / f"{name}.weights.h5"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    network.save_weights(path)
-    card = {
-        "description": description,
-        "command": command,
-        "seed": seed,
-        "builder": builder,
-        "arguments": arguments,
-        "parameters": int(sum(np.prod(weight.shape) for weight in network.weights)),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "versions": {
-            "Python": platform.python_version(),
-            "TensorFlow": tf.__version__,
-            "Keras": keras.__version__,
-            "NumPy": np.__version__,
-        },
-        "metrics": metrics,
-    }
-    write_card(name, card)
+def write(name, network, **card):
+    """Store a network's weights and its card in data/checkpoints; the arguments as in `checkpoints.save_checkpoint`."""
+    checkpoints.save_checkpoint(checkpoints.FOLDER / f"{name}.json", network, **card)
 
 
 def write_card(name, card):

@@ -26,4 +26,4 @@ from ganutils.metrics.diversity import mixture_modes, mode_coverage, pairwise_si
 from ganutils.metrics.likelihood import parzen_log_likelihood
 from ganutils.metrics.neighbours import density_coverage, precision_recall
 from ganutils.metrics.paths import perceptual_path_length
-from ganutils.metrics.report import evaluate
+from ganutils.metrics.report import cautions, evaluate

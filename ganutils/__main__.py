@@ -1,0 +1,241 @@
+"""Train, draw and measure with your own pictures, without a notebook."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ganutils import (
+    callbacks,
+    checkpoints,
+    data,
+    features,
+    folders,
+    hardware,
+    losses,
+    metrics,
+    models,
+    plotting,
+    training,
+    validation,
+)
+
+SIZES = (28, 32, 64)
+BATCH_SIZE = 64
+
+
+def load_images(path, size=32, grey=False, most=None):
+    """Return images (n, height, width, channels), uint8, of a folder of pictures or of an .npy file."""
+    path = Path(path)
+    if path.suffix != ".npy":
+        return data.load_folder(path, size, 1 if grey else 3, most).images
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; give a folder of pictures, or a file of numpy.save")
+    images = validation.check_images(np.load(path, allow_pickle=False)[:most], str(path))
+    return images if images.dtype == np.uint8 else data.unscale(images)
+
+
+def evaluate(arguments):
+    """Compare generated pictures with real ones."""
+    real, fake = (
+        load_images(path, arguments.size, arguments.grey, arguments.most) for path in (arguments.real, arguments.fake)
+    )
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(
+            f"real images have the shape {real.shape[1:]} and generated ones {fake.shape[1:]}; give images of one shape"
+        )
+    # Half of the real images stands for a perfect generator: what it gets is the floor.
+    order, n = np.random.default_rng(0).permutation(len(real)), min(len(real) // 2, len(fake))
+    if n < 10:
+        raise ValueError(f"{len(real)} real and {len(fake)} generated images are too few; give at least 20 and 10")
+    extract = features.digit_classifier() if arguments.features == "digits" else features.untrained(real.shape[1:])
+    parts = [extract(images) for images in (real[order[:n]], fake[:n], real[order[n : 2 * n]])]
+    found, floor = metrics.evaluate(parts[0], parts[1]), metrics.evaluate(parts[0], parts[2])
+    cautions = metrics.cautions(n, getattr(parts[0], "features", parts[0]).shape[1])
+    if arguments.json:
+        rows = {name: {"value": value, "floor": floor[name]} for name, value in found.items()}
+        print(json.dumps({"samples": n, "features": arguments.features, "measures": rows, "cautions": cautions}))
+        return 0
+    print(f"{n} generated images against {n} real ones, in features of the network `{arguments.features}`.\n")
+    print(f"{'measure':28}{'generated':>12}{'real (floor)':>14}")
+    for name, value in found.items():
+        print(f"{name.replace('_', ' '):28}{value:12.4g}{floor[name]:14.4g}")
+    print("\nThe last column is what other real images get in the place of generated ones: nobody does much better.")
+    print("\n".join(f"Caution: {text}." for text in cautions))
+    return 0
+
+
+def sample(arguments):
+    """Draw images of a trained generator into a picture."""
+    network = checkpoints.load_checkpoint(arguments.checkpoint)
+    n, rng = validation.whole_number(arguments.number, "-n", 1), validation.generator(arguments.seed)
+    latents = rng.standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
+    inputs = [latents, np.arange(n) % 10] if len(network.inputs) == 2 else latents
+    save_grid(network.predict(inputs, batch_size=250, verbose=0), arguments.out)
+    print(f"{arguments.out}: {n} images of {arguments.checkpoint}, seed {arguments.seed}")
+    return 0
+
+
+def save_grid(images, path):
+    """Write images as a grid into a PNG file."""
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--out {path} is not allowed; give a file that ends in .png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(plotting.png_bytes(plotting.image_grid(images, columns=int(np.ceil(np.sqrt(len(images)))))))
+
+
+class Report(keras.callbacks.Callback):
+    """A line and a picture now and then, until the time is over."""
+
+    def __init__(self, minutes, folder, latents):
+        super().__init__()
+        self.seconds, self.folder, self.latents = 60 * minutes, folder, latents
+
+    def on_train_begin(self, logs=None):
+        self._start = self._last = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.perf_counter()
+        over = now - self._start > self.seconds
+        if over or now - self._last > min(30.0, self.seconds / 4):
+            self._last = now
+            numbers = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in logs.items())
+            print(f"{(now - self._start) / 60:5.1f} of {self.seconds / 60:g} minutes, pass {epoch + 1}: {numbers}")
+            save_grid(self.model.predict(self.latents, verbose=0), self.folder / f"pass-{epoch + 1:04d}.png")
+        self.model.stop_training |= over
+
+
+def train(arguments):
+    """Train lesson 02's fast DCGAN on a folder of pictures, and keep its generator."""
+    minutes = validation.number(arguments.minutes, "--minutes", 0)
+    images = load_images(arguments.folder, arguments.size, arguments.grey, arguments.most)
+    folder, shape = Path(arguments.out), images.shape[1:]
+    keras.utils.set_random_seed(arguments.seed)
+    networks = models.fast_dcgan_generator(image_shape=shape), models.fast_dcgan_discriminator(shape)
+    gan = training.GAN(*networks, average=0.99, penalty=losses.R1(1.0), seed=arguments.seed)
+    gan.compile(*(keras.optimizers.Adam(2e-3, beta_1=0.0, beta_2=0.99) for _ in range(2)))
+    batches = data.pipeline(images, batch_size=min(BATCH_SIZE, len(images)), seed=arguments.seed)
+    print(f"{len(images)} pictures of {shape[0]} x {shape[1]} x {shape[2]}; samples and weights go to {folder}")
+    latents = np.random.default_rng(arguments.seed).standard_normal((64, gan.latent_dim)).astype("float32")
+    # One call's epochs are bounded by the clock, all calls' by nothing.
+    backup, report = callbacks.Backup(folder / "backup"), Report(minutes, folder, latents)
+    try:
+        gan.fit(batches, epochs=10**6, verbose=0, callbacks=[report], backup=backup)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on after the last whole pass")
+        return 130
+    save_grid(gan.predict(latents, verbose=0), folder / "samples.png")
+    card = checkpoints.save_checkpoint(
+        folder / "generator.json",
+        gan.averaged_generator,
+        builder="fast_dcgan_generator",
+        arguments={"image_shape": list(shape)},
+        description=f"Lesson 02's DCGAN after {int(gan.optimizers['generator'].iterations)} steps on {folder.name}.",
+        command=f"python -m ganutils train {arguments.folder} --size {arguments.size} --seed {arguments.seed}",
+        seed=arguments.seed,
+        metrics={},
+    )
+    print(f"{card}: draw with `python -m ganutils sample {card}`; the same `train` command trains on")
+    return 0
+
+
+def doctor(arguments):
+    """Say what of this machine is ready for the course, and what to do about the rest."""
+    found = hardware.machine()
+
+    def writable():
+        folders.BUILD.mkdir(parents=True, exist_ok=True)
+        if not os.access(folders.BUILD, os.W_OK):
+            raise OSError(f"{folders.BUILD} cannot be written; set GANUTILS_BUILD to a folder of yours")
+        return str(folders.BUILD)
+
+    def memory():
+        if float(found["memory"].split()[0]) < 3:
+            raise ValueError(f"{found['memory']}; a lesson needs 1.2 GB for itself: close other programs")
+        return found["memory"]
+
+    checks = {
+        "Python": lambda: found["Python"],
+        "TensorFlow and Keras": lambda: f"{found['TensorFlow']} and {found['Keras']}, on {keras.backend.backend()}",
+        "GPU": lambda: found["GPU"],
+        "memory": memory,
+        "data": lambda: f"{len(data.load_dataset().images):,} digits",
+        "shipped weights": lambda: f"{len(list(checkpoints.FOLDER.glob('*.json')))} checkpoints",
+        "classifier": lambda: f"{len(features.digit_classifier().network.weights)} arrays of weights",
+        "folder to write to": writable,
+        "speed": lambda: f"{hardware.measure_steps_per_second(1.0):.0f} training steps of lesson 02 a second",
+    }
+    ready = True
+    for name, check in checks.items():
+        try:
+            print(f"ready      {name}: {check()}")
+        except (ValueError, OSError) as error:
+            ready = False
+            print(f"NOT READY  {name}: {error}")
+    return 0 if ready else 1
+
+
+def parser():
+    """Return the command line."""
+    top = argparse.ArgumentParser(prog="python -m ganutils", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function, **options):
+        added = commands.add_parser(function.__name__, help=function.__doc__, description=function.__doc__, **options)
+        added.set_defaults(run=function)
+        return added
+
+    def pictures(added):
+        added.add_argument("--size", type=int, default=32, choices=SIZES, help="side of the images in pixels (32)")
+        added.add_argument("--grey", action="store_true", help="one channel instead of three")
+        added.add_argument("--most", type=int, help="read at most so many pictures of a folder")
+
+    added = command(evaluate)
+    added.add_argument("real", metavar="REAL", help="folder of real pictures, or an .npy file of images")
+    added.add_argument("fake", metavar="FAKE", help="folder of generated pictures, or an .npy file")
+    added.add_argument(
+        "--features",
+        choices=("untrained", "digits"),
+        default="untrained",
+        help=(
+            "network whose features are compared: `untrained`, for any pictures, or `digits`, the course's classifier, "
+            "for 28 x 28 grey digits alone"
+        ),
+    )
+    added.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    pictures(added)
+    added = command(sample)
+    added.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="dcgan, conditional_gan, or the generator.json of `train`"
+    )
+    added.add_argument("-n", "--number", type=int, default=64, help="how many images (64)")
+    added.add_argument("--out", default="samples.png", help="file to write (samples.png)")
+    added.add_argument("--seed", type=int, default=0, help="another number gives other images (0)")
+    added = command(train)
+    added.add_argument("folder", metavar="FOLDER", help="folder of pictures: PNG, JPEG, GIF, also in subfolders")
+    added.add_argument("--minutes", type=float, default=5, help="how long to train (5)")
+    added.add_argument("--out", default="my_gan", help="folder for samples, backup, weights and card (my_gan)")
+    added.add_argument("--seed", type=int, default=0, help="of weights, latents and order (0)")
+    pictures(added)
+    command(doctor)
+    return top
+
+
+def main(arguments=None):
+    """Run a command, and return its exit code: 0, or 2 with a sentence for what the user has to change."""
+    given = parser().parse_args(arguments)
+    try:
+        return given.run(given)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""Where the course's data are, and where what it makes goes."""
+
+import os
+import tempfile
+from pathlib import Path
+
+DATA = Path(os.environ.get("GANUTILS_DATA") or Path(__file__).resolve().parents[1] / "data")
+ROOT = DATA.resolve().parent
+
+
+def _writable():
+    """Return GANUTILS_BUILD, or `build` in the course's folder, or a temporary folder where that cannot be written."""
+    if chosen := os.environ.get("GANUTILS_BUILD"):
+        return Path(chosen)
+    there = next(folder for folder in (ROOT / "build", ROOT) if folder.exists())
+    return ROOT / "build" if os.access(there, os.W_OK) else Path(tempfile.gettempdir()) / "gan-course"
+
+
+BUILD = _writable()

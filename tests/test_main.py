@@ -1,0 +1,127 @@
+"""`python -m ganutils`, as somebody uses it who has pictures and no notebook."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganutils import __main__ as command_line
+from ganutils import checkpoints, data, features, metrics
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Two files of real digits, and a folder of pictures in colour."""
+    images = data.load_dataset(split="test").images[np.random.default_rng(0).permutation(600)]
+    np.save(tmp_path / "real.npy", images[:400])
+    np.save(tmp_path / "others.npy", images[400:])
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).integers(0, 256, (200, 28, 28, 1), "uint8"))
+    folder = tmp_path / "pictures"
+    for i, image in enumerate(images[:80]):
+        (folder / str(i % 2)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).convert("RGB").save(folder / str(i % 2) / f"{i}.png")
+    return tmp_path
+
+
+def run(*arguments):
+    return command_line.main([str(argument) for argument in arguments])
+
+
+def test_other_real_images_reach_the_floor_and_noise_does_not(digits, capsys):
+    found = {}
+    for name in ("others", "noise"):
+        assert run("evaluate", digits / "real.npy", digits / f"{name}.npy", "--features", "digits", "--json") == 0
+        found[name] = json.loads(capsys.readouterr().out)
+    assert found["others"]["samples"] == 200
+    distance = {name: result["measures"]["frechet_distance"] for name, result in found.items()}
+    assert distance["others"]["value"] < 1.3 * distance["others"]["floor"] < 0.1 * distance["noise"]["value"]
+    assert distance["others"]["floor"] == distance["noise"]["floor"]
+    assert "with 200 images in 128 features" in found["others"]["cautions"][0]
+
+
+def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
+    assert run("evaluate", digits / "pictures", digits / "pictures", "--size", 32) == 0
+    table = capsys.readouterr().out
+    assert "40 generated images against 40 real ones, in features of the network `untrained`" in table
+    assert "frechet distance" in table
+    assert "classes" not in table
+    assert "Caution: 40 images are fewer than the 64 features" in table
+
+
+def test_training_on_a_folder_goes_on_and_leaves_a_generator_to_draw_from(digits, capsys):
+    out = digits / "mine"
+    for passes in (1, 2):
+        assert run("train", digits / "pictures", "--minutes", 1e-4, "--out", out) == 0
+        card = checkpoints.read_card(out / "generator.json")
+        assert f"after {passes} steps" in card["description"], "80 pictures are one batch of 64"
+    assert {path.name for path in out.iterdir()} >= {
+        "samples.png",
+        "backup.npz",
+        "generator.weights.h5",
+        "pass-0001.png",
+    }
+    assert run("sample", out / "generator.json", "-n", 9, "--out", out / "nine.png") == 0
+    assert Image.open(out / "nine.png").size > (100, 100)
+    assert checkpoints.load_checkpoint(out / "generator.json").output_shape == (None, 32, 32, 3)
+
+
+def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
+    drawn = []
+    for seed in (0, 0, 1):
+        assert run("sample", "conditional_gan", "-n", 20, "--out", digits / "drawn.png", "--seed", seed) == 0
+        drawn.append((digits / "drawn.png").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("evaluate", "none", "none"), "none is not a folder"),
+        (("evaluate", "none.npy", "none.npy"), "none.npy is missing; give a folder of pictures"),
+        (("evaluate", "real.npy", "pictures"), r"real images have the shape \(28, 28, 1\)"),
+        (("evaluate", "few.npy", "few.npy"), "are too few; give at least 20 and 10"),
+        (("evaluate", "pictures", "pictures", "--features", "digits"), "this classifier takes"),
+        (("sample", "biggan"), "no checkpoint 'biggan'"),
+        (("sample", "dcgan", "-n", "0"), "-n=0 is not allowed"),
+        (("sample", "dcgan", "--out", "drawn.jpg"), "a file that ends in .png"),
+        (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
+        (("train", "pictures", "--minutes", "nan"), "--minutes=nan is not allowed"),
+    ],
+)
+def test_mistakes_get_a_sentence_and_an_exit_code(digits, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(digits)
+    np.save("few.npy", data.load_dataset().images[:5])
+    assert run(*arguments) == 2
+    printed = capsys.readouterr()
+    assert re.search(message, printed.err), printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_the_doctor_finds_what_is_missing(capsys, monkeypatch, tmp_path):
+    assert run("doctor") == 0
+    assert "NOT READY" not in capsys.readouterr().out
+    monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
+    monkeypatch.setattr(data, "_MNIST_FILE", tmp_path / "mnist.npz")
+    assert run("doctor") == 1
+    said = capsys.readouterr().out
+    assert "NOT READY  data: " in said
+    assert "GANUTILS_DATA" in said
+
+
+def test_help_names_all_commands(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("--help")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("evaluate", "sample", "train", "doctor"))
+
+
+def test_untrained_features_are_the_same_each_time_and_tell_noise_from_digits(digits):
+    real, others, noise = (np.load(digits / f"{name}.npy")[:200] for name in ("real", "others", "noise"))
+    extract, again = (features.untrained((28, 28, 1)) for _ in range(2))
+    np.testing.assert_array_equal(extract(real), again(real))
+    assert extract(real).shape == (200, 64)
+    near, far = (metrics.frechet_distance(real, other, features=extract) for other in (others, noise))
+    assert far > 10 * near
