@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
 from ganutils import (
     callbacks,
@@ -76,18 +77,24 @@ def sample(arguments):
     n, rng = validation.whole_number(arguments.number, "-n", 1), validation.generator(arguments.seed)
     latents = rng.standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
     inputs = [latents, np.arange(n) % 10] if len(network.inputs) == 2 else latents
-    save_grid(network.predict(inputs, batch_size=250, verbose=0), arguments.out)
+    write(data.unscale(network.predict(inputs, batch_size=250, verbose=0)), Path(arguments.out))
     print(f"{arguments.out}: {n} images of {arguments.checkpoint}, seed {arguments.seed}")
     return 0
 
 
-def save_grid(images, path):
-    """Write images as a grid into a PNG file."""
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"--out {path} is not allowed; give a file that ends in .png")
+def write(images, path):
+    """Write images, uint8: a grid into a .png file, all into an .npy file, or one PNG each into a folder."""
+    if path.suffix.lower() not in (".png", ".npy", ""):
+        raise ValueError(f"--out {path} is not allowed; give a .png or .npy file, or a folder for single pictures")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(plotting.png_bytes(plotting.image_grid(images, columns=int(np.ceil(np.sqrt(len(images)))))))
+    if path.suffix.lower() == ".png":
+        path.write_bytes(plotting.png_bytes(plotting.image_grid(images, columns=int(np.ceil(np.sqrt(len(images)))))))
+    elif path.suffix:
+        np.save(path, images)
+    else:
+        path.mkdir(exist_ok=True)
+        for i, image in enumerate(images):
+            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path / f"{i:05d}.png")
 
 
 class Report(keras.callbacks.Callback):
@@ -107,7 +114,8 @@ class Report(keras.callbacks.Callback):
             self._last = now
             numbers = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in logs.items())
             print(f"{(now - self._start) / 60:5.1f} of {self.seconds / 60:g} minutes, pass {epoch + 1}: {numbers}")
-            save_grid(self.model.predict(self.latents, verbose=0), self.folder / f"pass-{epoch + 1:04d}.png")
+            drawn = data.unscale(self.model.predict(self.latents, verbose=0))
+            write(drawn, self.folder / f"pass-{epoch + 1:04d}.png")
         self.model.stop_training |= over
 
 
@@ -130,7 +138,7 @@ def train(arguments):
     except KeyboardInterrupt:
         print("interrupted; the same command goes on after the last whole pass")
         return 130
-    save_grid(gan.predict(latents, verbose=0), folder / "samples.png")
+    write(data.unscale(gan.predict(latents, verbose=0)), folder / "samples.png")
     card = checkpoints.save_checkpoint(
         folder / "generator.json",
         gan.averaged_generator,
@@ -215,7 +223,7 @@ def parser():
         "checkpoint", metavar="CHECKPOINT", help="dcgan, conditional_gan, or the generator.json of `train`"
     )
     added.add_argument("-n", "--number", type=int, default=64, help="how many images (64)")
-    added.add_argument("--out", default="samples.png", help="file to write (samples.png)")
+    added.add_argument("--out", default="samples.png", help="a .png for a grid, an .npy, or a folder (samples.png)")
     added.add_argument("--seed", type=int, default=0, help="another number gives other images (0)")
     added = command(train)
     added.add_argument("folder", metavar="FOLDER", help="folder of pictures: PNG, JPEG, GIF, also in subfolders")

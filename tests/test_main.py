@@ -64,6 +64,10 @@ def test_training_on_a_folder_goes_on_and_leaves_a_generator_to_draw_from(digits
     }
     assert run("sample", out / "generator.json", "-n", 9, "--out", out / "nine.png") == 0
     assert Image.open(out / "nine.png").size > (100, 100)
+    for target in ("drawn", "drawn.npy"):
+        assert run("sample", out / "generator.json", "-n", 20, "--out", out / target) == 0
+    np.testing.assert_array_equal(data.load_folder(out / "drawn", 32).images, np.load(out / "drawn.npy"))
+    assert run("evaluate", digits / "pictures", out / "drawn") == 0
     assert checkpoints.load_checkpoint(out / "generator.json").output_shape == (None, 32, 32, 3)
 
 
@@ -85,7 +89,7 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("evaluate", "pictures", "pictures", "--features", "digits"), "this classifier takes"),
         (("sample", "biggan"), "no checkpoint 'biggan'"),
         (("sample", "dcgan", "-n", "0"), "-n=0 is not allowed"),
-        (("sample", "dcgan", "--out", "drawn.jpg"), "a file that ends in .png"),
+        (("sample", "dcgan", "--out", "drawn.jpg"), "give a .png or .npy file, or a folder"),
         (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
         (("train", "pictures", "--minutes", "nan"), "--minutes=nan is not allowed"),
     ],
