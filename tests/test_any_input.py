@@ -278,7 +278,7 @@ CALLS = {
         {
             "latent_dim": WHOLE,
             "filters": {"fewer": (8, 8)},
-            "strides": {"product": (1, 2, 1)},
+            "strides": {"product": (1, 3, 1)},
             "kernel_size": {"zero": 0},
         },
     ),

@@ -135,7 +135,7 @@ def recorded(tmp_path, monkeypatch):
     row = {"seconds": 100.0, "peak_mb": 900.0, "steps_per_second": 40.0}
     path.write_text(json.dumps({"lessons": {"02_dcgan laptop": row}}))
     monkeypatch.setattr(lessons, "RECORD", path)
-    monkeypatch.setattr(lessons, "_ROOT", tmp_path)
+    monkeypatch.setattr(lessons.folders, "BUILD", tmp_path / "build")
     monkeypatch.setattr(lessons, "_SPEED", tmp_path / "build" / "speed.json")
     return path
 
