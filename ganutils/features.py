@@ -38,7 +38,7 @@ def classifier_network(classes=CLASSES):
 def untrained(image_shape, seed=0):
     """Return a function from images (n, *image_shape) to features (n, 64) of a network that was never trained.
 
-    For pictures that no network at hand was trained on: Naeem et al. 2020, section 4.3, find that the features of
+    For pictures that no network at hand was trained on: Naeem et al. 2020 find that the features of
     random weights rank generators well there. Figures compare only in the same features, of the same seed.
 
     Args:
