@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import keras
@@ -30,21 +31,21 @@ SIZES = (28, 32, 64)
 BATCH_SIZE = 64
 
 
-def load_images(path, size=32, grey=False, most=None):
-    """Return images (n, height, width, channels), uint8, of a folder of pictures or of an .npy file."""
+def load(path, size=32, grey=False, most=None):
+    """Return a `data.Folder` of a folder of pictures or of an .npy file, its images uint8."""
     path = Path(path)
     if path.suffix != ".npy":
-        return data.load_folder(path, size, 1 if grey else 3, most).images
+        return data.load_folder(path, size, 1 if grey else 3, most)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; give a folder of pictures, or a file of numpy.save")
     images = validation.check_images(np.load(path, allow_pickle=False)[:most], str(path))
-    return images if images.dtype == np.uint8 else data.unscale(images)
+    return data.Folder(images if images.dtype == np.uint8 else data.unscale(images), None, (), [], [])
 
 
 def evaluate(arguments):
     """Compare generated pictures with real ones."""
     real, fake = (
-        load_images(path, arguments.size, arguments.grey, arguments.most) for path in (arguments.real, arguments.fake)
+        load(path, arguments.size, arguments.grey, arguments.most).images for path in (arguments.real, arguments.fake)
     )
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(
@@ -56,7 +57,9 @@ def evaluate(arguments):
         raise ValueError(f"{len(real)} real and {len(fake)} generated images are too few; give at least 20 and 10")
     extract = features.digit_classifier() if arguments.features == "digits" else features.untrained(real.shape[1:])
     parts = [extract(images) for images in (real[order[:n]], fake[:n], real[order[n : 2 * n]])]
-    found, floor = metrics.evaluate(parts[0], parts[1]), metrics.evaluate(parts[0], parts[2])
+    with warnings.catch_warnings():  # they are printed below, once
+        warnings.simplefilter("ignore", UserWarning)
+        found, floor = metrics.evaluate(parts[0], parts[1]), metrics.evaluate(parts[0], parts[2])
     cautions = metrics.cautions(n, getattr(parts[0], "features", parts[0]).shape[1])
     if arguments.json:
         rows = {name: {"value": value, "floor": floor[name]} for name, value in found.items()}
@@ -73,22 +76,39 @@ def evaluate(arguments):
 
 def sample(arguments):
     """Draw images of a trained generator into a picture."""
-    network = checkpoints.load_checkpoint(arguments.checkpoint)
+    network, card = checkpoints.load_checkpoint(arguments.checkpoint), checkpoints.read_card(arguments.checkpoint)
     n, rng = validation.whole_number(arguments.number, "-n", 1), validation.generator(arguments.seed)
     latents = rng.standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
-    inputs = [latents, np.arange(n) % 10] if len(network.inputs) == 2 else latents
-    write(data.unscale(network.predict(inputs, batch_size=250, verbose=0)), Path(arguments.out))
+    classes, labels = validation.classes_of(network) if len(network.inputs) == 2 else None, None
+    if classes:
+        labels = np.arange(n) % classes
+    write(draw(network, latents, labels), Path(arguments.out), labels, card.get("classes"))
     print(f"{arguments.out}: {n} images of {arguments.checkpoint}, seed {arguments.seed}")
     return 0
 
 
-def write(images, path):
-    """Write images, uint8: a grid into a .png file, all into an .npy file, or one PNG each into a folder."""
+def draw(network, latents, labels=None):
+    """Return images, uint8, of a generator; of the classes `labels`, where it is conditional."""
+    inputs = latents if labels is None else [latents, labels]
+    return data.unscale(network.predict(inputs, batch_size=250, verbose=0))
+
+
+def write(images, path, labels=None, names=None):
+    """Write images, uint8: a grid into a .png file, all into an .npy file, or one PNG each into a folder.
+
+    Where there are labels, the grid has a row for each class, by its name.
+    """
     if path.suffix.lower() not in (".png", ".npy", ""):
         raise ValueError(f"--out {path} is not allowed; give a .png or .npy file, or a folder for single pictures")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".png":
-        path.write_bytes(plotting.png_bytes(plotting.image_grid(images, columns=int(np.ceil(np.sqrt(len(images)))))))
+        columns = int(np.ceil(np.sqrt(len(images)))) if labels is None else np.bincount(labels).max()
+        grid = (
+            plotting.image_grid(images, columns)
+            if labels is None
+            else plotting.class_grid(images, labels, names, columns)
+        )
+        path.write_bytes(plotting.png_bytes(grid))
     elif path.suffix:
         np.save(path, images)
     else:
@@ -100,9 +120,9 @@ def write(images, path):
 class Report(keras.callbacks.Callback):
     """A line and a picture now and then, until the time is over."""
 
-    def __init__(self, minutes, folder, latents):
+    def __init__(self, minutes, picture):
         super().__init__()
-        self.seconds, self.folder, self.latents = 60 * minutes, folder, latents
+        self.seconds, self.picture = 60 * minutes, picture
 
     def on_train_begin(self, logs=None):
         self._start = self._last = time.perf_counter()
@@ -114,40 +134,58 @@ class Report(keras.callbacks.Callback):
             self._last = now
             numbers = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in logs.items())
             print(f"{(now - self._start) / 60:5.1f} of {self.seconds / 60:g} minutes, pass {epoch + 1}: {numbers}")
-            drawn = data.unscale(self.model.predict(self.latents, verbose=0))
-            write(drawn, self.folder / f"pass-{epoch + 1:04d}.png")
+            self.picture(f"pass-{epoch + 1:04d}.png")
         self.model.stop_training |= over
 
 
 def train(arguments):
     """Train lesson 02's fast DCGAN on a folder of pictures, and keep its generator."""
     minutes = validation.number(arguments.minutes, "--minutes", 0)
-    images = load_images(arguments.folder, arguments.size, arguments.grey, arguments.most)
-    folder, shape = Path(arguments.out), images.shape[1:]
+    given, folder = load(arguments.folder, arguments.size, arguments.grey, arguments.most), Path(arguments.out)
+    if arguments.by_class and len(given.classes) < 2:
+        raise ValueError(f"--by-class needs two subfolders or more in {arguments.folder}, one for each class")
+    shape, classes = given.images.shape[1:], len(given.classes) if arguments.by_class else 0
     keras.utils.set_random_seed(arguments.seed)
-    networks = models.fast_dcgan_generator(image_shape=shape), models.fast_dcgan_discriminator(shape)
-    gan = training.GAN(*networks, average=0.99, penalty=losses.R1(1.0), seed=arguments.seed)
+    options = {"average": 0.99, "penalty": losses.R1(1.0), "seed": arguments.seed}
+    if classes:
+        networks = (
+            models.conditional_generator(classes=classes, image_shape=shape),
+            models.conditional_discriminator(classes, image_shape=shape),
+        )
+        gan = training.ConditionalGAN(*networks, **options)
+    else:
+        networks = models.fast_dcgan_generator(image_shape=shape), models.fast_dcgan_discriminator(shape)
+        gan = training.GAN(*networks, **options)
     gan.compile(*(keras.optimizers.Adam(2e-3, beta_1=0.0, beta_2=0.99) for _ in range(2)))
-    batches = data.pipeline(images, batch_size=min(BATCH_SIZE, len(images)), seed=arguments.seed)
-    print(f"{len(images)} pictures of {shape[0]} x {shape[1]} x {shape[2]}; samples and weights go to {folder}")
-    latents = np.random.default_rng(arguments.seed).standard_normal((64, gan.latent_dim)).astype("float32")
+    labels = given.labels if classes else None
+    batch_size = min(BATCH_SIZE, len(given.images))
+    batches = data.pipeline(given.images, labels, batch_size=batch_size, seed=arguments.seed)
+    kinds = f" in {classes} classes" if classes else ""
+    print(f"{len(given.images)} pictures of {' x '.join(map(str, shape))}{kinds}; samples and weights go to {folder}")
+    wanted = np.arange(8 * classes) % classes if classes else None
+    latents = np.random.default_rng(arguments.seed).standard_normal((8 * (classes or 8), gan.latent_dim))
+
+    def picture(name):
+        write(draw(gan, latents.astype("float32"), wanted), folder / name, wanted, given.classes)
+
     # One call's epochs are bounded by the clock, all calls' by nothing.
-    backup, report = callbacks.Backup(folder / "backup"), Report(minutes, folder, latents)
+    backup = callbacks.Backup(folder / "backup")
     try:
-        gan.fit(batches, epochs=10**6, verbose=0, callbacks=[report], backup=backup)
+        gan.fit(batches, epochs=10**6, verbose=0, callbacks=[Report(minutes, picture)], backup=backup)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on after the last whole pass")
         return 130
-    write(data.unscale(gan.predict(latents, verbose=0)), folder / "samples.png")
+    picture("samples.png")
     card = checkpoints.save_checkpoint(
         folder / "generator.json",
         gan.averaged_generator,
-        builder="fast_dcgan_generator",
-        arguments={"image_shape": list(shape)},
+        builder="conditional_generator" if classes else "fast_dcgan_generator",
+        arguments={"image_shape": list(shape), **({"classes": classes} if classes else {})},
         description=f"Lesson 02's DCGAN after {int(gan.optimizers['generator'].iterations)} steps on {folder.name}.",
         command=f"python -m ganutils train {arguments.folder} --size {arguments.size} --seed {arguments.seed}",
         seed=arguments.seed,
         metrics={},
+        classes=given.classes if classes else (),
     )
     print(f"{card}: draw with `python -m ganutils sample {card}`; the same `train` command trains on")
     return 0
@@ -229,6 +267,7 @@ def parser():
     added.add_argument("folder", metavar="FOLDER", help="folder of pictures: PNG, JPEG, GIF, also in subfolders")
     added.add_argument("--minutes", type=float, default=5, help="how long to train (5)")
     added.add_argument("--out", default="my_gan", help="folder for samples, backup, weights and card (my_gan)")
+    added.add_argument("--by-class", action="store_true", help="a conditional GAN, with a class for each subfolder")
     added.add_argument("--seed", type=int, default=0, help="of weights, latents and order (0)")
     pictures(added)
     command(doctor)

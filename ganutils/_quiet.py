@@ -45,5 +45,10 @@ def check_keras():
             f"Keras runs on {backend} here, and this course on TensorFlow. Set the environment variable "
             "KERAS_BACKEND=tensorflow, and restart the kernel."
         )
+    # A keras.json of the user's own: the networks and weights of the course are written for these.
+    if (keras.config.image_data_format(), keras.config.floatx()) != ("channels_last", "float32"):
+        print("Keras is set to channels_first or to another floatx here; this course uses channels_last and float32.")
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_floatx("float32")
     if tuple(int(part) for part in keras.__version__.split(".")[:2]) < (3, 12):
         raise ImportError(f"Keras {keras.__version__} is too old for this course; it needs 3.12 or newer.")

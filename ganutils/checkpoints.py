@@ -83,7 +83,7 @@ def load_checkpoint(name):
     return load_weights(network, name)
 
 
-def save_checkpoint(card, network, *, builder, arguments, command, description, seed, metrics):
+def save_checkpoint(card, network, *, builder, arguments, command, description, seed, metrics, classes=()):
     """Store a network's weights as NAME.weights.h5 beside its card, NAME.json, and return the card's path.
 
     Args:
@@ -95,6 +95,7 @@ def save_checkpoint(card, network, *, builder, arguments, command, description, 
         description: one sentence for a reader.
         seed: seed of the training.
         metrics: dict from a metric's name to a dict of its value, tolerance, floor and samples.
+        classes: names of the classes that a conditional generator draws.
     """
     card = Path(card)
     path = card.with_suffix(".weights.h5")
@@ -115,6 +116,7 @@ def save_checkpoint(card, network, *, builder, arguments, command, description, 
             "NumPy": np.__version__,
         },
         "metrics": metrics,
+        **({"classes": list(classes)} if classes else {}),
     }
     card.write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return card

@@ -27,6 +27,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             "a network by itself: gan.networks['generator'].save('generator.keras')"
         )
 
+    export = save
+
     def validate(self, batch):
         """Return a dict of scalars, by names of `measures`, for `evaluate` and `validation_data`. To be overridden."""
 
@@ -44,6 +46,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     def predict(self, x, **kwargs):
         """As `keras.Model.predict`: images of what the model is called with, in batches."""
         if not isinstance(x, tf.data.Dataset):
+            if not all(np.shape(part)[:1] > (0,) for part in tf.nest.flatten(x)):
+                raise ValueError("there is nothing to draw from; give latents (n, latent_dim), n at least 1")
             self.check_inputs(x)
         return super().predict(x, **kwargs)
 
@@ -86,8 +90,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             self._check_validation()
             self._checked(*pair(validation_data, "validation_data"))
         x, callbacks = self._checked(x, y), list(tf.nest.flatten(callbacks or []))
-        if any(hasattr(callback, "prepare") for callback in callbacks):
-            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+        _check_callbacks(callbacks)
         for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
             if value is not None or name == "epochs":
                 validation.whole_number(value, name, 1)
@@ -161,6 +164,33 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 raise ValueError(f"{len(y)} labels for {len(x)} images; give one label an image")
             self.check_condition(y)
         return x
+
+
+# Keras' callbacks that save a model as one file, or that change its one optimizer: here are several.
+_NOT_HERE = {
+    "BackupAndRestore": "give a backup: fit(..., backup=callbacks.Backup('build/run'))",
+    "SwapEMAWeights": "GAN(..., average=0.99) keeps an average",
+    **dict.fromkeys(
+        ("LearningRateScheduler", "ReduceLROnPlateau"),
+        "give each optimizer a rate of keras.optimizers.schedules",
+    ),
+}
+
+
+def _check_callbacks(callbacks):
+    for callback in callbacks:
+        name = type(callback).__name__
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(f"{callback!r} is no callback; give instances, such as callbacks.Progress()")
+        if hasattr(callback, "prepare"):
+            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+        if name in _NOT_HERE:
+            raise ValueError(f"{name} is for a model with one optimizer; {_NOT_HERE[name]}")
+        if name == "ModelCheckpoint" and not callback.save_weights_only:
+            raise ValueError(
+                "ModelCheckpoint cannot save a model with several players as one file; give it "
+                "save_weights_only=True and a path that ends in .weights.h5"
+            )
 
 
 def prepared(batch):

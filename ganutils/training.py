@@ -105,6 +105,14 @@ class GAN(AdversarialModel):
         """Return logits (n, 1). Override it to pack or to augment images before the discriminator sees them."""
         return self.run("discriminator", images)
 
+    def check_condition(self, condition):
+        """Raise a ValueError where labels would be ignored."""
+        own = [getattr(type(self), name) is getattr(GAN, name) for name in ("generate", "discriminate", "losses")]
+        if condition is not None and all(own):
+            raise ValueError(
+                "this GAN takes images alone, and labels would do nothing; leave them out, or train a ConditionalGAN"
+            )
+
     def draw_latents(self, n):
         """Return n latents (n, latent_dim), normally distributed; each call draws new ones.
 
@@ -182,8 +190,7 @@ class ConditionalGAN(GAN):
         for network in (generator, discriminator):
             if len(network.inputs) != 2:
                 raise ValueError(f"{network.name} has {len(network.inputs)} input(s); give it a second one for labels")
-        tables = [size for part in generator.operations for name in _SIZES if (size := getattr(part, name, None))]
-        self.classes = min(tables, default=None)
+        self.classes = validation.classes_of(generator)
 
     def generate(self, latents, condition=None):
         """Return images for latents and labels (n,)."""
@@ -218,10 +225,6 @@ class ConditionalGAN(GAN):
     def check_condition(self, condition):
         """Raise a ValueError for labels of classes that do not exist."""
         validation.check_labels(condition, classes=self.classes)
-
-
-# How layers and operations that take a label call the number of classes.
-_SIZES = ("input_dim", "num_classes", "num_tokens")
 
 
 def _squashes(network):

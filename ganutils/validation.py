@@ -7,6 +7,8 @@ import numpy as np
 _TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
 _LABELS_SHOWN = 5
 _STRAY = 1e-2  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
+# How layers and operations that take a label call the number of classes.
+_SIZES = ("input_dim", "num_classes", "num_tokens")
 _MOST_CLASSES = 100_000  # where their number is not known; counts of each are kept
 
 
@@ -90,6 +92,13 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
         allowed = f"from 0 to {(classes or _MOST_CLASSES) - 1}"
         raise ValueError(f"{name} hold {shown}; give whole numbers, {allowed}")
     return labels.astype("int64")
+
+
+def classes_of(network):
+    """Return how many classes a network has a place for, read off its one-hot or embedding layer, or None."""
+    return min(
+        (size for part in network.operations for name in _SIZES if (size := getattr(part, name, None))), default=None
+    )
 
 
 def whole_number(value, name, least, most=None, reason=""):

@@ -1,12 +1,19 @@
 """What users may hand in by mistake, at every door: a clear error before a weight has moved."""
 
+import json
+import os
+import subprocess
+import sys
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, plotting, training, validation
+from ganutils import callbacks, data, features, metrics, models, plotting, training, validation
 from tests.conftest import assert_equal, tiny_networks, unchanged_by
+from tests.test_tools import ROOT
 from tests.test_training import conditional_networks
 
 LABELS = np.arange(64) % 10
@@ -48,6 +55,91 @@ def test_labels_that_cannot_be_draw_nothing(conditional, kind, door):
         getattr(conditional, door)([np.zeros((64, 5), "float32"), labels])
     with pytest.raises(ValueError, match="labels are 3 for 64 latents"):
         getattr(conditional, door)([np.zeros((64, 5), "float32"), np.arange(3)])
+
+
+@pytest.mark.parametrize("kind", WRONG_LABELS)
+@pytest.mark.parametrize("door", ["__call__", "predict"])
+@pytest.mark.parametrize("build", [models.conditional_generator, models.conditional_discriminator])
+def test_the_conditional_networks_themselves_refuse_labels_too(build, door, kind):
+    labels, message = WRONG_LABELS[kind]
+    network = keras.models.clone_model(build())
+    given = np.zeros((64, *network.inputs[0].shape[1:]), "float32")
+    with pytest.raises(ValueError, match=message):
+        getattr(network, door)([given, labels])
+    assert getattr(network, door)([given, LABELS]).shape[0] == 64
+
+
+def test_labels_that_a_gan_would_ignore_are_refused(make_gan, digits):
+    for fit in (
+        lambda gan: gan.fit(digits, LABELS, verbose=0),
+        lambda gan: gan.fit(data.pipeline(digits, LABELS, batch_size=16), verbose=0),
+    ):
+        gan = make_gan()
+        unchanged_by(gan, lambda gan=gan, fit=fit: fit(gan), "labels would do nothing")
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (lambda: keras.callbacks.ModelCheckpoint("gan.keras"), r"save_weights_only=True"),
+        (lambda: keras.callbacks.BackupAndRestore("folder"), r"fit\(\.\.\., backup="),
+        (lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3), "keras.optimizers.schedules"),
+        (lambda: keras.callbacks.ReduceLROnPlateau("generator_loss", mode="min"), "keras.optimizers.schedules"),
+        (lambda: keras.callbacks.SwapEMAWeights(), "average=0.99"),
+        (lambda: callbacks.Curves, "is no callback; give instances"),
+        (lambda: print, "is no callback"),
+    ],
+)
+def test_callbacks_for_another_kind_of_model_are_refused(make_gan, digits, callback, message):
+    gan = make_gan()
+    unchanged_by(gan, lambda: gan.fit(digits, verbose=0, callbacks=[callback()]), message)
+
+
+def test_callbacks_of_keras_that_fit_do_what_they_do(make_gan, digits, tmp_path):
+    gan, given = make_gan(), keras.callbacks
+    path = tmp_path / "gan.weights.h5"
+    kept = [
+        given.ModelCheckpoint(path, save_weights_only=True),
+        given.EarlyStopping("generator_loss", mode="min", min_delta=100.0),
+        given.CSVLogger(tmp_path / "log.csv"),
+        given.TerminateOnNaN(),
+    ]
+    assert len(gan.fit(digits, epochs=5, verbose=0, callbacks=kept).epoch) == 2, "EarlyStopping has stopped it"
+    assert "generator_loss" in (tmp_path / "log.csv").read_text()
+    again = make_gan()
+    again.load_weights(path)
+    for one, other in zip(gan.networks.values(), again.networks.values(), strict=True):
+        for weight, same in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, same)
+
+
+def test_one_cannot_save_or_export_several_players_as_one(make_gan, tmp_path):
+    for name in ("save", "export"):
+        with pytest.raises(ValueError, match=r"use save_weights"):
+            getattr(make_gan(), name)(tmp_path / "gan.keras")
+
+
+def test_there_must_be_latents_to_draw_from(make_gan):
+    with pytest.raises(ValueError, match="n at least 1"):
+        make_gan().predict(np.zeros((0, 5), "float32"))
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_keras_json_of_the_users_own_changes_nothing(tmp_path, backend):
+    """Weights that the course ships are loaded all the same, and a loss stays finite."""
+    settings = {"backend": "jax", "floatx": "float16", "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    script = (
+        "import ganutils; from ganutils import checkpoints; g = checkpoints.load_checkpoint('dcgan');"
+        "print(g.output_shape, g.weights[0].dtype, g.compute_dtype)"
+    )
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, cwd=ROOT)
+    if backend == "jax":
+        assert "Keras runs on jax here, and this course on TensorFlow" in done.stderr
+    else:
+        assert "this course uses channels_last and float32" in done.stdout
+        assert "(None, 28, 28, 1) float32 float32" in done.stdout
 
 
 @pytest.mark.parametrize("ending", ["sigmoid", "softmax", keras.layers.Activation("sigmoid")])
@@ -117,3 +209,20 @@ def test_a_run_that_meets_nan_stops_with_the_last_good_state(make_gan, digits, t
     assert "The weights are those of the end of epoch 2" in said
     if with_backup:
         assert callbacks.Backup(tmp_path / "run").epoch == 2
+
+
+def test_fewer_images_than_features_get_a_warning_with_their_distance(rng):
+    real, fake = rng.standard_normal((2, 50, 64))
+    with pytest.warns(UserWarning, match="50 images are fewer than the 64 features"):
+        metrics.frechet_distance(real, fake)
+    with pytest.warns(UserWarning, match="50 images are fewer"):
+        metrics.evaluate(real, fake)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metrics.frechet_distance(*rng.standard_normal((2, 65, 64)))
+
+
+def test_features_with_probabilities_are_not_taken_for_an_array():
+    both = features.Features(np.zeros((3, 2), "float32"), np.full((3, 2), 0.5))
+    with pytest.raises(ValueError, match=r"give their `\.features`"):
+        metrics.frechet_distance(both, both)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ganutils import __main__ as command_line
-from ganutils import checkpoints, data, features, metrics
+from ganutils import checkpoints, data, features, metrics, plotting
 
 
 @pytest.fixture
@@ -71,6 +71,19 @@ def test_training_on_a_folder_goes_on_and_leaves_a_generator_to_draw_from(digits
     assert checkpoints.load_checkpoint(out / "generator.json").output_shape == (None, 32, 32, 3)
 
 
+def test_subfolders_are_classes_of_a_conditional_gan_and_name_the_rows_of_its_grid(digits, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        plotting, "class_grid", lambda *given, real=plotting.class_grid: drawn.append(given) or real(*given)
+    )
+    assert run("train", digits / "pictures", "--minutes", 1e-4, "--by-class", "--out", digits / "mine") == 0
+    assert checkpoints.read_card(digits / "mine" / "generator.json")["classes"] == ["0", "1"]
+    assert run("sample", digits / "mine" / "generator.json", "-n", 6, "--out", digits / "six.png") == 0
+    images, labels, names, columns = drawn[-1]
+    assert images.shape == (6, 32, 32, 3)
+    assert (labels.tolist(), list(names), columns) == ([0, 1, 0, 1, 0, 1], ["0", "1"], 3)
+
+
 def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
     drawn = []
     for seed in (0, 0, 1):
@@ -91,6 +104,7 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("sample", "dcgan", "-n", "0"), "-n=0 is not allowed"),
         (("sample", "dcgan", "--out", "drawn.jpg"), "give a .png or .npy file, or a folder"),
         (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
+        (("train", "pictures/0", "--by-class"), "--by-class needs two subfolders"),
         (("train", "pictures", "--minutes", "nan"), "--minutes=nan is not allowed"),
     ],
 )

@@ -38,6 +38,17 @@ def test_image_grid_refuses_what_is_no_batch():
         plotting.image_grid(np.zeros((28, 28)))
 
 
+def test_a_class_grid_has_a_row_for_each_class_by_its_name():
+    images = np.arange(6, dtype="uint8").reshape(6, 1, 1, 1) * np.ones((1, 4, 4, 3), "uint8")
+    axes = plotting.class_grid(images, [1, 2, 1, 2, 1, 1], ["cat", "dog", "owl"], columns=3).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "owl"]
+    canvas = np.asarray(axes.get_images()[0].get_array())
+    assert canvas[[0, 0, 0, 6, 6, 6], [0, 6, 12] * 2, 0].tolist() == [0, 2, 4, 1, 3, 255], "missing ones stay white"
+    for labels, message in (([0, 3], "from 0 to 2"), ([0], "1 for 2 images"), ([[0], [1]], "make")):
+        with pytest.raises(ValueError, match=message):
+            plotting.class_grid(images[4:], labels, ["cat", "dog", "owl"])
+
+
 def test_sample_strip_has_a_row_for_each_latent_and_keeps_first_and_last():
     images = [np.stack([np.full((2, 2, 1), 10 * time + row, "uint8") for row in range(3)]) for time in range(20)]
     figure = plotting.sample_strip(images, list(range(20)), n=3, most=4)

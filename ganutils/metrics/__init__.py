@@ -16,6 +16,7 @@ What most functions share, so that their own docstrings do not repeat it:
 from ganutils.metrics.classification import binomial_interval, conditional_fidelity
 from ganutils.metrics.copies import memorisation, memorisation_gap, nearest_images, nearest_neighbour_accuracy
 from ganutils.metrics.distributions import (
+    cautions,
     frechet_distance,
     frechet_distance_limit,
     inception_score,
@@ -26,4 +27,4 @@ from ganutils.metrics.diversity import mixture_modes, mode_coverage, pairwise_si
 from ganutils.metrics.likelihood import parzen_log_likelihood
 from ganutils.metrics.neighbours import density_coverage, precision_recall
 from ganutils.metrics.paths import perceptual_path_length
-from ganutils.metrics.report import cautions, evaluate
+from ganutils.metrics.report import evaluate

@@ -15,6 +15,8 @@ def _finite(values, name):
 
 def features(values, name, least=1, reason="a mean needs one"):
     """Return features (n, d) as a float64 array of at least `least` rows, all finite."""
+    if hasattr(values, "features"):
+        raise ValueError(f"{name} are {type(values).__name__} with probabilities beside; give their `.features`")
     values = np.asarray(values)
     if values.ndim == 4:
         raise ValueError(

@@ -1,5 +1,6 @@
 """Distances between distributions of features, and the inception score."""
 
+import warnings
 from collections import namedtuple
 from typing import NamedTuple
 
@@ -37,9 +38,26 @@ def frechet_distance(real, fake, features=None):
     |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), Heusel et al. 2017, equation 6, covariances with n - 1, so of at
     least 2 rows (n, d) each. With the features of Inception v3 it is known as FID; figures from other features
     cannot be compared with it. For few samples it is too large, by an amount that falls with 1/n: state n, and
-    compare at equal n.
+    compare at equal n. A UserWarning says so where there are no more rows than features.
     """
-    return _frechet(*_checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake))
+    real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
+    n, width = min(len(real), len(fake)), real.shape[1]
+    if n <= width:
+        warnings.warn(cautions(n, width)[0], stacklevel=2)
+    return _frechet(real, fake)
+
+
+def cautions(n, width):
+    """Return sentences on what a report card of n images of each kind, in features of that width, cannot say."""
+    found = []
+    if n <= width:
+        found.append(
+            f"{n} images are fewer than the {width} features: the Fréchet distance is far too large; compare it only "
+            f"at equal n, or give more than {width} images of each kind"
+        )
+    elif n < 10 * width:
+        found.append(f"with {n} images in {width} features the Fréchet distance is still too large; compare at equal n")
+    return found
 
 
 def _frechet(real, fake):

@@ -42,16 +42,3 @@ def evaluate(real, fake, train=None):
     if train is not None:
         found["copies"] = copies.memorisation(both[1], train, both[0]).share
     return found
-
-
-def cautions(n, width):
-    """Return sentences on what a report card of n images of each kind, in features of that width, cannot say."""
-    found = []
-    if n <= width:
-        found.append(
-            f"{n} images are fewer than the {width} features: the Fréchet distance is far too large; compare it only "
-            f"at equal n, or give more than {width} images of each kind"
-        )
-    elif n < 10 * width:
-        found.append(f"with {n} images in {width} features the Fréchet distance is still too large; compare at equal n")
-    return found

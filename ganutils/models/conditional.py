@@ -3,6 +3,7 @@
 import math
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 from ganutils import validation
@@ -10,6 +11,29 @@ from ganutils.models.dcgan import fast_dcgan_generator, fast_features, image_fea
 from ganutils.models.vanilla import IMAGE_SHAPE
 
 LABEL_INPUTS = ("one_hot", "embedding", "projection")
+
+
+@keras.saving.register_keras_serializable("ganutils")
+class Conditional(keras.Model):
+    """A network that refuses labels of classes which do not exist: a table would take another row for them.
+
+    It looks where it is called with arrays; before a training step `ConditionalGAN` looks.
+    """
+
+    def __call__(self, inputs, *args, **kwargs):
+        if tf.executing_eagerly() and not any(isinstance(part, keras.KerasTensor) for part in inputs):
+            self._check(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def predict(self, x, **kwargs):
+        """As `keras.Model.predict`."""
+        if not isinstance(x, tf.data.Dataset):
+            self._check(x)
+        return super().predict(x, **kwargs)
+
+    def _check(self, inputs):
+        given, labels = inputs
+        validation.check_labels(labels, classes=validation.classes_of(self), rows=len(given), of=self.inputs[0].name)
 
 
 def conditional_generator(latent_dim=32, classes=10, label_input="one_hot", image_shape=IMAGE_SHAPE):
@@ -36,7 +60,7 @@ def conditional_generator(latent_dim=32, classes=10, label_input="one_hot", imag
     else:
         raise ValueError(f"label_input={label_input!r} is not allowed; choose one_hot or embedding")
     images = fast_dcgan_generator(joined.shape[-1], image_shape)(joined)
-    return keras.Model([latents, labels], images, name="conditional_generator")
+    return Conditional([latents, labels], images, name="conditional_generator")
 
 
 def conditional_discriminator(classes=10, label_input="projection", image_shape=IMAGE_SHAPE):
@@ -70,4 +94,4 @@ def conditional_discriminator(classes=10, label_input="projection", image_shape=
     if label_input == "projection":
         class_vectors = layers.Embedding(classes, features.shape[-1], embeddings_initializer="zeros")(labels)
         logits = logits + layers.Dot(axes=1, dtype="float32")([features, class_vectors])
-    return keras.Model([images, labels], logits, name="conditional_discriminator")
+    return Conditional([images, labels], logits, name="conditional_discriminator")

@@ -63,6 +63,29 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
     return figure
 
 
+def class_grid(images, labels, names=None, columns=10):
+    """Draw a row of images for each class, under its name.
+
+    Args:
+        images: (n, height, width, 1 or 3), float in [-1, 1] or uint8 in [0, 255].
+        labels: (n,), the class of each image, from 0 on.
+        names: of all classes, such as `classes` of a `data.Folder`; None takes their numbers.
+        columns: images in a row, of the first ones of each class; what is missing stays white.
+
+    Raises:
+        ValueError: labels without a name, or not one for each image.
+    """
+    images, columns = to_bytes(images), validation.whole_number(columns, "columns", 1)
+    labels = validation.check_labels(labels, classes=None if names is None else len(names), rows=len(images))
+    shown = np.unique(labels)
+    grid = np.full((len(shown), columns, *images.shape[1:]), 255, "uint8")
+    for row, label in zip(grid, shown, strict=True):
+        found = images[labels == label][:columns]
+        row[: len(found)] = found
+    row_labels = [str(label if names is None else names[label]) for label in shown]
+    return image_grid(grid.reshape(-1, *images.shape[1:]), columns, row_labels=row_labels)
+
+
 def compare_grids(grids, columns=8):
     """Draw several grids side by side, each under its name.
 
