@@ -28,7 +28,8 @@ class Backup(keras.callbacks.Callback):
 
     The file is moved into place when it is whole, and stays when training ends, so that a kernel that dies later
     has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
-    A state that is not finite is never written, nor that of an epoch which was stopped in its middle. A backup of
+    A state that is not finite is never written, nor that of an epoch which was stopped in its middle, nor one behind
+    what another kernel has written meanwhile. A backup of
     another run is refused: of other data, batches or order, networks, optimizers, settings, callbacks, or of a step
     that computes anything else, wherever that is written. Steps are compared only under the same versions of Keras
     and TensorFlow and on as many devices. It does not know which weights a finished run had begun with. Several
@@ -155,6 +156,9 @@ class Backup(keras.callbacks.Callback):
             _say(f"Epoch {epoch} ended with NaN or infinite values; the backup keeps epoch {self.epoch}.")
             return
         if strategies.is_chief(self.model.distribute_strategy):
+            if (held := self._held()) > epoch:
+                _say(f"Another kernel has trained this run to epoch {held}: the backup keeps that.")
+                return
             self._write(arrays)
         self.epoch = epoch
 
@@ -162,6 +166,14 @@ class Backup(keras.callbacks.Callback):
         self._run = None
         kept = max(map(len, self.model.history.history.values()), default=0)
         self.model.history.epoch = list(range(kept))  # Keras forgets, when training begins, those before
+
+    def _held(self):
+        """Return how many epochs the file holds; all else in it stays unread."""
+        try:
+            with np.load(self.path, allow_pickle=False) as arrays:
+                return int(arrays["epoch"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there, or no backup
+            return 0
 
     def _write(self, arrays):
         self.path.parent.mkdir(parents=True, exist_ok=True)

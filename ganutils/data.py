@@ -55,12 +55,9 @@ def load_dataset(name="mnist", split="train"):
 
 def verify(path, sha256, name):
     """Raise a FileNotFoundError or ValueError, with advice, where a file of the repository is missing or damaged."""
-    advice = (
-        f"Run `git checkout -- {name}` in the course's folder, or set the environment variable GANUTILS_DATA to the "
-        "folder `data` of a clone."
-    )
+    advice = f"Run `git checkout -- {name}` in the course's folder."
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {advice}")
+        raise FileNotFoundError(f"{path} is missing. {advice if folders.DATA.is_dir() else folders.ADVICE}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         raise ValueError(f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. {advice}")

@@ -16,4 +16,8 @@ def _writable():
     return ROOT / "build" if os.access(there, os.W_OK) else Path(tempfile.gettempdir()) / "gan-course"
 
 
+ADVICE = (
+    "A `pip install` without -e leaves the course's data behind: install with `pip install -e .` in the course's "
+    "folder, or set the environment variable GANUTILS_DATA to the folder `data` of a clone."
+)
 BUILD = _writable()

@@ -16,6 +16,8 @@ from ganutils.hardware import machine, measure_steps_per_second, peak_memory_mb
 RECORD = folders.DATA / "reference_runs" / "costs.json"
 _SPEED = folders.BUILD / "speed.json"
 MIME_TYPE = "application/vnd.ganutils.lesson+json"
+if not (folders.ROOT / "lessons.toml").is_file():
+    raise FileNotFoundError(f"{folders.ROOT / 'lessons.toml'} is missing. {folders.ADVICE}")
 LESSONS = tomllib.loads((folders.ROOT / "lessons.toml").read_text(encoding="utf-8"))
 PROFILES = ("smoke", "laptop", "gpu")
 

@@ -244,6 +244,23 @@ def test_a_full_disk_keeps_the_last_backup(make_gan, digits, tmp_path, monkeypat
     assert callbacks.Backup(tmp_path / "run").epoch == 1
 
 
+def test_of_two_kernels_the_one_behind_overwrites_nothing(make_gan, digits, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GANUTILS_PROGRESS", "")
+
+    class Other(keras.callbacks.Callback):
+        """Trains the same run to its end, in the middle of the first epoch of this one."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1 and not (tmp_path / "done").exists():
+                (tmp_path / "done").touch()
+                make_gan().fit(digits, epochs=3, verbose=0, backup=callbacks.Backup(tmp_path / "run"))
+
+    gan, backup = make_gan(), callbacks.Backup(tmp_path / "run")
+    gan.fit(digits, epochs=3, verbose=0, callbacks=[Other()], backup=backup)
+    assert "Another kernel has trained this run to epoch 3" in capsys.readouterr().out
+    assert backup.epoch == callbacks.Backup(tmp_path / "run").epoch == 3
+
+
 def test_a_state_that_is_not_finite_is_never_kept(make_gan, digits, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("GANUTILS_PROGRESS", "lines")
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -127,9 +128,9 @@ print(ganutils.__file__)
 """
 
 
-def run_set_up_cell(script, folder):
+def run_set_up_cell(script, folder, settings=None):
     """Run the set-up cell in another folder, with the repository's address leading to this one."""
-    settings = {f"url.{ROOT.as_uri()}.insteadOf": ADDRESS, "safe.directory": "*"}
+    settings = settings or {f"url.{ROOT.as_uri()}.insteadOf": ADDRESS, "safe.directory": "*"}
     environment = {**os.environ, "GIT_CONFIG_COUNT": str(len(settings))}
     for i, (key, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}
@@ -157,6 +158,64 @@ def test_elsewhere_the_set_up_cell_does_nothing(tmp_path):
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert list(tmp_path.iterdir()) == []
     assert Path(finished.stdout.strip()).parent == ROOT / "ganutils"
+
+
+def test_without_a_network_the_set_up_cell_says_what_to_do(tmp_path):
+    """As on Kaggle, where a notebook has none at first."""
+    script = "import os, sys\nos.environ['KAGGLE_KERNEL_RUN_TYPE'] = 'Interactive'\nexec(sys.argv[1])"
+    for path in (tmp_path / "none", ROOT):  # the second time there is one
+        settings = {f"url.{path.as_uri()}.insteadOf": ADDRESS, "safe.directory": "*"}
+        finished = run_set_up_cell(script, tmp_path, settings)
+        if path == ROOT:
+            assert finished.returncode == 0, finished.stderr[-2000:]
+        else:
+            assert "RuntimeError: the course could not be fetched" in finished.stderr
+            assert "Internet" in finished.stderr
+
+
+READ_ONLY = """
+import os
+from ganutils import lessons
+lesson = lessons.Lesson("00_start_here", "smoke")
+lesson.measure_machine(0.1)
+print(lesson.folder)
+"""
+
+
+def test_a_course_in_a_folder_that_cannot_be_written_still_runs(tmp_path):
+    """The folder is mounted read-only, as on some servers: then a temporary folder takes what lessons write."""
+    if not shutil.which("bwrap"):
+        missing = "no bubblewrap here (apt install bubblewrap): a read-only folder is not tested"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    course = tmp_path / "course"
+    shutil.copytree(ROOT / "ganutils", course / "ganutils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data", course / "data")
+    shutil.copy(ROOT / "lessons.toml", course)
+    sandbox = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--ro-bind", course, course]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for chosen in (None, tmp_path / "mine"):
+        more = {"PYTHONPATH": str(course), "TMPDIR": str(tmp_path)} | (
+            {"GANUTILS_BUILD": str(chosen)} if chosen else {}
+        )
+        command = [*map(str, sandbox), sys.executable, "-c", READ_ONLY]
+        done = subprocess.run(command, env=environment | more, capture_output=True, text=True, cwd=course)
+        assert done.returncode == 0, done.stderr[-2000:]
+        where = Path(done.stdout.splitlines()[-1])
+        assert where.is_relative_to(chosen or tmp_path / "gan-course")
+        assert where.is_dir()
+
+
+def test_an_install_without_data_says_what_is_missing_and_works_with_them_elsewhere(tmp_path):
+    """`pip install .` copies the package alone."""
+    shutil.copytree(ROOT / "ganutils", tmp_path / "ganutils", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for code in ("from ganutils import lessons", "from ganutils import data; data.load_dataset()"):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+        assert "pip install -e ." in done.stderr
+        assert "GANUTILS_DATA" in done.stderr
+        elsewhere = environment | {"GANUTILS_DATA": str(ROOT / "data")}
+        assert subprocess.run(command, env=elsewhere, capture_output=True, cwd=tmp_path).returncode == 0
 
 
 def test_the_address_stands_in_one_place():
