@@ -4,13 +4,15 @@
     python tools/run_notebooks.py --part all                      all parts
     python tools/run_notebooks.py --profile smoke --only 02       one lesson, in seconds
 
-Writes NOTEBOOK.ipynb and NOTEBOOK.html into build/notebooks, and build/summary.json and summary.md.
+Writes NOTEBOOK.ipynb and NOTEBOOK.html into build/notebooks, and build/summary.json and summary.md. `pages.py` has how
+the pages are made.
 """
 
 import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -20,11 +22,11 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+import pages
 import papermill
 import tables
 import tqdm
 from nbclient.exceptions import DeadKernelError
-from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,13 +60,29 @@ def find_notebooks(folder, only="", part="1"):
     return chosen
 
 
+def set_profile(notebook, profile):
+    """Write the profile into a notebook's cell of parameters, in place: no second cell that contradicts it.
+
+    Raises:
+        ValueError: there is no such cell.
+    """
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source, found = re.subn(r"^PROFILE = .\w*.", f'PROFILE = "{profile}"', cell.source, flags=re.MULTILINE)
+            if found:
+                return
+    raise ValueError('no cell with the tag `parameters` has a line such as PROFILE = "laptop"')
+
+
 def execute(path, output, profile):
     """Execute one notebook with a progress bar that names the notebook and the section of the cell.
 
     Raises:
+        ValueError: the notebook has no parameters.
         PapermillExecutionError: a cell failed; what was executed is in `output`.
     """
     notebook = nbformat.read(path, as_version=4)
+    set_profile(notebook, profile)
     sections, section = {}, ""
     for cell in notebook.cells:
         headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
@@ -81,15 +99,14 @@ def execute(path, output, profile):
     ) as bar:
 
         def on_cell_start(cell, cell_index):
-            bar.set_description_str(f"{path.stem}, cell {cell_index + 1}: {sections.get(cell.id, 'parameters'):.36}")
+            bar.set_description_str(f"{path.stem}, cell {cell_index + 1}: {sections[cell.id]:.36}")
 
         def on_cell_complete(cell, cell_index):
             bar.update(cell_index + 1 - bar.n)
 
         papermill.execute_notebook(
-            path,
+            notebook,
             output,
-            parameters={"PROFILE": profile},
             cwd=path.parent,
             progress_bar=False,
             on_cell_start=on_cell_start,
@@ -108,14 +125,6 @@ def read_result(path):
             if lessons.MIME_TYPE in output.get("data", {}):
                 return output["data"][lessons.MIME_TYPE]
     return {"peak_mb": None, "metrics": {}}
-
-
-def write_html(path):
-    """Write a notebook as one HTML file, pictures included, beside it."""
-    # The path is where the notebook was written: links to pictures start there.
-    resources = {"metadata": {"name": path.stem, "path": str(ROOT / "notebooks")}}
-    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(path, as_version=4), resources)
-    path.with_suffix(".html").write_text(body, encoding="utf-8")
 
 
 def write_summary(rows, folder):
@@ -145,6 +154,8 @@ def run(notebooks, profile, build):
     summary, names = build / "summary.json", {path.stem for path in notebooks}
     rows = json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else []
     rows, failure = [row for row in rows if row["notebook"] not in names], None
+    site = pages.Pages(notebooks[0].parent, folder)
+    site.prepare(notebooks)
     for path in notebooks:
         output = folder / path.name
         if not sys.stderr.isatty():  # a log has no progress bar
@@ -163,7 +174,7 @@ def run(notebooks, profile, build):
                 f"{error.ename}: {error.evalue}\n\nWhat was executed so far is in {output}."
             )
         seconds = time.perf_counter() - start
-        write_html(output)
+        site.write(path)
         if failure:
             break
         result = read_result(output)
