@@ -6,6 +6,31 @@ import numpy as np
 from ganutils import data, metrics, plotting, validation
 
 
+class _Box(ipywidgets.VBox):
+    """A box that also leaves a still picture in the notebook, for readers without a kernel.
+
+    Args:
+        children: what is in the box.
+        picture: the one of them that is an `ipywidgets.Image`, of a PNG.
+        alt: what it shows, for those who cannot see it.
+        caption: what a running notebook would do.
+    """
+
+    _ipython_display_ = None  # ipywidgets 7 would show the box by this, and leave nothing else
+
+    def __init__(self, children, picture, alt, caption):
+        super().__init__(children)
+        self._still = lambda: plotting.figure_html(picture.value, f"A still picture. {caption}", alt)
+
+    def _repr_mimebundle_(self, **options):
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {
+            "application/vnd.jupyter.widget-view+json": view,  # what every running notebook prefers
+            "text/html": self._still(),
+            "text/plain": repr(self),
+        }
+
+
 def latent_explorer(generator, latent_dim, seed=0):
     """Walk through a plane of latents with two sliders; a third draws others. No kernel: `plotting.latent_point`.
 
@@ -22,6 +47,7 @@ def latent_explorer(generator, latent_dim, seed=0):
 
     return _explorer(
         picture,
+        "What a generator draws at a place between four latent vectors",
         x=_slider(0.5, 0.0, 1.0, 0.05),
         y=_slider(0.5, 0.0, 1.0, 0.05),
         latents=ipywidgets.IntSlider(value=validation.whole_number(seed, "seed", 0, 99), min=0, max=99),
@@ -32,6 +58,7 @@ def optimal_discriminator_explorer():
     """Move a density and watch the best discriminator against it. No kernel: `plotting.optimal_discriminator`."""
     return _explorer(
         plotting.optimal_discriminator,
+        "Two bell curves, the densities of data and generator, and the best discriminator against them",
         generator_mean=_slider(-1.0, -3.0, 3.0, 0.1),
         generator_deviation=_slider(1.0, 0.3, 2.0, 0.1),
     )
@@ -54,6 +81,7 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
 
     return _explorer(
         picture,
+        "What a generator draws for a mixture of two classes",
         first=ipywidgets.IntSlider(value=3, min=0, max=classes - 1),
         second=ipywidgets.IntSlider(value=8, min=0, max=classes - 1),
         mix=_slider(0.5, 0.0, 1.0, 0.05),
@@ -104,14 +132,17 @@ def blind_test(real, fake, trials=20, seed=0):
     for button in buttons:
         button.on_click(answer)
     update()
-    return ipywidgets.VBox([picture, ipywidgets.HBox(buttons), text])
+    box = [picture, ipywidgets.HBox(buttons), text]
+    return _Box(
+        box, picture, "An image that is real or generated", "In a running notebook, two buttons take your answers."
+    )
 
 
 def _slider(value, least, most, step):
     return ipywidgets.FloatSlider(value=value, min=least, max=most, step=step)
 
 
-def _explorer(draw, **sliders):
+def _explorer(draw, alt, **sliders):
     """Return a box of sliders over the picture that `draw`, a function of their values, returns as a figure."""
     picture = ipywidgets.Image(format="png")
 
@@ -125,4 +156,4 @@ def _explorer(draw, **sliders):
         slider.continuous_update = False
         slider.observe(update, names="value")
     update()
-    return ipywidgets.VBox([*sliders.values(), picture])
+    return _Box([*sliders.values(), picture], picture, alt, "In a running notebook, sliders move it.")

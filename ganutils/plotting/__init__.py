@@ -8,4 +8,17 @@ from ._curves import EQUILIBRIUM, class_shares, gradient_curves, lines, points, 
 from ._diagrams import count_maps, joint_and_conditional, optimal_discriminator
 from ._images import class_grid, compare_grids, image_grid, sample_animation, sample_strip
 from ._latents import class_point, latent_interpolation, latent_plane, latent_point, mix_latents
-from ._page import BLUE, DOTS_PER_INCH, GREEN, GREY, LINES, ORANGE, PURPLE, finish, png_bytes, show, show_table
+from ._page import (
+    BLUE,
+    DOTS_PER_INCH,
+    GREEN,
+    GREY,
+    LINES,
+    ORANGE,
+    PURPLE,
+    figure_html,
+    finish,
+    png_bytes,
+    show,
+    show_table,
+)

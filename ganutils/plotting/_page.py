@@ -19,10 +19,16 @@ def show(figure, caption, alt=None):
     """
     from IPython.display import display
 
-    picture = f'<img alt="{html.escape(alt or caption)}" src="data:image/png;base64,{png(figure)}">'
+    display({"text/html": figure_html(png_bytes(figure), caption, alt), "text/plain": caption}, raw=True)
+
+
+def figure_html(picture, caption, alt=None):
+    """Return the bytes of a PNG with its caption as HTML, with arguments as in `show`."""
     # As HTML rather than as a PNG: pages made of the notebook would lose the alternative text of the latter.
-    page = f'<figure style="margin: 0">{picture}<figcaption><em>{caption}</em></figcaption></figure>'
-    display({"text/html": page, "text/plain": caption}, raw=True)
+    picture = (
+        f'<img alt="{html.escape(alt or caption)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+    )
+    return f'<figure style="margin: 0">{picture}<figcaption><em>{caption}</em></figcaption></figure>'
 
 
 def show_table(rows, caption, first_column=""):
@@ -43,8 +49,8 @@ def show_table(rows, caption, first_column=""):
         "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in line) + "</tr>"
         for tag, line in zip(["th"] + ["td"] * len(rows), lines, strict=True)
     )
-    page = f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table><p><em>{caption}</em></p>"
-    display({"text/html": page, "text/plain": f"{text}\n{caption}"}, raw=True)
+    table = f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table><p><em>{caption}</em></p>"
+    display({"text/html": table, "text/plain": f"{text}\n{caption}"}, raw=True)
 
 
 def png_bytes(figure):
