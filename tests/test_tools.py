@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import ganutils
@@ -241,6 +242,18 @@ def test_the_runner_chooses_by_part_and_by_name(tmp_path, monkeypatch):
         chosen(part="2")
     with pytest.raises(SystemExit, match="no notebook begins with '07'; there are 01_one"):
         chosen(only="07")
+
+
+def test_the_profile_is_written_into_the_cell_of_parameters():
+    set_profile = load_tool("run_notebooks").set_profile
+    cells = [nbformat.v4.new_code_cell('PROFILE = "huge"')]
+    cells += [nbformat.v4.new_code_cell("PROFILE = 'laptop'  # a comment\nSEED = 0", metadata={"tags": ["parameters"]})]
+    book = nbformat.v4.new_notebook(cells=cells)
+    set_profile(book, "smoke")
+    assert [cell.source for cell in book.cells] == ['PROFILE = "huge"', 'PROFILE = "smoke"  # a comment\nSEED = 0']
+    book.cells.pop()
+    with pytest.raises(ValueError, match="parameters"):
+        set_profile(book, "smoke")
 
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "data/README.md", "instructor/README.md"])

@@ -1,8 +1,11 @@
+import base64
 import io
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from ganutils import metrics, models, plotting, widgets
 
@@ -57,6 +60,23 @@ def test_the_class_explorer_draws_what_the_plot_draws():
 
 
 REAL, FAKE = np.zeros((9, 6, 6, 1), "uint8"), np.full((4, 6, 6, 1), 255, "uint8")
+
+
+def blind_test():
+    return widgets.blind_test(REAL, FAKE, trials=4)
+
+
+@pytest.mark.parametrize("make", [latent_explorer, class_explorer, widgets.optimal_discriminator_explorer, blind_test])
+def test_a_widget_leaves_a_still_picture_beside_itself(make):
+    """Whatever ipywidgets' version is: number 7 shows itself by a method, which would leave nothing else."""
+    box = make()
+    bundle, _ = InteractiveShell.instance().display_formatter.format(box)
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    assert bundle["application/vnd.jupyter.widget-view+json"] == view
+    pattern = '<img alt="([^"]+)" src="data:image/png;base64,([^"]+)">.*A still picture. In a running notebook'
+    alt, picture = re.search(pattern, bundle["text/html"]).groups()
+    assert base64.b64decode(picture) in [getattr(child, "value", None) for child in box.children]
+    assert len(alt) > 20
 
 
 def shown_is_real(box):

@@ -102,9 +102,9 @@ class Pages:
         notebook = nbformat.read(notebook, as_version=4)
         headings = [cell.source.lstrip("# ").partition("\n")[0] for cell in notebook.cells if cell.source[:2] == "# "]
         look = {"title": (headings or [path.stem])[0], "note": note, "css": _css()}
-        body, _ = self.exporter.from_notebook_node(notebook, {"page": look})
-        soup = bs4.BeautifulSoup(body, "html.parser")
         try:
+            body, _ = self.exporter.from_notebook_node(notebook, {"page": look})
+            soup = bs4.BeautifulSoup(body, "html.parser")
             _finish(soup, path.parent, lambda link: self._link(link, path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
@@ -146,13 +146,13 @@ def _finish(soup, folder, link):
         if "anchor-link" in anchor.get("class", []):
             anchor["aria-label"] = "link to this section"
     for image in soup.select("img[src]"):
-        if urllib.parse.urlsplit(image["src"]).scheme.startswith("http"):  # a badge
-            badge = soup.new_tag("span", attrs={"class": "badge"})
-            badge.string = image.get("alt", image["src"])
-            image.replace_with(badge)
-            continue
         if not image["src"].startswith("data:"):
             file = folder / urllib.parse.unquote(image["src"])
+            if not file.is_file():  # a badge from elsewhere, or the picture of a lesson that was never recorded
+                text = soup.new_tag("span", attrs={"class": "badge"})
+                text.string = image.get("alt", image["src"])
+                image.replace_with(text)
+                continue
             data = base64.b64encode(file.read_bytes()).decode()
             image["src"] = f"data:{mimetypes.guess_type(file.name)[0]};base64,{data}"
         kind, _, data = image["src"].partition(";base64,")
@@ -171,6 +171,7 @@ def _finish(soup, folder, link):
     seen = collections.Counter()
     for heading in soup.select("[id]:is(h1, h2, h3, h4)"):
         seen[heading["id"]] += 1
-        if seen[heading["id"]] > 1:  # else a link to this heading would lead to the first of the same name
+        if seen[heading["id"]] > 1:  # else a link to it would lead to the first of the same name
             heading["id"] += f"-{seen[heading['id']] - 1}"
             heading.select_one(".anchor-link")["href"] = f"#{heading['id']}"
+        heading["id"] = urllib.parse.unquote(heading["id"])

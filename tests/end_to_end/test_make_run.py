@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 
+import bs4
 import nbformat
 import pytest
 
 from ganutils import lessons
+from tests.end_to_end import browser as browsers
 from tests.test_tools import ROOT, load_tool
 
 RUNNER = str(ROOT / "tools" / "run_notebooks.py")
@@ -105,6 +107,43 @@ def test_every_picture_has_an_alternative_text(build, lesson):
 def test_pages_hold_their_pictures(build, lesson):
     html = (build[0] / "notebooks" / f"{lesson}.html").read_text()
     assert 'src="pictures/' not in html, "the picture at the top should be embedded"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browsers.launched() as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_executed_pages_fit_every_screen_and_ask_for_nothing(build, browser, lesson):
+    browsers.check_layout(browser, build[0] / "notebooks" / f"{lesson}.html")
+
+
+def test_links_of_executed_pages_lead_to_pages(build):
+    assert browsers.check_links(build[0] / "notebooks") >= 2 * len(LESSONS)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_each_cell_is_there_once_with_the_profile_of_the_run(build, lesson):
+    path = f"notebooks/{lesson}.ipynb"
+    written, executed = (nbformat.read(folder / path, as_version=4).cells for folder in (ROOT, build[0]))
+    sources = [re.sub('^PROFILE = "laptop"', 'PROFILE = "smoke"', cell.source) for cell in written]
+    assert [cell.source for cell in executed] == sources
+    page = bs4.BeautifulSoup((build[0] / path).with_suffix(".html").read_text(encoding="utf-8"), "html.parser")
+    shown = [tag.text.strip() for tag in page.select(".cell > .highlight")]
+    assert shown == [cell.source.strip() for cell in executed if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_outputs_are_shown_and_not_described(build, lesson):
+    page = bs4.BeautifulSoup((build[0] / "notebooks" / f"{lesson}.html").read_text(encoding="utf-8"), "html.parser")
+    for output in page.select(".output"):
+        assert output.text.strip() or output.img, output
+        assert not re.match(r"\s*(<\w|\w+\(\w+=)", output.pre.text if output.pre else ""), output.text[:100]
+    cells = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4).cells
+    widgets = len(re.findall(r"^widgets\.", "\n".join(cell.source for cell in cells), re.MULTILINE))
+    assert page.main.text.count("A still picture. In a running notebook,") == widgets
 
 
 def small_notebook(folder, name, *sources):
