@@ -81,6 +81,21 @@ def test_checked_outputs_are_taken_by_cell(cleaner):
     assert cleaned["cells"][0]["outputs"] == [printed("new")]
 
 
+def test_a_notebook_of_another_program_is_read_all_the_same(cleaner, tmp_path, monkeypatch):
+    """With a byte-order mark, and without the ids that cells of older formats do not have."""
+    cells = [code('PROFILE = "laptop"', "parameters"), code("print(PROFILE)")]
+    for cell in cells:
+        del cell["id"]
+    path = tmp_path / "00_old.ipynb"
+    path.write_text(json.dumps(notebook(*cells) | {"nbformat_minor": 4}), encoding="utf-8-sig")
+    cleaned = json.loads(cleaner.generate(path, path.read_text(encoding="utf-8"), {}))
+    assert [cell["id"] for cell in cleaned["cells"]] == ["cell-000", "cell-001"]
+    runner = load_tool("run_notebooks")
+    runner.execute(path, tmp_path / "executed.ipynb", "smoke")
+    executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)
+    assert executed.cells[1].outputs[0].text == "smoke\n"
+
+
 def test_check_finds_dirt_and_cleaning_removes_it(cleaner, tmp_path, monkeypatch, capsys):
     path = tmp_path / "dirty.ipynb"
     path.write_text(json.dumps(notebook(code("1", outputs=[printed("noise")]))))

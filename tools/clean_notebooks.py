@@ -35,11 +35,11 @@ def clean(notebook, executed=None):
     """
     taken = {cell["id"]: cell for cell in executed["cells"]} if executed else {}
     cells = []
-    for cell in notebook["cells"]:
+    for i, cell in enumerate(notebook["cells"]):
         tags = cell["metadata"].get("tags", [])
         kept = {
             "cell_type": cell["cell_type"],
-            "id": cell["id"],
+            "id": cell.get("id", f"cell-{i:03d}"),  # older programs give none
             # What nbgrader knows of a cell: task or test, points.
             "metadata": {name: cell["metadata"][name] for name in ("nbgrader", "tags") if cell["metadata"].get(name)},
             "source": cell["source"],
@@ -47,7 +47,7 @@ def clean(notebook, executed=None):
         if "attachments" in cell:
             kept["attachments"] = cell["attachments"]
         if cell["cell_type"] == "code":
-            outputs = taken.get(cell["id"], cell).get("outputs", []) if CHECKED in tags else []
+            outputs = taken.get(kept["id"], cell).get("outputs", []) if CHECKED in tags else []
             # nbval wants a number where it finds an output.
             kept["execution_count"] = 1 if outputs else None
             kept["outputs"] = _merged([_plain(output) for output in outputs])
@@ -132,7 +132,7 @@ def generate(path, text, lessons, executed=None):
         return text
     copy = executed / path.name if executed else None
     copy = json.loads(copy.read_text(encoding="utf-8")) if copy and copy.is_file() else None
-    notebook = clean(json.loads(text), copy)
+    notebook = clean(json.loads(text.removeprefix("\ufeff")), copy)
     if path.parent == ROOT / "notebooks":
         notebook["cells"] = tables.with_links(notebook["cells"], path.stem, lessons)
     return as_text(notebook)

@@ -34,6 +34,15 @@ SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png
 SMALLEST = 0.7  # of its own size, as which a picture is still readable; a narrower screen scrolls it
 
 
+def read_notebook(path):
+    """Return a notebook, also one with a byte-order mark, or from before cells had ids: some editors leave these."""
+    notebook = nbformat.reads(Path(path).read_text(encoding="utf-8-sig"), as_version=4)
+    for i, cell in enumerate(notebook.cells):
+        cell.setdefault("id", f"cell-{i:03d}")
+    notebook.nbformat_minor = 5
+    return notebook
+
+
 class _Renderer(IPythonRenderer):
     """Markdown to HTML, with formulas as MathML."""
 
@@ -99,7 +108,7 @@ class Pages:
         page.parent.mkdir(parents=True, exist_ok=True)
         # Neither a page of an earlier run nor half of a new one may stay behind.
         page.unlink(missing_ok=True)
-        notebook = nbformat.read(notebook, as_version=4)
+        notebook = read_notebook(notebook)
         headings = [cell.source.lstrip("# ").partition("\n")[0] for cell in notebook.cells if cell.source[:2] == "# "]
         look = {"title": (headings or [path.stem])[0], "note": note, "css": _css()}
         try:

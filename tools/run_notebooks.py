@@ -81,7 +81,7 @@ def execute(path, output, profile):
         ValueError: the notebook has no parameters.
         PapermillExecutionError: a cell failed; what was executed is in `output`.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = pages.read_notebook(path)
     set_profile(notebook, profile)
     sections, section = {}, ""
     for cell in notebook.cells:
@@ -108,6 +108,7 @@ def execute(path, output, profile):
             notebook,
             output,
             cwd=path.parent,
+            kernel_name="python3",  # this environment's, whatever kernel the notebook was saved with
             progress_bar=False,
             on_cell_start=on_cell_start,
             on_cell_complete=on_cell_complete,
