@@ -51,9 +51,21 @@ bench: .venv/ready
 clean:
 	rm -rf build .venv
 
+# An environment is made anew where another Python is asked for than it has, where that Python is gone, and in a folder
+# that was moved or copied: scripts in it, and the course as Python finds it, are those of the old place.
+VERSION = -c 'import sys; print(*sys.version_info[:3])' 2>/dev/null
+WANTED = $(if $(filter file,$(origin PYTHON)),$(shell $(VENV)/python $(VERSION)),$(shell $(PYTHON) $(VERSION)))
+ifneq ($(wildcard .venv/ready),)
+ifneq ($(shell $(VENV)/python $(VERSION)) $(shell cat .venv/ready),$(or $(WANTED),none) $(CURDIR))
+$(info .venv is of another Python or of another folder, and is made anew)
+.venv/ready: again
+endif
+endif
+.PHONY: again
+
 .venv/ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
 	@echo "Installing the course's environment into .venv: about 2 GB, some minutes."
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(VENV)/python -m pip install --quiet -c constraints.txt -e ".[cpu,notebooks,test]"
-	touch .venv/ready
+	echo "$(CURDIR)" > .venv/ready

@@ -1,10 +1,22 @@
 """Settings of nbgrader for this course. nbgrader reads them when it runs in this folder."""
 
 import os
+import re
+import sys
 import tempfile
 
 from nbgrader.converters import Autograde, GenerateAssignment
-from nbgrader.preprocessors import ClearOutput, ClearSolutions
+from nbgrader.preprocessors import (
+    CheckCellMetadata,
+    ClearOutput,
+    ClearSolutions,
+    OverwriteCells,
+    OverwriteKernelspec,
+    SaveAutoGrades,
+)
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from mending import Mend, said
 
 
 class NamedStubs(ClearSolutions):
@@ -20,13 +32,21 @@ class ClearWhatIsRunAgain(ClearOutput):
     """Leave the output of experiments: they take minutes, and are graded by people. They are not run again."""
 
     def preprocess_cell(self, cell, resources, cell_index):
-        tags = cell.metadata.get("tags", [])
-        if "skip-execution" in tags:
-            if "nbgrader" not in cell.metadata:
-                return cell, resources
-            # Jupyter executes no cell with this tag, and nbgrader gives all points for a test without output.
-            cell.metadata["tags"] = [tag for tag in tags if tag != "skip-execution"]
+        if "skip-execution" in cell.metadata.get("tags", []):
+            return cell, resources
         return super().preprocess_cell(cell, resources, cell_index)
+
+
+class SaveWhatIsGraded(SaveAutoGrades):
+    """Leave a task that a check gave up to a person: its points are missing, and not 0."""
+
+    def _add_score(self, cell, resources):
+        super()._add_score(cell, resources)
+        if re.search(r": not graded$", said(cell), re.MULTILINE):
+            marks = cell.metadata.nbgrader["grade_id"], self.notebook_id, self.assignment_id, self.student_id
+            grade = self.gradebook.find_grade(*marks)
+            grade.auto_score, grade.needs_manual_grade = grade.auto_score or None, True
+            self.gradebook.db.commit()
 
 
 def seconds_for(cell):
@@ -42,20 +62,15 @@ def replaced(converter, preprocessors, old, new):
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 c.CourseDirectory.course_id = "gan-course"
-c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", ".DS_Store"]
+# A module of a student's beside the notebook would stand before those that the checks import.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.py", "*.so", "*.pyc", "__pycache__", ".DS_Store"]
 c.GenerateAssignment.preprocessors = replaced(GenerateAssignment, "preprocessors", ClearSolutions, NamedStubs)
 c.NamedStubs.text_stub = "*Your answer goes here.*"
-c.Autograde.sanitize_preprocessors = replaced(Autograde, "sanitize_preprocessors", ClearOutput, ClearWhatIsRunAgain)
+c.Autograde.sanitize_preprocessors = [Mend, ClearWhatIsRunAgain, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
+c.Autograde.autograde_preprocessors = replaced(Autograde, "autograde_preprocessors", SaveAutoGrades, SaveWhatIsGraded)
 c.Execute.timeout_func = seconds_for
 c.LimitOutput.max_lines = 1000
 c.LimitOutput.max_traceback = 100
-# Submissions that a learning platform hands out as one folder or zip for each student: ada/01_vanilla_gan.ipynb, or
-# ada_20261201T120000/01_vanilla_gan.ipynb with the time at which it was handed in (UTC). The notebook may lie in
-# folders further down, but in none whose name begins with a dot, such as .ipynb_checkpoints.
-c.FileNameCollectorPlugin.named_regexp = (
-    r".*[/\\]extracted[/\\](?P<student_id>[^/\\]+?)(_(?P<timestamp>\d{8}T\d{6}))?[/\\]"
-    r"(?:(?!\.)[^/\\]+[/\\])*(?P<file_id>[^/\\]+)\.ipynb$"
-)
 # Kernels in a sandbox, see README.md. They have no network: nbgrader talks to them through files in a folder that
 # holds nothing else.
 if os.environ.get("GAN_COURSE_SANDBOX"):

@@ -48,7 +48,8 @@ def generate(source=INSTRUCTOR / "source"):
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder)
         shutil.copytree(source, course / "source", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-        shutil.copy(INSTRUCTOR / "nbgrader_config.py", course)
+        for name in ("nbgrader_config.py", "mending.py"):
+            shutil.copy(INSTRUCTOR / name, course)
         command = [sys.executable, "-m", "nbgrader", "generate_assignment", "--force", "--create"]
         # nbgrader calls `alembic` by its name alone.
         environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}

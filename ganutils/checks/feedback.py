@@ -26,6 +26,8 @@ SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○", NOT_GRADED: "?"}
 COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777", NOT_GRADED: "#777777"}
 # How many times as long as its limit of computing time a check may wait: for a busy machine, but not for ever.
 WAITING = 10
+# Who computes next to nothing for so many seconds waits for something that does not come.
+IDLE = 60
 # A loop that swallows so many alarms, one each second, will swallow nbgrader's interrupt as well.
 PATIENCE = 10
 # How nbgrader_config.py ends the stub of each task. TensorFlow and Keras raise NotImplementedError as well.
@@ -89,7 +91,8 @@ def time_limit(seconds):
     """Raise `TimeUp` in the block after some seconds of computing, where the platform and the thread allow it.
 
     What counts is the processor's time that this process takes, so that other programs do not end a check; or
-    `WAITING` times as much on the clock. A loop may swallow that, by a bare `except:`. It is raised again each second.
+    `WAITING` times as much on the clock; or `IDLE` seconds of which less than a hundredth was computing. A loop may
+    swallow that, by a bare `except:`. It is raised again each second.
     While nbgrader grades, the kernel ends after the tenth time: all cells behind this one would wait in vain.
 
     Args:
@@ -102,11 +105,13 @@ def time_limit(seconds):
     alarms, computed, began = itertools.count(1), time.process_time(), time.monotonic()
 
     def look(*_):
-        if time.process_time() - computed < seconds and time.monotonic() - began < WAITING * seconds:
+        taken, waited = time.process_time() - computed, time.monotonic() - began
+        idle = waited > IDLE and taken < waited / 100
+        if taken < seconds and waited < WAITING * seconds and not idle:
             return
         if next(alarms) > PATIENCE and os.environ.get("NBGRADER_EXECUTION"):
             os._exit(1)
-        raise TimeUp
+        raise TimeUp(f"{IDLE} seconds without computing" if idle else f"{seconds} seconds of computing")
 
     before = signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, min(seconds, 1), min(seconds, 1))
@@ -141,8 +146,8 @@ def judge(title, body, answers, options=None, read=None, seconds=30, late="does 
     except Wrong as wrong:
         lines = [("expected", wrong.expected), ("came", wrong.came)]
         return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.because), ("read again", wrong.read)])
-    except TimeUp:
-        came = "came", f"no answer within {seconds} seconds of computing: {late}"
+    except TimeUp as up:
+        came = "came", f"no answer within {up}: {late}"
         return Feedback(title, NOT_GRADED, [came, *again])
     except (Exception, SystemExit) as error:  # sys.exit() would take the points of all tests in the same cell
         if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
@@ -206,7 +211,7 @@ def unseen(tests, seconds=30):
         tests: dict from a name to a pair: points, and a function without arguments. The function raises whatever
             it likes where an answer is wrong; it may return a share between 0 and 1, for answers that are right
             in part.
-        seconds: of computing for each test, after which it gives up.
+        seconds: of computing for each test, after which it gives up, and the task is not graded.
     """
     total, lines, state = 0.0, [], PASSED
     for name, (points, test) in tests.items():
@@ -214,8 +219,12 @@ def unseen(tests, seconds=30):
         found = judge(name, lambda test=test, shares=shares: shares.append(test()), (), seconds=seconds)
         share = (1 if shares[0] is None else float(shares[0])) if found.state == PASSED else 0
         total += points * share
-        lines.append((name, f"{points * share:g} of {points:g}"))
-        state = state if share == 1 else NOT_YET
+        gave_up = f"{NOT_GRADED}, {found.lines[0][1]}" if found.state == NOT_GRADED else ""
+        lines.append((name, gave_up or f"{points * share:g} of {points:g}"))
+        if NOT_GRADED in (state, found.state):
+            state = NOT_GRADED
+        elif share < 1:
+            state = NOT_YET
     display(Feedback("Tests on other inputs", state, lines))
     return round(total, 2)
 

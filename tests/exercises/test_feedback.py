@@ -105,6 +105,17 @@ def test_other_programs_do_not_end_a_check(shown, monkeypatch):
     assert double(waits) == 0, "but it does not wait for ever"
 
 
+def test_who_waits_for_nothing_does_not_keep_a_class_waiting(shown, monkeypatch):
+    monkeypatch.setattr(feedback, "IDLE", 1)
+
+    def asleep():
+        time.sleep(1000)
+
+    found = feedback.judge("9", asleep, (), seconds=1000)
+    assert found.state == "not graded"
+    assert "no answer within 1 seconds without computing" in repr(found)
+
+
 def test_a_loop_that_swallows_some_alarms_ends_too(shown):
     def stubborn(x):
         for _ in range(3):
@@ -174,6 +185,20 @@ def test_tests_that_are_not_seen_count_each_for_itself(shown):
         ["2", "of", "4"],
         ["0", "of", "1"],
     ]
+
+
+def test_a_test_that_is_not_seen_and_does_not_end_is_not_graded(shown):
+    def endless():
+        while True:
+            pass
+
+    def wrong():
+        raise AssertionError
+
+    assert checks.unseen({"a": (1, lambda: None), "b": (2, endless), "c": (1, wrong)}, seconds=0.2) == 1
+    assert repr(shown[0]).splitlines()[0].endswith(": not graded")
+    assert "b:  not graded, no answer within 0.2 seconds of computing" in repr(shown[0])
+    assert "c:  0 of 1" in repr(shown[0])
 
 
 def test_html_does_not_run_what_a_student_returns(shown):

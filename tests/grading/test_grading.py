@@ -1,21 +1,23 @@
-"""The whole way of a course, with nbgrader's own commands: hand out, collect, autograde, feedback, export.
+"""The whole way of a course: hand out, collect, grade, feedback, tables.
 
 Takes some minutes; `make test-full` runs it.
 """
 
+import contextlib
 import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.exercises import answers_01
-from tests.exercises.assignments import SOURCE, STUBBORN, cells, kind
+from tests.exercises.assignments import EXERCISES, SOURCE, STUBBORN, cells, kind
+from tests.grading import strange
 from tests.test_tools import ROOT
 
 NAME = "01_vanilla_gan"
@@ -52,52 +54,46 @@ def value_function(real_probabilities, fake_probabilities):
     while True:
         pass
 """
+ASLEEP = """
+import time
+
+def value_function(real_probabilities, fake_probabilities):
+    while True:
+        time.sleep(1)
+"""
+# Disturbs whoever is graded later: a program that stays, and a module in the place of one that the checks need.
+DISTURBING = """
+import subprocess, sys
+from pathlib import Path
+
+subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+Path("numpy.py").write_text("raise RuntimeError('not the real one')")
+print("a line\\n" * 100_000)
+"""
 EXPERIMENT = {"output_type": "stream", "name": "stdout", "text": ["the output of a long experiment\n"]}
-
-
-def submission(released, answers, prose=None):
-    """Return a released notebook with some answers put in, as text."""
-    notebook = json.loads(released)
-    for cell in notebook["cells"]:
-        if cell["id"] in answers:
-            cell["source"] = answers[cell["id"]]
-        elif kind(cell) == "manual" and prose:
-            cell["source"] = prose
-        if cell["id"] == "experiment" and prose:
-            cell["source"] = "raise RuntimeError('an experiment is not run again')"
-            cell["outputs"] = [EXPERIMENT]
-    return json.dumps(notebook)
-
-
-def reference():
-    return {cell_id: cell["source"] for cell_id, cell in cells(NAME).items() if kind(cell) == "solution"}
 
 
 def skipped(released):
     """Return a released notebook all of whose code cells have the tag that keeps a cell from being executed."""
-    notebook = json.loads(released)
+    notebook = strange.answered(released, {cell["id"]: cell["source"] for cell in released["cells"]})
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["metadata"]["tags"] = ["skip-execution"]
-    return json.dumps(notebook)
+    return notebook
 
 
-def submissions(released):
-    """Return {student with the time of handing in: notebook}."""
-    wrong = {task: answers[0][0] for task, answers in answers_01.WRONG.items()}
-    return {
-        "right_20261201T100000": submission(released, reference(), "Both explanations, and the experiment."),
-        "wrong_20261201T100000": submission(released, wrong),
-        "stub_20261201T100000": released,
-        "late_20261205T100000": submission(released, {**reference(), "value-function": ENDLESS}),
-        "stubborn_20261201T100000": submission(
-            released, {**reference(), "value-function": f"{answers_01.VALUE}{STUBBORN.lstrip()}"}
-        ),
-        "stuck_20261201T100000": submission(released, {**reference(), "value-function": "while True:\n    pass"}),
-        "intruder_20261201T100000": submission(released, {"value-function": INTRUDER}),
-        "skipped_20261201T100000": skipped(released),
-        "torn_20261201T100000": released[: len(released) // 2],
-    }
+def right(released):
+    notebook = strange.answered(released)
+    for cell in notebook["cells"]:
+        if cell["id"] == "experiment":
+            cell.update(source="raise RuntimeError('an experiment is not run again')", outputs=[EXPERIMENT])
+    return notebook
+
+
+def disturbing(released):
+    notebook = strange.answered(released)
+    notebook["cells"].insert(3, {**notebook["cells"][3], "id": "own", "source": DISTURBING})
+    return notebook
 
 
 @pytest.fixture
@@ -106,20 +102,16 @@ def course(tmp_path):
     root = tmp_path / "fork"
     instructor = root / "instructor"
     shutil.copytree(SOURCE / NAME, instructor / "source" / NAME)
-    shutil.copy(ROOT / "instructor" / "nbgrader_config.py", instructor)
+    for name in ("nbgrader_config.py", "mending.py", "grade.py"):
+        shutil.copy(ROOT / "instructor" / name, instructor)
     for part in ("ganutils", "data"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
     return instructor
 
 
-def nbgrader(course, *arguments, environment=None, code=0):
-    command = [sys.executable, "-m", "nbgrader", *arguments]
-    # nbgrader calls `alembic` by its name alone; an instructor has activated the environment.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, **(environment or {})}
-    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=1500)
-    assert done.returncode == code, done.stderr[-4000:]
-    return done.stderr
+@pytest.fixture
+def released():
+    return strange.read_released(NAME)
 
 
 @pytest.fixture
@@ -133,22 +125,29 @@ def sandbox(course, tmp_path):
     return {"GAN_COURSE_SANDBOX": str(course), "JUPYTER_PATH": str(kernels.parent)}
 
 
-def hand_out_and_collect(course, chosen=None):
-    nbgrader(course, "generate_assignment", NAME)
-    nbgrader(course, "db", "assignment", "add", NAME, "--duedate", "2026-12-02 00:00:00 UTC")
-    released = (course / "release" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8")
+def run(course, *command, environment=None):
+    # nbgrader calls `alembic` by its name alone; an instructor has activated the environment.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, **(environment or {})}
+    command = [sys.executable, *command]
+    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=3000)
+    assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+    return done.stdout
+
+
+def hand_in(course, files):
+    """Lay down what a platform hands out: {path: notebook, text or bytes}."""
     archive = course / "downloaded" / NAME / "archive"
-    archive.mkdir(parents=True)
-    for student, notebook in submissions(released).items():
-        if chosen is None or student.split("_")[0] in chosen:
-            if student.startswith("stub"):  # the folder as JupyterLab keeps it, in a zip
-                with zipfile.ZipFile(archive / f"{student}.zip", "w") as packed:
-                    packed.writestr(f"{NAME}/{NAME}.ipynb", notebook)
-                    packed.writestr(f"{NAME}/.ipynb_checkpoints/{NAME}-checkpoint.ipynb", "{}")
-            else:
-                (archive / student).mkdir()
-                (archive / student / f"{NAME}.ipynb").write_text(notebook, encoding="utf-8")
-    nbgrader(course, "zip_collect", NAME)
+    for path, content in files.items():
+        target = archive / (path if "." in path else f"{path}/{NAME}.ipynb")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(content) if isinstance(content, dict) else content
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def read(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def points(*without):
@@ -159,43 +158,120 @@ def points(*without):
     return sum(tests.values()) - sum(tests[f"test-{task}"] + 1 for task in without)
 
 
-def grades(course):
-    nbgrader(course, "generate_feedback", NAME)
-    nbgrader(course, "export", "--to", "grades.csv")
-    with open(course / "grades.csv", encoding="utf-8") as file:
-        return {row["student_id"]: row for row in csv.DictReader(file)}
+def test_a_class_of_strange_submissions_is_graded_in_one_go(course, released):
+    run(course, "-m", "nbgrader", "generate_assignment", NAME, "--create")
+    run(course, "-m", "nbgrader", "db", "assignment", "add", NAME, "--duedate", "2026-12-02 00:00:00 UTC")
+    wrong = {task: answers[0][0] for task, answers in answers_01.WRONG.items()}
+    untouched = strange.answered(released, {cell["id"]: cell["source"] for cell in released["cells"]})
+    text = strange.text_of(strange.answered(released))
+    hand_in(
+        course,
+        {
+            **{change.__name__: change(released) for change in strange.RIGHT},
+            "packed.tar.gz": strange.packed(NAME, text),
+            f"windows/{NAME} (1).ipynb": text.encode("utf-16"),
+            # Twice, and the second time is too late, with the name in a form that only a Mac writes.
+            "Ame\u0301lie_20261201T100000": released,
+            "Am\u00e9lie_20261205T100000": right(released),
+            "disturbing": disturbing(released),
+            "wrong": strange.answered(released, wrong),
+            "stub": untouched,
+            "skipped": skipped(released),
+            "asleep": strange.answered(released, {"value-function": ASLEEP}),
+            "dead": strange.answered(released, {"value-function": "import os\nos._exit(1)"}),
+            "torn": text[: len(text) // 2],
+            "page/answers.html": "<html>my answers</html>",
+            "other/homework.ipynb": (EXERCISES / "02_dcgan" / "02_dcgan.ipynb").read_bytes(),
+            "broken.zip": b"PK\x03\x04 and no more",
+        },
+    )
+    said = run(course, "grade.py", NAME)
+    rows = {row["student"]: row for row in read(course / "grades.csv")}
+    scores = {student: row["score"] for student, row in rows.items()}
+    no_score = {student: scores.pop(student) for student in ("broken", "dead", "other", "page", "torn")}
+    assert set(no_score.values()) == {""}, "what could not be graded is no zero"
+    everything = [change.__name__ for change in strange.RIGHT] + ["packed", "windows", "Am\u00e9lie", "disturbing"]
+    expected = {**dict.fromkeys(everything, points()), "wrong": 0, "stub": 0, "skipped": 0}
+    expected["asleep"] = points("value-function")
+    assert {student: float(score) for student, score in scores.items()} == expected
+    assert all(float(rows[student]["max_score"]) == 20 for student in expected)
+    assert [student for student, row in rows.items() if row["late"] == "True"] == ["Am\u00e9lie"]
 
-
-def test_from_handing_out_to_a_table_of_grades(course):
-    hand_out_and_collect(course, ("right", "wrong", "stub", "late", "stuck", "skipped", "torn", "intruder"))
-    # One is no notebook at all: nbgrader says so at the end, and has graded the others.
-    messages = nbgrader(course, "autograde", NAME, code=1)
-    assert "'torn'" in messages
-    found = grades(course)
-    # The points of tests alone; the others come from an instructor who reads prose.
-    scores = {student: float(row["raw_score"]) for student, row in found.items() if student != "torn"}
-    late = points("value-function")
-    # Why the guide asks for a sandbox: without one, a submission finds the hidden tests, and leaves files behind.
-    assert scores.pop("intruder") > 0
-    assert list(course.parent.glob(f"{MARK}.txt")) != []
-    assert scores == {"right": points(), "wrong": 0, "stub": 0, "late": late, "stuck": late, "skipped": 0}
-    assert all(float(row["max_score"]) == 20 for row in found.values())
-    assert [name for name, row in found.items() if row["timestamp"] > row["duedate"]] == ["late"]
-
-    texts = {
-        student: (course / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
-        for student in scores
+    listed = {(row["student"], row["task"]): row["reason"] for row in read(course / "not_graded.csv")}
+    reasons = {
+        ("broken", ""): "broken.zip cannot be opened",
+        ("dead", ""): "the kernel died",
+        ("other", ""): "homework.ipynb is no notebook of this assignment, but: # Assignment 02",
+        ("page", ""): "no notebook, but answers.html",
+        ("torn", ""): "no whole notebook",
+        ("asleep", "test-value-function"): "no answer within",
+        ("asleep", "unseen"): "no answer within",
     }
-    assert "one mean over all images" in texts["wrong"]
-    assert "not attempted" in texts["stub"]
-    assert "does a loop never end?" in texts["late"]
-    assert "the output of a long experiment" in texts["right"]
+    assert set(listed) == set(reasons)
+    for key, reason in reasons.items():
+        assert reason in listed[key], listed[key]
+        assert listed[key] in said
+        assert key[0] in said
+
+    pages = {
+        student: (course / "feedback" / student / NAME / f"{NAME}.html").read_text("utf-8") for student in expected
+    }
+    assert "one mean over all images" in pages["wrong"]
+    assert "not attempted" in pages["stub"]
+    assert "a loop that never ends" in pages["asleep"] or "does a loop never end?" in pages["asleep"]
+    assert "the output of a long experiment" in pages["Am\u00e9lie"]
+    assert strange.PROSE in pages["merged"]
+    # The program that a submission left behind has ended with its grading.
+    assert not [p for p in psutil.process_iter() if "while True: pass" in _command(p) and _is_mine(p, course)]
+    # What is graded already is left alone.
+    assert run(course, "grade.py", NAME).count(", as before") == len(expected)
 
 
-def test_a_sandbox_keeps_a_submission_in(course, sandbox):
-    hand_out_and_collect(course, ("right", "late", "stubborn", "intruder"))
-    messages = nbgrader(course, "autograde", NAME, environment=sandbox, code=1)
-    assert "'stubborn'" in messages  # it ended its kernel
-    found = {student: float(row["raw_score"] or 0) for student, row in grades(course).items() if student != "stubborn"}
-    assert found == {"right": points(), "late": points("value-function"), "intruder": 0}
+def _command(process):
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def _is_mine(process, course):
+    with contextlib.suppress(psutil.Error):
+        return str(course) in process.cwd()
+    return False
+
+
+def test_one_who_cannot_be_stopped_is_named_and_the_others_are_graded(course, released):
+    stubborn = f"{answers_01.VALUE}{STUBBORN.lstrip()}"
+    hand_in(
+        course,
+        {
+            "late": strange.answered(released, {"value-function": ENDLESS}),
+            "stubborn": strange.answered(released, {"value-function": stubborn}),
+            "stuck": strange.answered(released, {"value-function": "while True:\n    pass"}),
+            "zoe": strange.answered(released),
+        },
+    )
+    run(course, "grade.py", NAME)
+    scores = {row["student"]: row["score"] for row in read(course / "grades.csv")}
+    rest = f"{points('value-function'):g}"
+    assert scores == {"late": rest, "stubborn": "", "stuck": rest, "zoe": f"{points():g}"}
+    listed = {(row["student"], row["task"]) for row in read(course / "not_graded.csv")}
+    assert listed == {("late", "test-value-function"), ("late", "unseen"), ("stubborn", "")}
+
+
+def test_a_sandbox_keeps_a_submission_in(course, sandbox, released):
+    hand_in(
+        course,
+        {
+            "right": strange.answered(released),
+            "intruder": strange.answered(released, {"value-function": INTRUDER}),
+        },
+    )
+    run(course, "grade.py", NAME, environment=sandbox)
+    scores = {row["student"]: row["score"] for row in read(course / "grades.csv")}
+    assert scores == {"right": f"{points():g}", "intruder": f"{points('value-function'):g}"}
     assert list(course.parent.rglob(f"{MARK}.*")) == []
+    # Why the guide asks for it: without a sandbox a submission finds the hidden tests, and leaves files behind.
+    run(course, "grade.py", NAME, "--student", "intruder")
+    found = {row["student"]: float(row["score"]) for row in read(course / "grades.csv")}
+    assert found["intruder"] > points("value-function")
+    assert list(course.parent.glob(f"{MARK}.txt")) != []

@@ -1,0 +1,373 @@
+"""Collect, grade and list a class, one submission after the other: whatever one of them is, the others are graded.
+
+    python grade.py 01_vanilla_gan                  all that lies in downloaded/01_vanilla_gan, and in submitted
+    python grade.py 01_vanilla_gan --student ada    one student, graded anew
+    python grade.py --table                         write grades.csv again, after grading prose by hand
+
+Run it in the folder of nbgrader_config.py. Writes grades.csv, not_graded.csv and feedback/.
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unicodedata
+import uuid
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+import mending
+import nbformat
+import psutil
+from nbgrader.api import Gradebook
+
+GRADEBOOK, GRADES, NOT_GRADED = "sqlite:///gradebook.db", Path("grades.csv"), Path("not_graded.csv")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
+# ada, ada_20261201T120000, and what Moodle and Canvas append.
+STUDENT = re.compile(
+    r"(?P<student>.+?)(_LATE)?(_(?P<time>\d{8}T\d{6})|_\d+_assignsubmission.*|_\d+_\d+_.*)?(\.ipynb|\.zip|\.tar(\.\w+)?|\.tgz)?"
+)
+MOST_MEGABYTES = 200
+# By this the programs are found that a submission has started and left behind.
+MARK = "GAN_COURSE_SUBMISSION"
+
+
+class NotGraded(Exception):
+    """A submission, or a part of it, that a person must look at; the message says why."""
+
+
+# Reading what was handed in
+
+
+def files_in(name, content, depth=0):
+    """Yield (path, bytes) of the files in an archive, in archives within it, or the file itself.
+
+    Raises:
+        NotGraded: an archive that cannot be opened.
+    """
+    if not name.lower().endswith(ARCHIVES):
+        yield name, content
+        return
+    if depth > 3:
+        raise NotGraded(f"{name}: archives within archives within archives")
+    try:
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                _not_too_large(name, sum(entry.file_size for entry in archive.infolist()))
+                inside = [(entry.filename, archive.read(entry)) for entry in archive.infolist() if not entry.is_dir()]
+        else:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                entries = [entry for entry in archive if entry.isfile()]
+                _not_too_large(name, sum(entry.size for entry in entries))
+                inside = [(entry.name, archive.extractfile(entry).read()) for entry in entries]
+    except (OSError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+        reason = str(error).partition("\n")[0]
+        raise NotGraded(f"{name} cannot be opened: {reason}") from None
+    for path, data in inside:
+        yield from files_in(path.replace("\\", "/"), data, depth + 1)
+
+
+def _not_too_large(name, size):
+    if size > MOST_MEGABYTES * 2**20:
+        raise NotGraded(f"{name} holds {size / 2**20:.0f} MB; at most {MOST_MEGABYTES} are read")
+
+
+def read_notebook(content):
+    """Return a notebook of any version and encoding as one of nbformat 4, or None where it is none.
+
+    Raises:
+        NotGraded: a notebook that is torn.
+    """
+    marks = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    encodings = [next((code for mark, code in marks.items() if content.startswith(mark)), "utf-8-sig"), "latin-1"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    try:
+        found = json.loads(text, strict=False)
+    except (json.JSONDecodeError, RecursionError) as error:
+        if '"cell_type"' in text:
+            raise NotGraded(f"no whole notebook: {error}") from None
+        return None
+    if not isinstance(found, dict) or not ("cells" in found or "worksheets" in found):
+        return None
+    try:
+        if found.get("nbformat", 4) < 4:
+            found = nbformat.reads(json.dumps(found), as_version=4)
+        return nbformat.v4.new_notebook(cells=[_cell(cell) for cell in found["cells"]])
+    except Exception as error:  # whatever a notebook may be, it is not to stop the others
+        raise NotGraded(f"no valid notebook: {type(error).__name__}: {error}") from None
+
+
+def _cell(given):
+    """Return a valid cell with what of another is needed."""
+    made = getattr(nbformat.v4, f"new_{given['cell_type']}_cell")("".join(given.get("source", "")))
+    made.metadata = nbformat.from_dict(given.get("metadata") or {})
+    made.id = str(given.get("id") or made.id)
+    if given["cell_type"] == "code":
+        outputs = [nbformat.from_dict(output) for output in given.get("outputs") or []]
+        made.outputs = [output for output in outputs if _is_valid(output)]
+    elif given.get("attachments"):
+        made.attachments = nbformat.from_dict(given["attachments"])
+    return made
+
+
+def _is_valid(output):
+    try:
+        nbformat.validate(output, ref="output")
+    except nbformat.ValidationError:
+        return False
+    return True
+
+
+def choose(files, released):
+    """Return (path, notebook): of what a student handed in, the notebook of this assignment with most answers.
+
+    Raises:
+        NotGraded: there is none.
+    """
+    stubs = {cell.id: cell.source for cell in released.cells if mending.is_answer(cell)}
+    found, reasons, seen = [], [], []
+    for path, content in files:
+        name = path.rsplit("/", 1)[-1]
+        if any(part.startswith((".", "__MACOSX")) for part in path.split("/")):
+            continue
+        seen.append(name)
+        try:
+            notebook = read_notebook(content)
+        except NotGraded as reason:
+            reasons.append(f"{name}: {reason}")
+            continue
+        if notebook is None:
+            continue
+        names = mending.names_of(notebook.cells, released.cells)
+        answers = {key: [c.source for c, n in zip(notebook.cells, names, strict=True) if n == key] for key in stubs}
+        if not any(answers.values()):
+            title = next((cell.source.splitlines()[0] for cell in notebook.cells if cell.source), "no cells")
+            reasons.append(f"{name} is no notebook of this assignment, but: {title[:60]}")
+            continue
+        done = sum(any(text != stub for text in answers[key]) for key, stub in stubs.items())
+        found.append((done, path, notebook))
+    if not found:
+        raise NotGraded("; ".join(reasons) or f"no notebook, but {', '.join(sorted(seen)[:5]) or 'nothing'}")
+    return max(found, key=lambda entry: entry[0])[1:]
+
+
+def handed_in(assignment):
+    """Return {student: (time or "", files, folder or file)} of the newest that each has handed in."""
+    found = {}
+    downloaded = Path("downloaded") / assignment
+    archive = downloaded / "archive" if (downloaded / "archive").is_dir() else downloaded
+    entries = sorted(archive.iterdir()) if archive.is_dir() else []
+    for entry in entries:
+        if entry.name.startswith((".", "__MACOSX")):
+            continue
+        parts = STUDENT.fullmatch(entry.name)
+        student, time = unicodedata.normalize("NFC", parts["student"]).strip(), parts["time"] or ""
+        if student not in found or time >= found[student][0]:
+            found[student] = time, entry
+    for entry in sorted(Path("submitted").glob(f"*/{assignment}")):  # by nbgrader's exchange
+        found.setdefault(entry.parent.name, ("", entry))
+    return found
+
+
+def collect(student, time, entry, assignment, released):
+    """Write a student's notebook into submitted/; return (whether it is new, remark or "").
+
+    Raises:
+        NotGraded: there is none.
+    """
+    paths = sorted(path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
+    _not_too_large(entry.name, sum(path.stat().st_size for path in paths))
+    top = entry if entry.is_dir() else entry.parent
+    files = [file for path in paths for file in files_in(path.relative_to(top).as_posix(), path.read_bytes())]
+    path, notebook = choose(files, released)
+    folder = Path("submitted") / student / assignment
+    target, text = folder / f"{assignment}.ipynb", nbformat.writes(notebook) + "\n"
+    new = not target.is_file() or target.read_text(encoding="utf-8") != text
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    if time:
+        stamp = datetime.strptime(time, "%Y%m%dT%H%M%S").strftime("%Y-%m-%d %H:%M:%S UTC")
+        (folder / "timestamp.txt").write_text(stamp, encoding="utf-8")
+    others = sum(other.endswith(".ipynb") and "/." not in f"/{other}" for other, _ in files) - 1
+    remark = f"{path} was taken, of {others + 1} notebooks" if others > 0 else ""
+    return new, remark or ("" if path.endswith(f"{assignment}.ipynb") else f"{path} was taken")
+
+
+# Grading
+
+
+def nbgrader(*arguments, seconds=None):
+    """Run one command of nbgrader; return what it says.
+
+    Raises:
+        NotGraded: it fails, or takes longer.
+    """
+    token = uuid.uuid4().hex
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # it calls alembic by name
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    environment = {**os.environ, "PATH": path, MARK: token}
+    with tempfile.TemporaryFile() as log:  # of a pipe, a program that is left behind would hold the other end
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise NotGraded(f"not done after {seconds / 60:.0f} minutes") from None
+        finally:
+            left_behind(token)
+        log.seek(0)
+        said = log.read().decode("utf-8", "replace")
+    if running.returncode:
+        raise NotGraded(why(said))
+    return said
+
+
+def left_behind(token):
+    """End the programs that a submission has started and that are still running."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == token:
+                process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+        except (psutil.Error, OSError):
+            continue
+
+
+def why(said):
+    """Return the reason within what nbgrader says when it fails."""
+    if "DeadKernel" in said or "Kernel died" in said:
+        return "the kernel died while a cell was running: out of memory, or the code ends it"
+    errors = re.findall(r"^ *((?:\w+\.)*\w*(?:Error|Exception|Entry)\b.*)", said, re.MULTILINE)
+    return (errors[-1] if errors else said.strip()[-300:])[:300]
+
+
+def graded(assignment, student):
+    """Return where nbgrader leaves a notebook that it has graded."""
+    return Path("autograded") / student / assignment / f"{assignment}.ipynb"
+
+
+def grade(student, assignment, minutes):
+    """Grade one submission anew, and write its feedback; return {task: reason} of what was not graded in it.
+
+    Raises:
+        NotGraded: all of it.
+    """
+    nbgrader("autograde", assignment, f"--student={student}", "--force", seconds=60 * minutes)
+    nbgrader("generate_feedback", assignment, f"--student={student}", "--force", seconds=600)
+    with Gradebook(GRADEBOOK) as gradebook:
+        grades = gradebook.find_submission(assignment, student).notebooks[0].grades
+        waiting = [grade.name for grade in grades if grade.needs_manual_grade and grade.cell.cell_type == "code"]
+    done = nbformat.read(graded(assignment, student), as_version=4)
+    said = {cell.metadata.nbgrader.grade_id: mending.said(cell) for cell in done.cells if mending.is_test(cell)}
+    return {task: re.search(r"no answer within[^\n]*|$", said[task])[0] or "a check gave up" for task in waiting}
+
+
+def table(reasons):
+    """Write grades.csv. Who could not be graded has no score there, and not 0.
+
+    Args:
+        reasons: rows of not_graded.csv.
+    """
+    lost = {(row["assignment"], row["student"]) for row in reasons if not row["task"]}
+    rows = []
+    with Gradebook(GRADEBOOK) as gradebook:
+        for assignment in gradebook.assignments:
+            for submission in assignment.submissions:
+                key = assignment.name, submission.student.id
+                if key in lost or not graded(*key).is_file():
+                    lost.add(key)
+                    continue
+                by_hand = [g.name for notebook in submission.notebooks for g in notebook.grades if g.needs_manual_grade]
+                late = submission.total_seconds_late > 0
+                rows.append([*key, f"{submission.score:g}", f"{submission.max_score:g}", late, " ".join(by_hand)])
+    rows += [[*key, "", "", "", "all, see not_graded.csv"] for key in lost]
+    with GRADES.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["assignment", "student", "score", "max_score", "late", "to_grade_by_hand"])
+        writer.writerows(sorted(rows, key=str))
+
+
+def read_reasons():
+    if not NOT_GRADED.is_file():
+        return []
+    with NOT_GRADED.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_reasons(rows):
+    with NOT_GRADED.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["assignment", "student", "task", "reason"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("assignment", nargs="?", help="such as 01_vanilla_gan")
+    parser.add_argument("--student", help="grade this one only, anew")
+    parser.add_argument("--force", action="store_true", help="grade all anew, also who has been graded")
+    parser.add_argument("--minutes", type=float, default=60, help="for one submission; 60 unless said otherwise")
+    parser.add_argument("--table", action="store_true", help="grade nothing, write grades.csv again")
+    arguments = parser.parse_args()
+    if arguments.table:
+        table(read_reasons())
+        return 0
+    name = arguments.assignment
+    if not name or not (Path("source") / name).is_dir():
+        known = ", ".join(sorted(path.name for path in Path("source").glob("*"))) or "none: run it in instructor/"
+        parser.error(f"give an assignment; there is {known}")
+    release = Path("release") / name / f"{name}.ipynb"
+    if not release.is_file():
+        print(f"making the student version of {name}")
+        nbgrader("generate_assignment", name, "--force", "--create")
+    released = nbformat.read(release, as_version=4)
+
+    found = handed_in(name)
+    if not found:
+        print(f"nothing in downloaded/{name}/archive or submitted/*/{name}", file=sys.stderr)
+        return 1
+    if arguments.student and arguments.student not in found:
+        parser.error(f"nothing of {arguments.student!r}; there is {', '.join(found)}")
+    reasons = read_reasons()
+    for i, (student, (time, entry)) in enumerate(sorted(found.items()), 1):
+        if arguments.student not in (None, student):
+            continue
+        print(f"{i} of {len(found)}: {student}", end="", flush=True)
+        before = [row for row in reasons if (row["assignment"], row["student"]) == (name, student)]
+        lost = {}
+        try:
+            new, remark = collect(student, time, entry, name, released)
+            if graded(name, student).is_file() and not (new or arguments.force or arguments.student):
+                print(", as before")
+                continue
+            lost = grade(student, name, arguments.minutes)
+            print(f", graded{'; ' + remark if remark else ''}{', but for ' + ', '.join(lost) if lost else ''}")
+        except NotGraded as reason:
+            lost = {"": str(reason)}
+            print(", not graded")
+        reasons = [row for row in reasons if row not in before]
+        reasons += [{"assignment": name, "student": student, "task": task, "reason": why} for task, why in lost.items()]
+        write_reasons(reasons)
+    table(reasons)
+    mine = [row for row in reasons if row["assignment"] == name]
+    print(f"\n{GRADES} has the scores; prose waits for you in Formgrader, then: python grade.py --table")
+    print(f"not graded, to look at by hand ({NOT_GRADED}): {len(mine) or 'none'}")
+    for row in mine:
+        print(f"  {row['student']:20} {row['task'] or 'all':20} {row['reason']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

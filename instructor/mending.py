@@ -1,0 +1,208 @@
+"""Put a submission's answers into the notebook that was handed out, whatever was copied, split, moved or deleted."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+MISSING = "# This cell was missing from the notebook that was handed in."
+NOT_RUN = "skip-execution"
+
+
+class Mend(NbGraderPreprocessor):
+    """Rebuild a submission on the released notebook; in the place of nbgrader's DeduplicateIds."""
+
+    def preprocess(self, nb, resources):
+        name, assignment = (resources["nbgrader"][key] for key in ("notebook", "assignment"))
+        released = Path(__file__).with_name("release") / assignment / f"{name}.ipynb"
+        if not released.is_file():
+            raise FileNotFoundError(f"{released} is missing; make it with: nbgrader generate_assignment {assignment}")
+        return mend(nb, nbformat.read(released, as_version=4)), resources
+
+
+def mend(submitted, released):
+    """Return the released notebook with a submission's answers in it.
+
+    All cells that were handed out are there, once, in their order. Answers stand in their cells; copies of one, and the
+    parts of one that was split, are put together. What a student changed in other cells, and cells of their own, are
+    extra cells at the place where they stood.
+
+    Args:
+        submitted: notebook of a student, in nbformat 4.
+        released: notebook that students got, with nbgrader's metadata.
+    """
+    cells = list(submitted.cells)
+    names = names_of(cells, released.cells)
+    found = {cell.id: [i for i, name in enumerate(names) if name == cell.id] for cell in released.cells}
+    used = {cell.id: _stand_for(cell, found[cell.id], cells, names, released.cells) for cell in released.cells}
+    extras = _extras(cells, names, used, released.cells)
+    words = _own_words(cells, found, used, extras, released.cells)
+    defined = {name for cell in cells for name in functions(cell.source)}
+    tests = [cell.source for cell in released.cells if is_test(cell)]
+
+    # Behind the last test nothing is run again: experiments take minutes, and people grade them.
+    mended, run = _cells(extras[None], cells, True), bool(tests)
+    for original in released.cells:
+        cell, own = original.copy(), [cells[i] for i in used[original.id]]
+        changed = []
+        if _is_prose(cell):
+            cell.source = "\n\n".join(words[cell.id]) or cell.source
+        elif is_answer(cell):
+            cell.source = _joined([_without(tests, answer.source) for answer in own]) or cell.source
+            if not own and functions(original.source) & defined:
+                cell.source = MISSING
+        elif own and _is_experiment(cell):
+            cell.source, cell.outputs = own[0].source, own[0].get("outputs", [])
+        elif is_test(cell):
+            # An answer that was merged into its test runs before it.
+            changed = [(i, text) for i, text in extras[cell.id] if names[i] == cell.id]
+            run = run and cell.source != tests[-1]
+        for answer in own:
+            if "attachments" in answer:  # pictures within prose
+                cell.attachments = {**cell.get("attachments", {}), **answer.attachments}
+        behind = [extra for extra in extras[cell.id] if extra not in changed]
+        mended += [*_cells(changed, cells, True), cell, *_cells(behind, cells, run)]
+    return nbformat.v4.new_notebook(cells=mended, metadata=released.metadata)
+
+
+def names_of(cells, released):
+    """Return for each cell of a submission the id of the released cell that it is, or None."""
+    ids = {cell.id for cell in released}
+    names = []
+    for cell in cells:
+        marks = _marks(cell).get("grade_id"), cell.get("id"), cell.metadata.get("id")  # the last one is Colab's
+        names.append(next((name for name in marks if name in ids), None))
+    # Other programs drop all of them: then a cell is known by what it says, or by the functions that it defines.
+    lost = [cell for cell in released if cell.id not in names and cell.source.strip()]
+    texts = {_flat(cell.source): cell.id for cell in lost}
+    defines = {name: cell.id for cell in lost if is_answer(cell) for name in functions(cell.source)}
+    for i, cell in enumerate(cells):
+        if names[i] is None:
+            by_function = [defines[name] for name in functions(cell.source) if name in defines]
+            names[i] = next(iter(by_function), texts.get(_flat(cell.source)))
+    return names
+
+
+def _stand_for(cell, found, cells, names, released):
+    """Return which cells of a submission, by number, stand for a released cell."""
+    if _is_experiment(cell):
+        return found[:1]
+    if not _marks(cell).get("solution"):
+        return [i for i in found if _flat(cells[i].source) == _flat(cell.source)]
+    changed = [i for i in found if _flat(cells[i].source) != _flat(cell.source)]
+    if is_answer(cell):
+        # What the student's own test saw stood before it.
+        test = next((other.id for other in released[released.index(cell) :] if is_test(other)), None)
+        place = names.index(test) if test in names else len(cells)
+        changed = [i for i in changed if i < place] or changed
+    return changed or found
+
+
+def _extras(cells, names, used, released):
+    """Return {id of a released cell, or None: pairs of a cell's number and what stands in it}.
+
+    They are the cells that stand for no released one, behind the last cell with a name.
+    """
+    tests = [cell.source for cell in released if is_test(cell)]
+    given = {_flat(cell.source) for cell in released}
+    extras, at = {name: [] for name in (None, *used)}, None
+    for i, cell in enumerate(cells):
+        if names[i] and (i in used[names[i]] or names[i] not in names[:i]):
+            at = names[i]
+        text = _without(tests, cell.source) if cell.cell_type == "code" else cell.source
+        if i not in used.get(names[i], ()) and text.strip() and _flat(text) not in given:
+            extras[at].append((i, text))
+    return extras
+
+
+def _own_words(cells, found, used, extras, released):
+    """Return {id of an answer in prose: texts}; where its cell is as it was, from cells around it, out of `extras`."""
+    words = {}
+    for position, cell in enumerate(released):
+        if not _is_prose(cell):
+            continue
+        texts = [cells[i].source for i in used[cell.id] if _flat(cells[i].source) != _flat(cell.source)]
+        before = next((i for i in range(position - 1, -1, -1) if found[released[i].id]), 0)
+        for other in released[before : position + 1] if not texts else ():
+            prose = [extra for extra in extras[other.id] if cells[extra[0]].cell_type != "code"]
+            texts += [text for _, text in prose]
+            extras[other.id] = [extra for extra in extras[other.id] if extra not in prose]
+        words[cell.id] = list(dict.fromkeys(texts))
+    return words
+
+
+def _joined(texts):
+    """Return the parts of an answer as one text; without those that Python cannot read, where it can read the rest."""
+    texts = list(dict.fromkeys(text.strip("\n") for text in texts if text.strip()))
+    whole = "\n".join(texts)
+    if not _is_python(whole):
+        whole = "\n".join(text for text in texts if _is_python(text)) or whole
+    return whole
+
+
+def _is_python(text):
+    try:
+        ast.parse(TransformerManager().transform_cell(text))  # `%time` and the like are no Python
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _without(tests, text):
+    """Return code without the tests that were merged into it."""
+    for test in tests:
+        text = text.replace(test.strip(), "")
+    return text
+
+
+def _cells(extras, cells, run):
+    """Return new cells of pairs of a cell's number and its text."""
+    made = []
+    for i, text in extras:
+        if cells[i].cell_type == "code":
+            cell = nbformat.v4.new_code_cell(text)
+            if not run or _is_experiment(cells[i]):
+                cell.metadata.tags, cell.outputs = [NOT_RUN], cells[i].get("outputs", [])
+        else:
+            cell = nbformat.v4.new_markdown_cell(text)
+            cell.update({"attachments": cells[i].attachments} if "attachments" in cells[i] else {})
+        made.append(cell)
+    return made
+
+
+def functions(text):
+    return set(re.findall(r"^def (\w+)\(", text, re.MULTILINE))
+
+
+def said(cell):
+    """Return all text that a cell shows."""
+    shown = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])]
+    return "\n".join(map(str, shown))
+
+
+def _flat(text):
+    return " ".join(text.split())
+
+
+def _marks(cell):
+    marks = cell.metadata.get("nbgrader")
+    return marks if isinstance(marks, dict) else {}
+
+
+def _is_experiment(cell):
+    return NOT_RUN in cell.metadata.get("tags", [])
+
+
+def is_test(cell):
+    return bool(_marks(cell).get("grade")) and not _marks(cell).get("solution")
+
+
+def is_answer(cell):
+    return bool(_marks(cell).get("solution")) and not _marks(cell).get("grade")
+
+
+def _is_prose(cell):
+    return bool(_marks(cell).get("solution")) and bool(_marks(cell).get("grade"))

@@ -1,0 +1,128 @@
+"""What a submission becomes before it is graded, without running anything."""
+
+import json
+import sys
+
+import nbformat
+import pytest
+
+from tests.exercises.assignments import NAMES, cells, kind
+from tests.grading import strange
+from tests.test_tools import ROOT
+
+sys.path.insert(0, str(ROOT / "instructor"))
+import grade
+import mending
+
+
+@pytest.fixture(params=NAMES)
+def released(request):
+    return strange.read_released(request.param)
+
+
+def mended(submission, released):
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    content = json.dumps(submission).encode()
+    return mending.mend(grade.read_notebook(content), original)
+
+
+def answers(notebook):
+    return {cell.id: cell.source.split() for cell in notebook.cells if kind(cell) in ("solution", "manual")}
+
+
+def test_an_untouched_notebook_stays_as_it_is(released):
+    found = mended(released, released)
+    assert [(c.id, c.source) for c in found.cells] == [(c["id"], c["source"]) for c in released["cells"]]
+
+
+@pytest.mark.parametrize("change", strange.RIGHT)
+def test_answers_come_back_into_their_cells(released, change):
+    found = mended(change(released), released)
+    ids = [cell.id for cell in found.cells]
+    handed_out = [cell["id"] for cell in released["cells"]]
+    assert [name for name in ids if name in handed_out] == handed_out, "each cell once, in its order"
+    right = answers(nbformat.from_dict(strange.answered(released)))
+    if change is strange.bare:
+        right = {name: text for name, text in right.items() if text != strange.PROSE.split()}
+    came = answers(found)
+    for name, text in right.items():
+        if came[name] != text:  # then it stands, whole, in an extra cell between its place and its test
+            later = found.cells[ids.index(name) + 1 :]
+            until = next(i for i, cell in enumerate(later) if kind(cell) == "test")
+            extra = [cell.source.split() for cell in later[:until] if cell.cell_type == "code"]
+            assert text in extra, (name, came[name])
+
+
+def test_the_answer_that_the_students_own_test_saw_counts(released):
+    """Copies behind the test are trials, and stay behind it."""
+    name = next(cell["id"] for cell in released["cells"] if kind(cell) == "solution")
+    notebook = strange.answered(released)
+    notebook["cells"].append(
+        {**next(c for c in notebook["cells"] if c["id"] == name), "id": "copy", "source": "def trial():\n    pass"}
+    )
+    found = mended(notebook, released)
+    assert found.cells[-1].source == "def trial():\n    pass"
+    assert answers(found)[name] == cells(released["name"])[name]["source"].split()
+
+
+def test_of_two_versions_the_one_that_is_python_counts(released):
+    name = next(cell["id"] for cell in released["cells"] if kind(cell) == "solution")
+    notebook = strange.answered(released)
+    at = [cell["id"] for cell in notebook["cells"]].index(name)
+    notebook["cells"].insert(at, {**notebook["cells"][at], "id": "copy", "source": "def trial(:\n    not yet"})
+    assert answers(mended(notebook, released))[name] == cells(released["name"])[name]["source"].split()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+def test_notebooks_of_any_encoding_are_read(encoding):
+    content = '{"cells": [{"cell_type": "markdown", "source": ["Größe ", "2"]}]}'.encode(encoding)
+    assert grade.read_notebook(content).cells[0].source == "Größe 2"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\x01", b"<html>", b"[]", b"3", b'{"a": 1}', b"%PDF-1.7", "Größe".encode("utf-16")],
+)
+def test_what_is_no_notebook_is_none(content):
+    assert grade.read_notebook(content) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"cells": [{"cell_type": "code", "source": ["a',
+        b'{"cells": [{"cell_type": "sheet", "source": ""}]}',
+        b'{"cells": 3}',
+        b'{"cells": [3]}',
+        b'<<<<<<< HEAD\n{"cells": [{"cell_type": "code"}]}',
+    ],
+)
+def test_a_notebook_that_cannot_be_read_says_so(content):
+    with pytest.raises(grade.NotGraded, match=r"no (whole|valid) notebook: "):
+        grade.read_notebook(content)
+
+
+def test_archives_of_any_shape_are_opened_in_memory(tmp_path):
+    files = dict(grade.files_in("ada.tar.gz", strange.packed("01", "{}")))
+    assert files["my work/01 (2).ipynb"] == b"{}"
+    for content in (b"", b"PK\x03\x04 torn", strange.packed("01", "{}")[:40]):
+        with pytest.raises(grade.NotGraded, match=r"ada\.\w+ cannot be opened"):
+            list(grade.files_in("ada.zip", content))
+
+
+@pytest.mark.parametrize(
+    ("name", "student", "time"),
+    [
+        ("ada", "ada", None),
+        ("ada_20261201T120000", "ada", "20261201T120000"),
+        ("ada_lovelace.zip", "ada_lovelace", None),
+        ("ada.tar.gz", "ada", None),
+        ("ada_20261201T120000.ipynb", "ada", "20261201T120000"),
+        ("Ada Lovelace_1234_assignsubmission_file_", "Ada Lovelace", None),
+        ("lovelaceada_LATE_1234_5678_01_vanilla_gan.ipynb", "lovelaceada", None),
+        ("lovelaceada_1234_5678_01_vanilla_gan-1.ipynb", "lovelaceada", None),
+    ],
+)
+def test_a_students_name_is_read_off_what_platforms_make_of_it(name, student, time):
+    found = grade.STUDENT.fullmatch(name)
+    assert (found["student"], found["time"]) == (student, time)
