@@ -9,7 +9,8 @@ shows passed, not yet or not attempted, and returns the points, which nbgrader t
 """
 
 from . import conditional_gan, dcgan, evaluation, vanilla_gan
-from .feedback import Feedback, Wrong, check, expect, judge, unseen
+from .expectations import expect
+from .feedback import Feedback, Wrong, check, judge, unseen
 
 __all__ = [
     "Feedback",

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from .feedback import Wrong, check, expect, number, tensor
+from .expectations import expect, number, tensor
+from .feedback import Wrong, check
 
 WRONG_LABELS = "lesson 03, *Wrong labels*"
 PROJECTION = "lesson 03, *Three ways to feed a label*, way 3"

@@ -11,7 +11,8 @@ from keras import ops
 
 from ganutils import losses
 
-from .feedback import NOT_YET, Feedback, Wrong, check, expect, number, tensor
+from .expectations import expect, number, tensor
+from .feedback import NOT_YET, Feedback, Wrong, check
 from .race import COUNT, TASK, multiplications_of_a_step, race, recipe  # noqa: F401 - task 6
 
 PENALTY = "lesson 02, *A leash for the discriminator*"

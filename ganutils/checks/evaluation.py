@@ -7,7 +7,8 @@ from scipy import linalg
 
 from ganutils import data, features
 
-from .feedback import Wrong, check, expect, number
+from .expectations import expect, number
+from .feedback import Wrong, check
 
 FRECHET = "lesson 04, *The Fréchet distance*"
 SAMPLES = "lesson 04, *A number of samples belongs to every distance*"

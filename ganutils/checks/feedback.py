@@ -16,10 +16,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import tensorflow as tf
 from IPython.display import display
-from keras import ops
 
 PASSED, NOT_YET, NOT_ATTEMPTED, NOT_GRADED = "passed", "not yet", "not attempted", "not graded"
 SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○", NOT_GRADED: "?"}
@@ -227,83 +224,3 @@ def unseen(tests, seconds=30):
             state = NOT_YET
     display(Feedback("Tests on other inputs", state, lines))
     return round(total, 2)
-
-
-def number(value, what, read):
-    """Return an answer as a float64 array.
-
-    Args:
-        value: what a student's function returned.
-        what: text, what it should be.
-        read: text, the lesson and section that explain it.
-
-    Raises:
-        Wrong: it is no number, and no array of numbers.
-    """
-    if value is None:
-        raise Wrong(f"{what}: a number", "None", "the function returns nothing: is there a `return`?", read)
-    try:
-        return np.asarray(ops.convert_to_numpy(value), "float64")
-    except (TypeError, ValueError):
-        came = f"an object of type {type(value).__name__}"
-        raise Wrong(
-            f"{what}: a number", came, "the function returns something else than its last result", read
-        ) from None
-
-
-def tensor(value, what, read):
-    """Check that an answer is a tensor, from which a gradient can still be taken.
-
-    Args:
-        value, what, read: as `number` takes them.
-
-    Raises:
-        Wrong: it is no number, or a number that is no tensor of TensorFlow.
-    """
-    number(value, what, read)
-    if not tf.is_tensor(value):
-        because = "the computation leaves TensorFlow, through NumPy say: then no gradient finds its way back"
-        raise Wrong(f"{what}: a tensor", f"an object of type {type(value).__name__}", because, read)
-
-
-def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, atol=1e-5):
-    """Raise `Wrong` where an answer is not the expected one, with the mistake that gives just this answer.
-
-    Args:
-        what: text, what is compared, with the input that gave it.
-        came: the answer, a number or an array.
-        expected: the right one.
-        read: text, the lesson and section that explain it.
-        mistakes: pairs of a wrong value and the misconception that leads to it.
-        otherwise: text for all other wrong values.
-        rtol, atol: relative and absolute tolerance, as `numpy.allclose` takes them.
-
-    Raises:
-        Wrong: another shape, or other values.
-    """
-    came, expected = number(came, what, read), np.asarray(expected, "float64")
-    if came.shape != expected.shape:
-        shapes = f"{what}: the shape {expected.shape}", f"the shape {came.shape}"
-        for wrong, because in mistakes:
-            if came.shape == np.shape(wrong) and np.allclose(came, wrong, rtol, atol, equal_nan=True):
-                raise Wrong(*shapes, because, read)
-        same = came.size == expected.size and np.allclose(came.ravel(), expected.ravel(), rtol, atol)
-        because = "a mean or a sum over other axes than asked for, or over none"
-        because = "the right numbers, and an axis too many or too few" if same else because
-        raise Wrong(*shapes, because, read)
-    if np.allclose(came, expected, rtol, atol):
-        return
-    because = otherwise or "no mistake that this check knows; compare with the formula, term by term"
-    for wrong, known in mistakes:
-        if np.shape(wrong) == came.shape and np.allclose(came, wrong, rtol, atol, equal_nan=True):
-            because = known
-            break
-    raise Wrong(f"{what}: {_short(expected)}", _short(came), because, read)
-
-
-def _short(value):
-    if value.ndim == 0:
-        return f"{value:.5g}"
-    flat = value.ravel()
-    listed = ", ".join(f"{entry:.4g}" for entry in flat[:6])
-    return f"[{listed}{', …' if flat.size > 6 else ''}]"

@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from .feedback import Wrong, check, expect, tensor
+from .expectations import expect, tensor
+from .feedback import Wrong, check
 
 VALUE = "lesson 01, *The value function, and where it comes from*"
 BEST = "lesson 01, *The best discriminator*"

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from ganutils import checks, models, training
-from ganutils.checks import conditional_gan, dcgan, evaluation, feedback, race, vanilla_gan
+from ganutils.checks import conditional_gan, dcgan, evaluation, expectations, feedback, race, vanilla_gan
 from tests.exercises.assignments import STUBBORN
 from tests.test_tools import ROOT
 
@@ -252,6 +252,12 @@ def test_examples_of_generators_are_what_their_names_say():
 def test_who_exits_loses_one_answer_and_not_all(shown):
     tests = {"a": (1, lambda: sys.exit(0)), "b": (2, lambda: None)}
     assert checks.unseen(tests) == 2
+
+
+def test_numbers_that_differ_look_different(shown):
+    with pytest.raises(feedback.Wrong, match="expected a count: 12345678, came 12345679") as wrong:
+        expectations.expect("a count", 12345679, 12345678, "lesson 02", rtol=0, atol=0)
+    assert wrong.value.came != wrong.value.expected
 
 
 def test_the_right_numbers_in_another_shape_are_told_from_other_numbers(shown):
