@@ -12,8 +12,6 @@ import tensorflow as tf
 
 from ganutils import fingerprint, fitting, strategies
 
-# Keras callbacks that change the training. A schedule as the optimizer's learning rate is fine: it is compared.
-_UNKNOWN = ("EarlyStopping", "ReduceLROnPlateau", "LearningRateScheduler", "SwapEMAWeights")
 STEP = "what a step computes (by its formulas, constants and layers)"
 
 
@@ -66,8 +64,8 @@ class Backup(keras.callbacks.Callback):
                 "batch_size=64, seed=0) returns, as it is"
             )
         for callback in callbacks:
-            if type(callback).__name__ in _UNKNOWN:
-                raise ValueError(f"a backup does not know what {type(callback).__name__} remembers; leave one out")
+            if isinstance(callback, keras.callbacks.EarlyStopping):
+                raise ValueError("a backup does not know what EarlyStopping remembers; leave one out")
         self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
         kept = {f"{i} {type(c).__name__}": getattr(c, "get_config", dict)() for i, c in enumerate(self._keep)}
         strategy = model.distribute_strategy

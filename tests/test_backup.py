@@ -198,9 +198,8 @@ def test_there_is_no_other_way_to_resume(make_gan, digits, tmp_path):
     for batches in (own_dataset(digits), own_dataset(digits).repeat(), pipeline(digits).take(3)):
         with pytest.raises(ValueError, match="order can be repeated: give arrays"):
             gan.fit(batches, steps_per_epoch=3, verbose=0, backup=kept)
-    for forgetful in (keras.callbacks.EarlyStopping(), keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3)):
-        with pytest.raises(ValueError, match=f"does not know what {type(forgetful).__name__} remembers"):
-            gan.fit(pipeline(digits), verbose=0, callbacks=[forgetful], backup=kept)
+    with pytest.raises(ValueError, match="does not know what EarlyStopping remembers"):
+        gan.fit(pipeline(digits), verbose=0, callbacks=[keras.callbacks.EarlyStopping()], backup=kept)
     for old, new in zip(before, gan.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
