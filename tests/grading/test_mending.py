@@ -73,6 +73,22 @@ def test_of_two_versions_the_one_that_is_python_counts(released):
     assert answers(mended(notebook, released))[name] == cells(released["name"])[name]["source"].split()
 
 
+@pytest.mark.parametrize("change", strange.RIGHT)
+def test_of_several_notebooks_the_one_of_this_assignment_with_answers_is_taken(released, change):
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    other = next(name for name in NAMES if name != released["name"])
+    files = [
+        ("other.ipynb", json.dumps(strange.answered(strange.read_released(other))).encode()),
+        (f"{released['name']}.ipynb", json.dumps(original).encode()),
+        ("copy (1).ipynb", json.dumps(change(released)).encode()),
+        ("notes.txt", b"some notes"),
+    ]
+    path, _ = grade.choose(files, original)
+    assert path == "copy (1).ipynb"
+    with pytest.raises(grade.NotGraded, match=r"other.ipynb is no notebook of this assignment, but: # Assignment"):
+        grade.choose([files[0], files[3]], original)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
 def test_notebooks_of_any_encoding_are_read(encoding):
     content = '{"cells": [{"cell_type": "markdown", "source": ["Größe ", "2"]}]}'.encode(encoding)
@@ -106,7 +122,7 @@ def test_archives_of_any_shape_are_opened_in_memory(tmp_path):
     files = dict(grade.files_in("ada.tar.gz", strange.packed("01", "{}")))
     assert files["my work/01 (2).ipynb"] == b"{}"
     for content in (b"", b"PK\x03\x04 torn", strange.packed("01", "{}")[:40]):
-        with pytest.raises(grade.NotGraded, match=r"ada\.\w+ cannot be opened"):
+        with pytest.raises(grade.NotGraded, match=r"ada\.\w+ cannot be opened as an archive"):
             list(grade.files_in("ada.zip", content))
 
 
