@@ -48,36 +48,39 @@ class NotGraded(Exception):
 
 
 def files_in(name, content, depth=0):
-    """Yield (path, bytes) of the files in an archive, in archives within it, or the file itself.
+    """Yield (path, bytes) of a file, or of the files in an archive and in archives within it.
 
-    Raises:
-        NotGraded: an archive that cannot be opened.
+    In the place of the bytes stands a `NotGraded` where an archive cannot be opened.
     """
     if not name.lower().endswith(ARCHIVES):
         yield name, content
         return
-    if depth > 3:
-        raise NotGraded(f"{name}: archives within archives within archives")
     try:
-        if zipfile.is_zipfile(io.BytesIO(content)):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                _not_too_large(name, sum(entry.file_size for entry in archive.infolist()))
-                inside = [(entry.filename, archive.read(entry)) for entry in archive.infolist() if not entry.is_dir()]
-        else:
-            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-                entries = [entry for entry in archive if entry.isfile()]
-                _not_too_large(name, sum(entry.size for entry in entries))
-                inside = [(entry.name, archive.extractfile(entry).read()) for entry in entries]
+        inside = _unpacked(content) if depth < 3 else []
     except (OSError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise NotGraded(f"{name} cannot be opened as an archive: {reason}") from None
+        yield name, NotGraded(f"cannot be opened as an archive: {reason}")
+        return
     for path, data in inside:
         yield from files_in(path.replace("\\", "/"), data, depth + 1)
 
 
-def _not_too_large(name, size):
+def _unpacked(content):
+    """Return pairs of path and bytes of the files in an archive. Nothing is written, wherever a path may lead."""
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            _check_size(sum(entry.file_size for entry in entries))
+            return [(entry.filename, archive.read(entry)) for entry in entries]
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        entries = [entry for entry in archive if entry.isfile()]
+        _check_size(sum(entry.size for entry in entries))
+        return [(entry.name, archive.extractfile(entry).read()) for entry in entries]
+
+
+def _check_size(size):
     if size > MOST_MEGABYTES * 2**20:
-        raise NotGraded(f"{name} holds {size / 2**20:.0f} MB; at most {MOST_MEGABYTES} are read")
+        raise OSError(f"it holds {size / 2**20:.0f} MB, and at most {MOST_MEGABYTES} are read")
 
 
 def read_notebook(content):
@@ -141,20 +144,21 @@ def choose(files, released):
     found, reasons, seen = [], [], []
     for path, content in files:
         name = path.rsplit("/", 1)[-1]
-        if any(part.startswith((".", "__MACOSX")) for part in path.split("/")):
+        if any(part.startswith((".", "__MACOSX")) for part in path.split("/") if part not in (".", "..")):
             continue
         seen.append(name)
         try:
+            if isinstance(content, NotGraded):
+                raise content
             notebook = read_notebook(content)
         except NotGraded as reason:
-            reasons.append(f"{name}: {reason}")
+            reasons.append(f"{name} {reason}")
             continue
         if notebook is None:
             continue
         names = mending.names_of(notebook.cells, released.cells)
-        answers = {key: [c.source for c, n in zip(notebook.cells, names, strict=True) if n == key] for key in stubs}
         defined = set().union(*(mending.functions(cell.source) for cell in notebook.cells))
-        if not any(answers.values()) and not any(mending.functions(stub) & defined for stub in stubs.values()):
+        if not set(names) & set(stubs) and not any(mending.functions(stub) & defined for stub in stubs.values()):
             title = next((cell.source.splitlines()[0] for cell in notebook.cells if cell.source), "no cells")
             reasons.append(f"{name} is no notebook of this assignment, but: {title[:60]}")
             continue
@@ -167,45 +171,48 @@ def choose(files, released):
 
 
 def handed_in(assignment):
-    """Return {student: (time or "", files, folder or file)} of the newest that each has handed in."""
+    """Return {student: (time or "", folder or file, how many there are of theirs)}, of each student the newest."""
     found = {}
     downloaded = Path("downloaded") / assignment
     archive = downloaded / "archive" if (downloaded / "archive").is_dir() else downloaded
-    entries = sorted(archive.iterdir()) if archive.is_dir() else []
-    for entry in entries:
-        if entry.name.startswith((".", "__MACOSX")):
-            continue
-        parts = STUDENT.fullmatch(entry.name)
-        student, time = unicodedata.normalize("NFC", parts["student"]).strip(), parts["time"] or ""
-        if student not in found or time >= found[student][0]:
-            found[student] = time, entry
-    for entry in sorted(Path("submitted").glob(f"*/{assignment}")):  # by nbgrader's exchange
-        found.setdefault(entry.parent.name, ("", entry))
+    for entry in sorted(archive.iterdir()) if archive.is_dir() else ():
+        if not entry.name.startswith((".", "__MACOSX")):
+            parts = STUDENT.fullmatch(entry.name)
+            # An accent has two forms in Unicode, and nbgrader takes some signs for patterns.
+            student = re.sub(r"[][*?{}+]", "_", unicodedata.normalize("NFC", parts["student"]).strip())
+            time, (before, *_, count) = parts["time"] or "", found.get(student, ("", None, 0))
+            newest = (time, entry) if time >= before else found[student][:2]
+            found[student] = (*newest, count + 1)
+    for entry in sorted(Path("submitted").glob(f"*/{assignment}")):  # by nbgrader's exchange, or of an earlier run
+        found.setdefault(entry.parent.name, ("", entry, 1))
     return found
 
 
-def collect(student, time, entry, assignment, released):
-    """Write a student's notebook into submitted/; return (whether it is new, remark or "").
+def collect(student, time, entry, count, assignment, released):
+    """Write a student's notebook into submitted/; return whether it is new, and what an instructor should know.
 
     Raises:
         NotGraded: there is none.
     """
-    paths = sorted(path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
-    _not_too_large(entry.name, sum(path.stat().st_size for path in paths))
+    paths = [path for path in sorted(entry.rglob("*")) if path.is_file()] if entry.is_dir() else [entry]
+    paths = [path for path in paths if not path.is_symlink() and path.stat().st_size <= MOST_MEGABYTES * 2**20]
     top = entry if entry.is_dir() else entry.parent
     files = [file for path in paths for file in files_in(path.relative_to(top).as_posix(), path.read_bytes())]
     path, notebook = choose(files, released)
     folder = Path("submitted") / student / assignment
     target, text = folder / f"{assignment}.ipynb", nbformat.writes(notebook) + "\n"
-    new = not target.is_file() or target.read_text(encoding="utf-8") != text
+    new = not target.is_file() or target.read_bytes() != text.encode()
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
+    target.write_bytes(text.encode())
     if time:
         stamp = datetime.strptime(time, "%Y%m%dT%H%M%S").strftime("%Y-%m-%d %H:%M:%S UTC")
         (folder / "timestamp.txt").write_text(stamp, encoding="utf-8")
-    others = sum(other.endswith(".ipynb") and "/." not in f"/{other}" for other, _ in files) - 1
-    remark = f"{path} was taken, of {others + 1} notebooks" if others > 0 else ""
-    return new, remark or ("" if path.endswith(f"{assignment}.ipynb") else f"{path} was taken")
+    remarks = (
+        [f"the newest of {count} was taken" if time else f"{entry.name} was taken, of {count}"] if count > 1 else []
+    )
+    if not path.endswith(f"{assignment}.ipynb") and entry.is_dir():
+        remarks.append(f"{path} was taken")
+    return new, "; ".join(remarks)
 
 
 # Grading
@@ -343,14 +350,14 @@ def main():
     if arguments.student and arguments.student not in found:
         parser.error(f"nothing of {arguments.student!r}; there is {', '.join(found)}")
     reasons = read_reasons()
-    for i, (student, (time, entry)) in enumerate(sorted(found.items()), 1):
+    for i, (student, (time, entry, count)) in enumerate(sorted(found.items()), 1):
         if arguments.student not in (None, student):
             continue
         print(f"{i} of {len(found)}: {student}", end="", flush=True)
         before = [row for row in reasons if (row["assignment"], row["student"]) == (name, student)]
         lost = {}
         try:
-            new, remark = collect(student, time, entry, name, released)
+            new, remark = collect(student, time, entry, count, name, released)
             if graded(name, student).is_file() and not (new or arguments.force or arguments.student):
                 print(", as before")
                 continue

@@ -1,7 +1,9 @@
 """What a submission becomes before it is graded, without running anything."""
 
+import io
 import json
 import sys
+import zipfile
 
 import nbformat
 import pytest
@@ -118,12 +120,63 @@ def test_a_notebook_that_cannot_be_read_says_so(content):
         grade.read_notebook(content)
 
 
-def test_archives_of_any_shape_are_opened_in_memory(tmp_path):
+def test_archives_of_any_shape_are_opened_in_memory():
     files = dict(grade.files_in("ada.tar.gz", strange.packed("01", "{}")))
     assert files["my work/01 (2).ipynb"] == b"{}"
     for content in (b"", b"PK\x03\x04 torn", strange.packed("01", "{}")[:40]):
-        with pytest.raises(grade.NotGraded, match=r"ada\.\w+ cannot be opened as an archive"):
-            list(grade.files_in("ada.zip", content))
+        ((name, reason),) = grade.files_in("ada.zip", content)
+        assert name == "ada.zip"
+        assert "cannot be opened as an archive" in str(reason)
+
+
+def test_an_archive_that_swells_is_not_opened(monkeypatch):
+    monkeypatch.setattr(grade, "MOST_MEGABYTES", 1)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("large.ipynb", bytes(2**21))
+    assert len(packed.getvalue()) < 10_000
+    ((_, reason),) = grade.files_in("ada.zip", packed.getvalue())
+    assert "it holds 2 MB, and at most 1 are read" in str(reason)
+
+
+def test_a_broken_archive_beside_a_notebook_takes_nothing_from_it(released):
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    notebook = json.dumps(strange.answered(released)).encode()
+    files = [*grade.files_in("old.zip", b"torn"), ("./01.ipynb", notebook), ("../up.ipynb", b"{}")]
+    assert grade.choose(files, original)[0] == "./01.ipynb"
+    with pytest.raises(grade.NotGraded, match=r"old\.zip cannot be opened"):
+        grade.choose(files[:1], original)
+
+
+@pytest.mark.parametrize("layout", ["ada/01.ipynb", "Ada [2]/x/y/01.ipynb", "ada.ipynb", "ada_20261201T120000.ipynb"])
+def test_whatever_a_platform_hands_out_becomes_one_submission(tmp_path, monkeypatch, released, layout):
+    monkeypatch.chdir(tmp_path)
+    name = released["name"]
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    path = tmp_path / "downloaded" / name / "archive" / layout
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(strange.answered(released)))
+    (path.parent.parent / ".DS_Store").touch()
+    ((student, (time, entry, count)),) = grade.handed_in(name).items()
+    assert student == ("Ada _2_" if "[" in layout else "ada")
+    for new in (True, False):
+        assert grade.collect(student, time, entry, count, name, original)[0] == new
+    stamp = tmp_path / "submitted" / student / name / "timestamp.txt"
+    assert stamp.is_file() == ("2026" in layout)
+    assert nbformat.read(stamp.with_name(f"{name}.ipynb"), as_version=4).cells[0].id == "title"
+
+
+def test_of_two_submissions_the_later_one_counts_and_that_is_said(tmp_path, monkeypatch, released):
+    monkeypatch.chdir(tmp_path)
+    name = released["name"]
+    for time, notebook in (("20261203T100000", strange.answered(released)), ("20261201T100000", released)):
+        path = tmp_path / "downloaded" / name / "archive" / f"ada_{time}" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({key: value for key, value in notebook.items() if key != "name"}))
+    ((student, found),) = grade.handed_in(name).items()
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    assert grade.collect(student, *found, name, original) == (True, "the newest of 2 was taken")
+    assert strange.PROSE in (tmp_path / "submitted" / "ada" / name / f"{name}.ipynb").read_text()
 
 
 @pytest.mark.parametrize(
