@@ -88,10 +88,14 @@ class GAN(AdversarialModel):
         for charge in (penalty, generator_penalty):
             if charge is not None and not callable(charge):
                 raise ValueError(f"penalty={charge!r}: give one such as losses.R1({charge!r}), or None")
-        if ending := _squashes(discriminator):
+        if (ending := _ends_in(discriminator)) in _BOUNDED:
             raise ValueError(
                 f"the discriminator ends in a {ending}, and losses take logits, which go from -∞ to ∞; let its last "
                 "layer have no activation"
+            )
+        if (ending := _ends_in(generator)) in _ABOVE_ZERO:
+            raise ValueError(
+                f"the generator ends in a {ending}, and images go from -1 to 1; let its last layer have tanh, or none"
             )
         self.discriminator_steps = int(discriminator_steps)
         self.penalty, self.generator_penalty = penalty, generator_penalty
@@ -227,11 +231,15 @@ class ConditionalGAN(GAN):
         validation.check_labels(condition, classes=self.classes)
 
 
-def _squashes(network):
-    """Return the name of the activation that a network ends in, if it is one that has no place before a loss."""
+# Activations that have no place before a loss of logits, and none at the end of a generator.
+_BOUNDED = ("sigmoid", "softmax", "tanh", "hard_sigmoid")
+_ABOVE_ZERO = ("sigmoid", "softmax", "hard_sigmoid", "relu", "relu6", "softplus")
+
+
+def _ends_in(network):
+    """Return the name of the activation that a network ends in, or of its last layer."""
     last = network.layers[-1]
-    name = getattr(getattr(last, "activation", last), "__name__", type(last).__name__).lower()
-    return name if name in ("sigmoid", "softmax", "tanh", "hard_sigmoid") else None
+    return getattr(getattr(last, "activation", last), "__name__", type(last).__name__).lower()
 
 
 def _check_shapes(real_images, fake_images, logits):

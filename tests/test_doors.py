@@ -150,6 +150,14 @@ def test_a_discriminator_that_gives_probabilities_is_refused(ending):
         training.GAN(generator, keras.Sequential([discriminator, last]))
 
 
+@pytest.mark.parametrize("ending", ["sigmoid", "relu", keras.layers.ReLU(), keras.layers.Activation("sigmoid")])
+def test_a_generator_that_cannot_draw_black_is_refused(ending):
+    generator, discriminator = tiny_networks()
+    last = keras.layers.Activation(ending) if isinstance(ending, str) else ending
+    with pytest.raises(ValueError, match="images go from -1 to 1; let its last layer have tanh"):
+        training.GAN(keras.Sequential([generator, last]), discriminator)
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
