@@ -12,6 +12,8 @@ import tests.test_tools as tools
 
 REPOSITORY = tools.load_tool("address").repository()
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# Milliseconds for anything to happen; a busy machine is slow, and no test may hang on that.
+PATIENCE = 900_000
 # Without them Chromium itself asks for updates, and as root it needs the first.
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WIDER_THAN_THE_PAGE = """() => [...document.querySelectorAll("main *")].filter((element) => {
@@ -42,7 +44,7 @@ def launched():
     from playwright import sync_api
 
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS, timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -51,7 +53,7 @@ def launched():
 def opened(browser, path, width=1280, scheme="light"):
     """Open a page that may not ask for anything but itself, nor meet an error, and yield it."""
     page, asked, errors = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme), [], []
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE)
 
     def on_request(route):
         if route.request.url.startswith("data:") or route.request.url == path.as_uri():
