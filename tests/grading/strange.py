@@ -98,6 +98,16 @@ def into_tests(released):
     return {**notebook, "cells": together}
 
 
+def in_one_cell(released):
+    """All answers were merged into the first one's cell, and the tests between them deleted."""
+    notebook = answered(released)
+    first = next(cell for cell in notebook["cells"] if kind(cell) == "solution")
+    others = [cell for cell in notebook["cells"] if kind(cell) == "solution" and cell is not first]
+    first["source"] = "\n\n\n".join([first["source"], *(cell["source"] for cell in others)])
+    kept = [cell for cell in notebook["cells"] if cell not in others and kind(cell) != "test"]
+    return {**notebook, "cells": kept}
+
+
 def colab(released):
     """An old format without ids and without nbgrader's marks, for a kernel that is not there."""
     notebook = answered(released)
@@ -138,7 +148,7 @@ def imports_alone(released):
     return notebook
 
 
-RIGHT = (copied, split, deleted, moved, merged, into_tests, colab, bare, converted, imports_alone)
+RIGHT = (copied, split, deleted, moved, merged, into_tests, in_one_cell, colab, bare, converted, imports_alone)
 
 
 def packed(name, text):
