@@ -51,7 +51,8 @@ def test_answers_come_back_into_their_cells(released, change):
             continue
         (function,) = mending.functions(cell["source"])
         test = next(i for i in range(ids.index(name), len(ids)) if kind(found.cells[i]) == "test")
-        seen = [c.source for c in found.cells[:test] if function in mending.functions(c.source)]
+        imported = ids.index("imports")
+        seen = [c.source for c in found.cells[imported:test] if function in mending.functions(c.source)]
         assert " ".join(right) in " ".join(seen[-1].split()), (name, seen)
 
 
