@@ -29,16 +29,25 @@ from ganutils import (
 
 SIZES = (28, 32, 64)
 BATCH_SIZE = 64
+_FEW = 200  # pictures
 
 
 def load(path, size=32, grey=False, most=None):
     """Return a `data.Folder` of a folder of pictures or of an .npy file, its images uint8."""
     path = Path(path)
+    if most is not None:
+        validation.whole_number(most, "--most", 1)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; give a folder of pictures, or an .npy file of images")
     if path.suffix != ".npy":
         return data.load_folder(path, size, 1 if grey else 3, most)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; give a folder of pictures, or a file of numpy.save")
-    images = validation.check_images(np.load(path, allow_pickle=False)[:most], str(path))
+    try:
+        images = np.load(path, allow_pickle=False)
+    except ValueError:
+        raise ValueError(f"{path} holds no array of numbers; save one with numpy.save(path, images)") from None
+    images = validation.check_images(images if images.ndim != 4 else images[:most], str(path))
+    if images.shape[-1] not in (1, 3):
+        raise ValueError(f"{path}: images have {images.shape[-1]} channels; give 1 (grey) or 3 (colour)")
     return data.Folder(images if images.dtype == np.uint8 else data.unscale(images), None, (), [], [])
 
 
@@ -49,7 +58,8 @@ def evaluate(arguments):
     )
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(
-            f"real images have the shape {real.shape[1:]} and generated ones {fake.shape[1:]}; give images of one shape"
+            f"{arguments.real} has images of the shape {real.shape[1:]} and {arguments.fake} of {fake.shape[1:]}; give "
+            "images of one shape"
         )
     # Half of the real images stands for a perfect generator: what it gets is the floor.
     order, n = np.random.default_rng(0).permutation(len(real)), min(len(real) // 2, len(fake))
@@ -75,13 +85,11 @@ def evaluate(arguments):
 
 
 def sample(arguments):
-    """Draw images of a trained generator into a picture."""
+    """Draw images of a trained generator: a grid, a folder of pictures, or an .npy file."""
     network, card = checkpoints.load_checkpoint(arguments.checkpoint), checkpoints.read_card(arguments.checkpoint)
     n, rng = validation.whole_number(arguments.number, "-n", 1), validation.generator(arguments.seed)
     latents = rng.standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
-    classes, labels = validation.classes_of(network) if len(network.inputs) == 2 else None, None
-    if classes:
-        labels = np.arange(n) % classes
+    labels = np.arange(n) % validation.classes_of(network) if len(network.inputs) == 2 else None
     write(draw(network, latents, labels), Path(arguments.out), labels, card.get("classes"))
     print(f"{arguments.out}: {n} images of {arguments.checkpoint}, seed {arguments.seed}")
     return 0
@@ -100,9 +108,11 @@ def write(images, path, labels=None, names=None):
     """
     if path.suffix.lower() not in (".png", ".npy", ""):
         raise ValueError(f"--out {path} is not allowed; give a .png or .npy file, or a folder for single pictures")
+    if not path.suffix and path.is_dir() and any(path.iterdir()):
+        raise ValueError(f"{path} is not empty, and its pictures would be mixed with these; choose another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".png":
-        columns = int(np.ceil(np.sqrt(len(images)))) if labels is None else np.bincount(labels).max()
+        columns = int(np.ceil(np.sqrt(len(images)))) if labels is None else min(10, np.bincount(labels).max())
         grid = (
             plotting.image_grid(images, columns)
             if labels is None
@@ -144,9 +154,17 @@ def train(arguments):
     given, folder = load(arguments.folder, arguments.size, arguments.grey, arguments.most), Path(arguments.out)
     if arguments.by_class and len(given.classes) < 2:
         raise ValueError(f"--by-class needs two subfolders or more in {arguments.folder}, one for each class")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out {folder} is a file; give a folder for samples and weights")
+    folder.mkdir(parents=True, exist_ok=True)
+    if (n := len(given.images)) < _FEW:
+        print(
+            f"{n} pictures are few: a GAN soon knows them by heart. Some hundred are a beginning, thousands are good."
+        )
     shape, classes = given.images.shape[1:], len(given.classes) if arguments.by_class else 0
     keras.utils.set_random_seed(arguments.seed)
     options = {"average": 0.99, "penalty": losses.R1(1.0), "seed": arguments.seed}
+    lesson = "Lesson 03's conditional GAN" if classes else "Lesson 02's DCGAN"
     if classes:
         networks = (
             models.conditional_generator(classes=classes, image_shape=shape),
@@ -160,20 +178,18 @@ def train(arguments):
     labels = given.labels if classes else None
     batch_size = min(BATCH_SIZE, len(given.images))
     batches = data.pipeline(given.images, labels, batch_size=batch_size, seed=arguments.seed)
-    kinds = f" in {classes} classes" if classes else ""
-    print(f"{len(given.images)} pictures of {' x '.join(map(str, shape))}{kinds}; samples and weights go to {folder}")
+    print(f"{n} pictures of {' x '.join(map(str, shape))}; samples and weights go to {folder}")
     wanted = np.arange(8 * classes) % classes if classes else None
     latents = np.random.default_rng(arguments.seed).standard_normal((8 * (classes or 8), gan.latent_dim))
 
     def picture(name):
         write(draw(gan, latents.astype("float32"), wanted), folder / name, wanted, given.classes)
 
-    # One call's epochs are bounded by the clock, all calls' by nothing.
-    backup = callbacks.Backup(folder / "backup")
+    backup = callbacks.Backup(folder / "backup")  # the clock ends a call, and nothing the run
     try:
         gan.fit(batches, epochs=10**6, verbose=0, callbacks=[Report(minutes, picture)], backup=backup)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on after the last whole pass")
+        print("interrupted; the same command goes on after the last whole pass, and leaves the generator at its end")
         return 130
     picture("samples.png")
     card = checkpoints.save_checkpoint(
@@ -181,8 +197,8 @@ def train(arguments):
         gan.averaged_generator,
         builder="conditional_generator" if classes else "fast_dcgan_generator",
         arguments={"image_shape": list(shape), **({"classes": classes} if classes else {})},
-        description=f"Lesson 02's DCGAN after {int(gan.optimizers['generator'].iterations)} steps on {folder.name}.",
-        command=f"python -m ganutils train {arguments.folder} --size {arguments.size} --seed {arguments.seed}",
+        description=f"{lesson} after {int(gan.optimizers['generator'].iterations)} steps on {arguments.folder}.",
+        command=f"python -m ganutils {' '.join(map(str, arguments.given))}",
         seed=arguments.seed,
         metrics={},
         classes=given.classes if classes else (),
@@ -249,23 +265,18 @@ def parser():
         "--features",
         choices=("untrained", "digits"),
         default="untrained",
-        help=(
-            "network whose features are compared: `untrained`, for any pictures, or `digits`, the course's classifier, "
-            "for 28 x 28 grey digits alone"
-        ),
+        help="features to compare: `untrained` for any pictures, `digits` for 28 x 28 grey digits (untrained)",
     )
     added.add_argument("--json", action="store_true", help="print JSON instead of a table")
     pictures(added)
     added = command(sample)
-    added.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="dcgan, conditional_gan, or the generator.json of `train`"
-    )
+    added.add_argument("checkpoint", metavar="CHECKPOINT", help="dcgan, conditional_gan, or the folder of `train`")
     added.add_argument("-n", "--number", type=int, default=64, help="how many images (64)")
     added.add_argument("--out", default="samples.png", help="a .png for a grid, an .npy, or a folder (samples.png)")
     added.add_argument("--seed", type=int, default=0, help="another number gives other images (0)")
     added = command(train)
     added.add_argument("folder", metavar="FOLDER", help="folder of pictures: PNG, JPEG, GIF, also in subfolders")
-    added.add_argument("--minutes", type=float, default=5, help="how long to train (5)")
+    added.add_argument("--minutes", type=float, default=5, help="how much longer to train, each time (5)")
     added.add_argument("--out", default="my_gan", help="folder for samples, backup, weights and card (my_gan)")
     added.add_argument("--by-class", action="store_true", help="a conditional GAN, with a class for each subfolder")
     added.add_argument("--seed", type=int, default=0, help="of weights, latents and order (0)")
@@ -277,6 +288,7 @@ def parser():
 def main(arguments=None):
     """Run a command, and return its exit code: 0, or 2 with a sentence for what the user has to change."""
     given = parser().parse_args(arguments)
+    given.given = sys.argv[1:] if arguments is None else arguments
     try:
         return given.run(given)
     except (ValueError, OSError) as error:

@@ -1,12 +1,13 @@
 """What all families of models with several players share: one training step, and what a backup must know."""
 
 import inspect
+import numbers
 import threading
 
 import keras
 import tensorflow as tf
 
-from ganutils import fitting, keras_workarounds, losses, strategies
+from ganutils import fitting, keras_workarounds, losses, strategies, validation
 
 
 class AdversarialModel(fitting.CheckedFit, keras.Model):
@@ -67,7 +68,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             raise ValueError(f"{', '.join(networks)} share a network; give each player one of its own")
         self.networks, self.averages, self.averaged = dict(networks), dict(averages or {}), {}
         for player, decay in self.averages.items():
-            if player not in networks or not 0 <= decay < 1:
+            if player not in networks or not (isinstance(decay, numbers.Real) and 0 <= decay < 1):
                 raise ValueError(f"an average of {player!r} with decay {decay!r}: give a player, and from 0 to below 1")
             self.averaged[player] = keras.models.clone_model(networks[player])
             self.averaged[player].set_weights(networks[player].get_weights())
@@ -101,6 +102,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
         if given := [name for name in ("metrics", "weighted_metrics", "loss_weights") if kwargs.get(name)]:
             raise ValueError(f"{', '.join(given)}: a family names what is measured itself, in `measures`; leave it out")
+        if (steps := kwargs.get("steps_per_execution", 1)) != "auto":
+            validation.whole_number(steps, "steps_per_execution", 1)
         self.adversarial_loss = losses.get(loss)
         super().compile(optimizer=None, **kwargs)
         prepare = keras_workarounds.prepare_optimizer
@@ -223,6 +226,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
 
     def test_step(self, batch):
         """Return the means of what `validate` says of the batches so far."""
+        self._check_validation()
         self._step.recorded = {}
         self.record(**self.validate(fitting.prepared(batch)))
         return self._results()
@@ -291,9 +295,6 @@ _ADVICE = "bilinear or bicubic resizing has no second derivative: use nearest; g
 
 
 def _loses_slopes():
-    """Return whether the graph under way holds bilinear resizing, whose second derivative TensorFlow leaves out.
-
-    Where a skip connection leads around it, all kernels still have a gradient, and a part of it is missing.
-    """
+    """Return whether the graph holds bilinear resizing, whose second derivative TensorFlow leaves out in silence."""
     operations = [] if tf.executing_eagerly() else tf.compat.v1.get_default_graph().get_operations()
     return any(operation.type == "ResizeBilinearGrad" for operation in operations)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import fingerprint, fitting, strategies
+from ganutils import fingerprint, guards, strategies
 
 STEP = "what a step computes (by its formulas, constants and layers)"
 
@@ -149,7 +149,7 @@ class Backup(keras.callbacks.Callback):
                 if value.dtype.kind in "OV":
                     raise ValueError(f"{type(callback).__name__}.get_state: {name} is no array of numbers or words")
         weights = [value for name, value in arrays.items() if name.startswith("variable")]
-        if not fitting.is_finite([*weights, *(logs or {}).values()]):
+        if not guards.is_finite([*weights, *(logs or {}).values()]):
             self.model.stop_training = True
             _say(f"Epoch {epoch} ended with NaN or infinite values; the backup keeps epoch {self.epoch}.")
             return

@@ -29,7 +29,9 @@ def in_float32():
 
 
 def _card(name):
-    """Return the path of a card: of a shipped checkpoint by its name, of another one by the path itself."""
+    """Return the path of a card: of a shipped checkpoint by its name, of another one by the path or its folder."""
+    if Path(name).is_dir():
+        return Path(name) / "generator.json"
     return Path(name) if str(name).endswith(".json") else FOLDER / f"{name}.json"
 
 
@@ -43,10 +45,16 @@ def read_card(name):
         ValueError: an unknown name; the message lists those that exist.
     """
     path = _card(name)
+    if not path.is_file() and path.parent != FOLDER:
+        raise FileNotFoundError(f"{path} is missing; give the .json file that `save_checkpoint` or `train` has left")
     if not path.is_file():
         known = ", ".join(sorted(card.stem for card in FOLDER.glob("*.json")))
         raise ValueError(f"there is no checkpoint {name!r} in {FOLDER}; choose one of {known}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        return {**card, "sha256": card["sha256"], "builder": card["builder"], "arguments": dict(card["arguments"])}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is no card of a checkpoint: {type(error).__name__}, {error}") from None
 
 
 def load_weights(network, name):
@@ -56,7 +64,8 @@ def load_weights(network, name):
         ValueError, FileNotFoundError: an unknown name, or a file that is missing or not the one its card describes.
     """
     path = _card(name).with_suffix(".weights.h5")
-    data.verify(path, read_card(name)["sha256"], f"data/checkpoints/{path.name}")
+    shipped = f"data/checkpoints/{path.name}" if path.parent == FOLDER else None
+    data.verify(path, read_card(name)["sha256"], shipped)
     network.load_weights(path)
     return network
 

@@ -45,7 +45,7 @@ def load_dataset(name="mnist", split="train"):
     """
     if name != "mnist":
         raise ValueError(f"unknown data set {name!r}; choose mnist, or load_folder(path, ...) for your own pictures")
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
     verify(_MNIST_FILE, _MNIST_SHA256, "data/mnist.npz")
     with np.load(_MNIST_FILE, allow_pickle=False) as arrays:
@@ -54,10 +54,18 @@ def load_dataset(name="mnist", split="train"):
 
 
 def verify(path, sha256, name):
-    """Raise a FileNotFoundError or ValueError, with advice, where a file of the repository is missing or damaged."""
-    advice = f"Run `git checkout -- {name}` in the course's folder."
+    """Raise a FileNotFoundError or ValueError, with advice, where a file is missing or damaged.
+
+    Args:
+        path: of the file.
+        sha256: what is expected.
+        name: of the file in the repository, or None for one of the user's own.
+    """
+    advice = "Put it back, or make it again."
+    if name:
+        advice = f"Run `git checkout -- {name}` in the course's folder." if folders.DATA.is_dir() else folders.ADVICE
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {advice if folders.DATA.is_dir() else folders.ADVICE}")
+        raise FileNotFoundError(f"{path} is missing. {advice}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         raise ValueError(f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. {advice}")

@@ -38,19 +38,18 @@ def classifier_network(classes=CLASSES):
 def untrained(image_shape, seed=0):
     """Return a function from images (n, *image_shape) to features (n, 64) of a network that was never trained.
 
-    For pictures that no network at hand was trained on: Naeem et al. 2020 find that the features of
-    random weights rank generators well there. Figures compare only in the same features, of the same seed.
+    For pictures that no network at hand was trained on: Naeem et al. 2020 use random weights in such cases. Figures
+    compare only in the same features, of the same seed.
 
     Args:
         image_shape: (height, width, channels), 8 pixels or more.
         seed: of the weights.
     """
-    images = keras.Input(image_shape)
-    x = images
-    for i, filters in enumerate((32, 64, 64)):
-        start = keras.initializers.Orthogonal(seed=seed + i)
-        x = layers.Conv2D(filters, 4, 2, padding="same", kernel_initializer=start, activation="leaky_relu")(x)
     with checkpoints.in_float32():
+        x = images = keras.Input(image_shape)
+        for i, filters in enumerate((32, 64, 64)):
+            start = keras.initializers.Orthogonal(seed=seed + i)
+            x = layers.Conv2D(filters, 4, 2, padding="same", kernel_initializer=start, activation="leaky_relu")(x)
         network = keras.Model(images, layers.GlobalAveragePooling2D()(x))
 
     def features(pictures):

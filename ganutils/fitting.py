@@ -6,10 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, keras_workarounds, strategies, validation
+from ganutils import data, guards, keras_workarounds, strategies, validation
 
 LOOKED_AT = 64  # images of a dataset
-LOOK_EVERY = 10  # steps at the losses
 
 
 class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
@@ -36,20 +35,23 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if type(self).validate is CheckedFit.validate:
             raise ValueError(f"{type(self).__name__} has nothing to validate; override `validate(batch)`")
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.evaluate`: means of what `validate` returns."""
         self._check_validation()
-        if np.any(kwargs.get("sample_weight")):
+        if kwargs.get("sample_weight") is not None:
             raise ValueError("sample_weight has no meaning here; leave it out")
-        return super().evaluate(self._checked(x, y), y, **kwargs)
+        with guards.errors_in_words():
+            return super().evaluate(self._checked(x, y), y, batch_size, **kwargs)
 
-    def predict(self, x, **kwargs):
+    def predict(self, x, *args, **kwargs):
         """As `keras.Model.predict`: images of what the model is called with, in batches."""
         if not isinstance(x, tf.data.Dataset):
-            if not all(np.shape(part)[:1] > (0,) for part in tf.nest.flatten(x)):
-                raise ValueError("there is nothing to draw from; give latents (n, latent_dim), n at least 1")
+            for part in x if isinstance(x, (tuple, list)) else [x]:
+                if not np.size(part):
+                    raise ValueError("there is nothing to draw from; give latents (n, latent_dim), n at least 1")
             self.check_inputs(x)
-        return super().predict(x, **kwargs)
+        with guards.errors_in_words():
+            return super().predict(x, *args, **kwargs)
 
     def check_condition(self, condition):
         """Raise a ValueError where what belongs to images, an array of labels say, cannot be. May be overridden."""
@@ -84,13 +86,13 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         if kwargs.pop("initial_epoch", 0):
             raise ValueError("initial_epoch alone does not resume a run: its data would begin anew; give a backup")
         for name in ("class_weight", "sample_weight", "validation_split"):
-            if np.any(kwargs.pop(name, None)):
+            if (given := kwargs.pop(name, None)) is not None and not np.array_equal(given, 0):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
         if (validation_data := kwargs.get("validation_data")) is not None:
             self._check_validation()
             self._checked(*pair(validation_data, "validation_data"))
         x, callbacks = self._checked(x, y), list(tf.nest.flatten(callbacks or []))
-        _check_callbacks(callbacks)
+        guards.check_callbacks(callbacks)
         for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
             if value is not None or name == "epochs":
                 validation.whole_number(value, name, 1)
@@ -112,8 +114,10 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
                 f"{self.steps_per_execution}; choose a divisor, or another number of images or batch size"
             )
-        first = 0
+        first, guard = 0, guards.LastGoodState()
         if backup is not None:
+            if not hasattr(backup, "prepare"):
+                raise ValueError(f"backup={backup!r} is not allowed; give one such as callbacks.Backup('build/run')")
             first = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validation_data)
             callbacks, self.train_function = [*callbacks, backup], None  # Keras' function of an earlier call goes
             # From the first pass on, even if somebody has looked at the dataset before.
@@ -121,7 +125,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             x = x.source.batches(passes).repeat().skip(rest)
         elif length > 0:
             x = x.repeat()
-        callbacks.insert(0, LastGoodState())  # before anything draws from a model that has diverged
+        callbacks.insert(0, guard)  # before anything draws from a model that has diverged
         # A dataset shuffles itself, and Keras warns at each call unless it is told so.
         kwargs["shuffle"] = False
         strategy = self.distribute_strategy
@@ -135,7 +139,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         with strategies.clear_errors(strategy):
             strategies.check_agreement(strategy, **numbers, seed=tf.compat.v1.get_seed(0)[0])
             try:
-                return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
+                with guards.errors_in_words(guard.restore):
+                    return super().fit(x, steps_per_epoch=steps_per_epoch, **options, **kwargs)
             finally:
                 vars(self).pop("train_step", None)  # the function that a backup has traced
 
@@ -145,6 +150,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             if y is not None:
                 raise ValueError("y is for arrays; put labels into the dataset: data.pipeline(images, labels, ...)")
             if not hasattr(x, "source"):
+                if isinstance(x.element_spec, dict):
+                    raise ValueError("the dataset holds dicts; give images, or pairs of images and labels")
                 parts = _first_of(x)
                 for i, part in enumerate(parts):
                     if part.ndim == 4 or (part.ndim == 3 and i == 0):
@@ -154,6 +161,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             if len(parts) == 2:
                 self.check_condition(parts[1])
             return x
+        if isinstance(x, dict):
+            raise ValueError("x is a dict; give images, or images and labels: data.pipeline(images, labels, ...)")
         if not isinstance(x, (np.ndarray, tf.Tensor)):
             raise ValueError(
                 f"x is a {type(x).__name__}; give an array of images or a tf.data.Dataset: data.pipeline(...)"
@@ -166,38 +175,21 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
         return x
 
 
-# Keras' callbacks that save a model as one file, or that change its one optimizer: here are several.
-_NOT_HERE = {
-    "BackupAndRestore": "give a backup: fit(..., backup=callbacks.Backup('build/run'))",
-    "SwapEMAWeights": "GAN(..., average=0.99) keeps an average",
-    **dict.fromkeys(
-        ("LearningRateScheduler", "ReduceLROnPlateau"),
-        "give each optimizer a rate of keras.optimizers.schedules",
-    ),
-}
-
-
-def _check_callbacks(callbacks):
-    for callback in callbacks:
-        name = type(callback).__name__
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise ValueError(f"{callback!r} is no callback; give instances, such as callbacks.Progress()")
-        if hasattr(callback, "prepare"):
-            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
-        if name in _NOT_HERE:
-            raise ValueError(f"{name} is for a model with one optimizer; {_NOT_HERE[name]}")
-        if name == "ModelCheckpoint" and not callback.save_weights_only:
-            raise ValueError(
-                "ModelCheckpoint cannot save a model with several players as one file; give it "
-                "save_weights_only=True and a path that ends in .weights.h5"
-            )
-
-
 def prepared(batch):
-    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1]."""
+    """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1].
+
+    The first images of a dataset were looked at before; here each batch is, for what comes later.
+    """
 
     def scaled(values):
-        if len(values.shape) != 4 or values.dtype.is_floating:
+        if len(values.shape) != 4:
+            return values
+        if values.dtype.is_floating:
+            within = tf.abs(values) <= 1 + validation.TOLERANCE  # which NaN is not
+            text = (
+                "a batch of the dataset holds images with NaN or values beyond [-1, 1]; give uint8, or use data.scale"
+            )
+            guards.assert_that(within, text)
             return values
         if values.dtype != tf.uint8:
             raise ValueError(f"images are {values.dtype.name}; give uint8 in [0, 255] or float in [-1, 1]")
@@ -227,43 +219,3 @@ def _first_of(dataset):
         if sum(len(parts[0]) for parts in seen) >= LOOKED_AT:
             break
     return [np.concatenate(parts) for parts in zip(*seen, strict=True)]
-
-
-def _as_array(variable):
-    return variable.value.numpy()
-
-
-def is_finite(values):
-    """Return whether no array of `values` holds NaN or infinity."""
-    return all(np.isfinite(value).all() for value in map(np.asarray, values) if value.dtype.kind == "f")
-
-
-class LastGoodState(keras.callbacks.Callback):
-    """Stop training at NaN or infinity, with the state at the beginning of its epoch. `fit` puts it before all others.
-
-    It looks at the losses every `LOOK_EVERY` steps, and at the end of an epoch at the weights, too.
-    """
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch, self._looked = epoch, 0
-        self._state = list(map(_as_array, self.model.state()))
-        if not is_finite(self._state):
-            raise ValueError("the model's weights are NaN or infinite before the first step; make its networks anew")
-
-    def on_train_batch_end(self, batch, logs=None):
-        is_last = batch + 1 == self.params["steps"]
-        if not is_last and batch // LOOK_EVERY == self._looked:
-            return
-        self._looked = batch // LOOK_EVERY
-        bad = [name.replace("_", " ") for name, value in (logs or {}).items() if not np.isfinite(float(value))]
-        if not bad and is_last and not is_finite(map(_as_array, self.model.state())):
-            bad = ["weights"]
-        if bad:
-            for variable, value in zip(self.model.state(), self._state, strict=True):
-                variable.assign(value)
-            self.model.stop_training = True
-            where = f"of the end of epoch {self._epoch}" if self._epoch else "from before the training"
-            print(
-                f"Training stops in epoch {self._epoch + 1}, step {batch + 1}: NaN or infinite are {', '.join(bad)}. "
-                f"The weights are those {where}. Commonly a learning rate is too high."
-            )

@@ -12,7 +12,7 @@ def _writable():
     """Return GANUTILS_BUILD, or `build` in the course's folder, or a temporary folder where that cannot be written."""
     if chosen := os.environ.get("GANUTILS_BUILD"):
         return Path(chosen)
-    there = next(folder for folder in (ROOT / "build", ROOT) if folder.exists())
+    there = next((folder for folder in (ROOT / "build", ROOT) if folder.exists()), ROOT)
     return ROOT / "build" if os.access(there, os.W_OK) else Path(tempfile.gettempdir()) / "gan-course"
 
 

@@ -106,6 +106,6 @@ def get(loss):
     """
     if isinstance(loss, AdversarialLoss):
         return loss
-    if loss in LOSSES:
+    if isinstance(loss, str) and loss in LOSSES:
         return LOSSES[loss]
     raise ValueError(f"unknown loss {loss!r}; choose one of {', '.join(LOSSES)} or give an AdversarialLoss")

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ganutils import data, fitting, validation
+from ganutils import data, fitting, guards, validation
 from ganutils.adversarial import AdversarialModel
 
 
@@ -83,10 +83,9 @@ class GAN(AdversarialModel):
         for player, network in networks.items():
             if not hasattr(network, "inputs"):
                 raise ValueError(f"the {player} does not say what it takes; wrap it: keras.Model(x, network(x))")
-        if discriminator_steps < 1 or discriminator_steps != int(discriminator_steps):
-            raise ValueError(f"discriminator_steps={discriminator_steps!r}: give a whole number of at least 1")
+        discriminator_steps = validation.whole_number(discriminator_steps, "discriminator_steps", 1)
         for charge in (penalty, generator_penalty):
-            if charge is not None and not callable(charge):
+            if charge is not None and (not callable(charge) or isinstance(charge, type)):
                 raise ValueError(f"penalty={charge!r}: give one such as losses.R1({charge!r}), or None")
         if (ending := _ends_in(discriminator)) in _BOUNDED:
             raise ValueError(
@@ -97,7 +96,7 @@ class GAN(AdversarialModel):
             raise ValueError(
                 f"the generator ends in a {ending}, and images go from -1 to 1; let its last layer have tanh, or none"
             )
-        self.discriminator_steps = int(discriminator_steps)
+        self.discriminator_steps = discriminator_steps
         self.penalty, self.generator_penalty = penalty, generator_penalty
         self.latent_dim = generator.inputs[0].shape[-1]
 
@@ -117,6 +116,11 @@ class GAN(AdversarialModel):
                 "this GAN takes images alone, and labels would do nothing; leave them out, or train a ConditionalGAN"
             )
 
+    def check_inputs(self, inputs):
+        """Raise a ValueError for latents that are not finite."""
+        for part in inputs if isinstance(inputs, (tuple, list)) else [inputs]:
+            validation.check_numbers(np.asarray(part), "latents")
+
     def draw_latents(self, n):
         """Return n latents (n, latent_dim), normally distributed; each call draws new ones.
 
@@ -135,7 +139,8 @@ class GAN(AdversarialModel):
         if len(self.generator.inputs) == 2:
             if labels is None and self.classes is None:
                 raise ValueError("the generator does not tell how many classes there are; give labels")
-            inputs = [inputs, np.arange(n) % self.classes if labels is None else np.asarray(labels)]
+            labels = np.arange(n) % self.classes if labels is None else labels
+            inputs = [inputs, validation.check_labels(labels, classes=self.classes, rows=n, of="images to draw")]
         elif labels is not None:
             raise ValueError("labels are for a ConditionalGAN; leave them out")
         return data.unscale(self.predict(inputs, batch_size=250, verbose=0))
@@ -213,6 +218,10 @@ class ConditionalGAN(GAN):
                 f"labels have the shape {tuple(condition.shape)}, the generator takes {expected}; labels[:, 0] makes "
                 "(n,) of (n, 1), and labels.argmax(axis=1) of one-hot rows"
             )
+        if self.classes:  # an embedding would take another row for a class that does not exist, on a GPU in silence
+            condition = ops.convert_to_tensor(condition)
+            exist = (condition >= 0) & (condition < self.classes)
+            guards.assert_that(exist, f"labels hold others than whole numbers from 0 to {self.classes - 1}")
         return condition
 
     def call(self, inputs, training=False):
@@ -224,6 +233,7 @@ class ConditionalGAN(GAN):
     def check_inputs(self, inputs):
         """Raise a ValueError for labels of classes that do not exist, and for as many as there are no latents."""
         latents, labels = inputs
+        super().check_inputs(latents)
         validation.check_labels(labels, classes=self.classes, rows=len(latents), of="latents")
 
     def check_condition(self, condition):
@@ -231,15 +241,21 @@ class ConditionalGAN(GAN):
         validation.check_labels(condition, classes=self.classes)
 
 
+_UNCHANGED = ("linear", "reshape", "flatten", "dropout", "inputlayer", "identity", "squeeze", "expanddims")
 # Activations that have no place before a loss of logits, and none at the end of a generator.
-_BOUNDED = ("sigmoid", "softmax", "tanh", "hard_sigmoid")
+_BOUNDED = ("sigmoid", "softmax", "tanh", "hard_sigmoid", "relu", "relu6", "softplus")
 _ABOVE_ZERO = ("sigmoid", "softmax", "hard_sigmoid", "relu", "relu6", "softplus")
 
 
 def _ends_in(network):
-    """Return the name of the activation that a network ends in, or of its last layer."""
-    last = network.layers[-1]
-    return getattr(getattr(last, "activation", last), "__name__", type(last).__name__).lower()
+    """Return the name of the activation that a network ends in, or of the last layer that changes values."""
+    for last in reversed(getattr(network, "operations", network.layers)):  # the former holds `ops.sigmoid`, too
+        if isinstance(last, keras.Model):
+            return _ends_in(last)
+        name = getattr(getattr(last, "activation", last), "__name__", type(last).__name__).lower()
+        if getattr(last, "weights", ()) or name not in _UNCHANGED:
+            return name
+    return ""
 
 
 def _check_shapes(real_images, fake_images, logits):

@@ -4,11 +4,12 @@ import numbers
 
 import numpy as np
 
-_TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
+TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
 _LABELS_SHOWN = 5
 _STRAY = 1e-2  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
 # How layers and operations that take a label call the number of classes.
 _SIZES = ("input_dim", "num_classes", "num_tokens")
+_NEARLY_BLACK = 8  # of 255
 _MOST_CLASSES = 100_000  # where their number is not known; counts of each are kept
 
 
@@ -27,8 +28,8 @@ def check_images(images, name="images"):
         hint = "; add the axis of channels: images[..., np.newaxis]" if images.ndim == 3 else ""
         raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels), n at least 1{hint}")
     if images.dtype == np.uint8:
-        if images.max() == 1:
-            raise ValueError(f"{name} are bytes of 0 and 1 alone, nearly black; multiply them by 255")
+        if 0 < images.max() <= _NEARLY_BLACK:
+            raise ValueError(f"{name} are bytes up to {images.max()}, nearly black; multiply those of 0 and 1 by 255")
         return images
     if images.dtype.kind != "f":
         raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
@@ -37,10 +38,13 @@ def check_images(images, name="images"):
         row = np.argwhere(~np.isfinite(images))[0][0]
         raise ValueError(f"{name} contain NaN or infinite values, the first in image {row}")
     said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is meant"
-    if low < -1 - _TOLERANCE or high > 1 + _TOLERANCE:
+    if low < -1 - TOLERANCE or high > 1 + TOLERANCE:
         raise ValueError(f"{said}; for values in [0, 255] use data.scale, or give them as uint8")
-    if low < high and np.mean(images < 0) < _STRAY:
-        raise ValueError(f"{said}, and hardly a pixel is below 0; for values in [0, 1], map x to 2 x - 1")
+    if low < high and np.mean(images < -_STRAY) < _STRAY:
+        raise ValueError(
+            f"{said}, and hardly a pixel is below 0; for values in [0, 1], map x to 2 x - 1 (give very bright pictures "
+            "as uint8)"
+        )
     return images
 
 

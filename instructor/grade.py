@@ -31,11 +31,14 @@ from nbgrader.api import Gradebook
 
 GRADEBOOK, GRADES, NOT_GRADED = "sqlite:///gradebook.db", Path("grades.csv"), Path("not_graded.csv")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
-# ada, ada_20261201T120000, and what Moodle and Canvas append.
+# ada, ada_20261201T120000, and what Moodle and Canvas append: a number of the student's, and more.
 STUDENT = re.compile(
-    r"(?P<student>.+?)(_LATE)?(_(?P<time>\d{8}T\d{6})|_\d+_assignsubmission.*|_\d+_\d+_.*)?(\.ipynb|\.zip|\.tar(\.\w+)?|\.tgz)?"
+    r"(?P<student>.+?)(_LATE)?(_(?P<time>\d{8}T\d{6})|_(?P<number>\d+)_(assignsubmission|\d+_).*)?"
+    r"(\.(ipynb|zip|tar|gz|tgz|bz2|tbz2|xz|txz))*",
+    re.IGNORECASE | re.DOTALL,
 )
-MOST_MEGABYTES = 200
+MOST_MEGABYTES, MOST_SIGNS = 200, 1_000_000
+TOO_LARGE = f"more than {MOST_MEGABYTES} MB were handed in"
 # By this the programs are found that a submission has started and left behind.
 MARK = "GAN_COURSE_SUBMISSION"
 
@@ -47,40 +50,47 @@ class NotGraded(Exception):
 # Reading what was handed in
 
 
-def files_in(name, content, depth=0):
+def files_in(name, content, budget, depth=0):
     """Yield (path, bytes) of a file, or of the files in an archive and in archives within it.
 
     In the place of the bytes stands a `NotGraded` where an archive cannot be opened.
+
+    Args:
+        name: of the file.
+        content: its bytes.
+        budget: list of one number, how many bytes may still be unpacked.
+        depth: how many archives it lies in.
     """
     if not name.lower().endswith(ARCHIVES):
         yield name, content
         return
     try:
-        inside = _unpacked(content) if depth < 3 else []
-    except (OSError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+        inside = _unpacked(content, budget) if depth < 3 else []
+    except Exception as error:  # each kind of archive has errors of its own
         reason = str(error).partition("\n")[0].rstrip(":")
         yield name, NotGraded(f"cannot be opened as an archive: {reason}")
         return
     for path, data in inside:
-        yield from files_in(path.replace("\\", "/"), data, depth + 1)
+        yield from files_in(path.replace("\\", "/"), data, budget, depth + 1)
 
 
-def _unpacked(content):
+def _unpacked(content, budget):
     """Return pairs of path and bytes of the files in an archive. Nothing is written, wherever a path may lead."""
+
+    def within_budget(size):
+        budget[0] -= size
+        if budget[0] < 0:
+            raise OSError(TOO_LARGE)
+
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check_size(sum(entry.file_size for entry in entries))
+            within_budget(sum(entry.file_size for entry in entries))
             return [(entry.filename, archive.read(entry)) for entry in entries]
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         entries = [entry for entry in archive if entry.isfile()]
-        _check_size(sum(entry.size for entry in entries))
+        within_budget(sum(entry.size for entry in entries))
         return [(entry.name, archive.extractfile(entry).read()) for entry in entries]
-
-
-def _check_size(size):
-    if size > MOST_MEGABYTES * 2**20:
-        raise OSError(f"it holds {size / 2**20:.0f} MB, and at most {MOST_MEGABYTES} are read")
 
 
 def read_notebook(content):
@@ -89,14 +99,10 @@ def read_notebook(content):
     Raises:
         NotGraded: a notebook that is torn.
     """
-    marks = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-    encodings = [next((code for mark, code in marks.items() if content.startswith(mark)), "utf-8-sig"), "latin-1"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
+    try:
+        text = content.decode(json.detect_encoding(content)).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
     try:
         found = json.loads(text, strict=False)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -108,17 +114,23 @@ def read_notebook(content):
     try:
         if found.get("nbformat", 4) < 4:
             found = nbformat.reads(json.dumps(found), as_version=4)
-        return nbformat.v4.new_notebook(cells=[_cell(cell) for cell in found["cells"]])
+        if sum(len("".join(cell.get("source", ""))) for cell in found["cells"]) > MOST_SIGNS:
+            raise ValueError(f"its cells are longer than {MOST_SIGNS:,} signs")
+        return nbformat.v4.new_notebook(cells=[_cell(cell, i) for i, cell in enumerate(found["cells"])])
     except Exception as error:  # whatever a notebook may be, it is not to stop the others
         raise NotGraded(f"no valid notebook: {type(error).__name__}: {error}") from None
 
 
-def _cell(given):
+def _cell(given, number):
     """Return a valid cell with what of another is needed."""
-    made = getattr(nbformat.v4, f"new_{given['cell_type']}_cell")("".join(given.get("source", "")))
+    kind = given["cell_type"] if given["cell_type"] in ("code", "raw") else "markdown"
+    source = "".join(given.get("source", "")).encode("utf-8", "replace").decode()
+    made = getattr(nbformat.v4, f"new_{kind}_cell")(source)
     made.metadata = nbformat.from_dict(given.get("metadata") or {})
-    made.id = str(given.get("id") or made.id)
-    if given["cell_type"] == "code":
+    tags = made.metadata.get("tags")
+    made.metadata.tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    made.id = str(given.get("id") or f"cell-{number}")  # not one by chance, or it would look new each time
+    if kind == "code":
         outputs = [nbformat.from_dict(output) for output in given.get("outputs") or []]
         made.outputs = [output for output in outputs if _is_valid(output)]
     elif given.get("attachments"):
@@ -157,8 +169,8 @@ def choose(files, released):
         if notebook is None:
             continue
         names = mending.names_of(notebook.cells, released.cells)
-        defined = set().union(*(mending.functions(cell.source) for cell in notebook.cells))
-        if not set(names) & set(stubs) and not any(mending.functions(stub) & defined for stub in stubs.values()):
+        bound = set().union(*(mending.binds(cell.source) for cell in notebook.cells))
+        if not set(names) & set(stubs) and not any(mending.binds(stub) & bound for stub in stubs.values()):
             title = next((cell.source.splitlines()[0] for cell in notebook.cells if cell.source), "no cells")
             reasons.append(f"{name} is no notebook of this assignment, but: {title[:60]}")
             continue
@@ -171,46 +183,58 @@ def choose(files, released):
 
 
 def handed_in(assignment):
-    """Return {student: (time or "", folder or file, how many there are of theirs)}, of each student the newest."""
-    found = {}
+    """Return {student: [(time or "", folder or file), ...]} of what each has handed in."""
+    groups = {}
     downloaded = Path("downloaded") / assignment
     archive = downloaded / "archive" if (downloaded / "archive").is_dir() else downloaded
     for entry in sorted(archive.iterdir()) if archive.is_dir() else ():
         if not entry.name.startswith((".", "__MACOSX")):
             parts = STUDENT.fullmatch(entry.name)
-            # An accent has two forms in Unicode, and nbgrader takes some signs for patterns.
-            student = re.sub(r"[][*?{}+]", "_", unicodedata.normalize("NFC", parts["student"]).strip())
-            time, (before, *_, count) = parts["time"] or "", found.get(student, ("", None, 0))
-            newest = (time, entry) if time >= before else found[student][:2]
-            found[student] = (*newest, count + 1)
+            # An accent has two forms in Unicode; nbgrader takes some signs for patterns, and others cannot be printed.
+            name = unicodedata.normalize("NFC", parts["student"])
+            student = re.sub(r"[^\w .,@'()-]", "_", name).strip() or "_"
+            groups.setdefault(student, {}).setdefault((name, parts["number"]), []).append((parts["time"] or "", entry))
+    found = {}
+    for student, alike in groups.items():
+        for i, ((_, number), entries) in enumerate(alike.items(), 1):  # two people may have one name
+            found[student if len(alike) == 1 else f"{student} ({number or i})"] = entries
     for entry in sorted(Path("submitted").glob(f"*/{assignment}")):  # by nbgrader's exchange, or of an earlier run
-        found.setdefault(entry.parent.name, ("", entry, 1))
+        found.setdefault(entry.parent.name, [("", entry)])
     return found
 
 
-def collect(student, time, entry, count, assignment, released):
+def collect(student, entries, assignment, released):
     """Write a student's notebook into submitted/; return whether it is new, and what an instructor should know.
 
     Raises:
         NotGraded: there is none.
     """
-    paths = [path for path in sorted(entry.rglob("*")) if path.is_file()] if entry.is_dir() else [entry]
-    paths = [path for path in paths if not path.is_symlink() and path.stat().st_size <= MOST_MEGABYTES * 2**20]
-    top = entry if entry.is_dir() else entry.parent
-    files = [file for path in paths for file in files_in(path.relative_to(top).as_posix(), path.read_bytes())]
+    time = max(time for time, _ in entries)
+    newest = [entry for at, entry in entries if at == time]
+    files, budget = [], [MOST_MEGABYTES * 2**20]
+    for entry in newest:
+        paths = sorted(path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
+        for path in (path for path in paths if not path.is_symlink()):
+            name = path.relative_to(entry if entry.is_dir() else entry.parent).as_posix()
+            if path.stat().st_size > budget[0]:
+                files.append((name, NotGraded(TOO_LARGE)))
+            else:
+                files += files_in(name, path.read_bytes(), budget)
     path, notebook = choose(files, released)
     folder = Path("submitted") / student / assignment
-    target, text = folder / f"{assignment}.ipynb", nbformat.writes(notebook) + "\n"
-    new = not target.is_file() or target.read_bytes() != text.encode()
+    target, content = folder / f"{assignment}.ipynb", nbformat.writes(notebook).encode("utf-8", "replace") + b"\n"
+    new = not target.is_file() or target.read_bytes() != content
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(text.encode())
+    if new and newest == [folder] and target.is_file():
+        (folder / ".as_handed_in").write_bytes(target.read_bytes())
+    target.write_bytes(content)
+    stamp = folder / "timestamp.txt"
     if time:
-        stamp = datetime.strptime(time, "%Y%m%dT%H%M%S").strftime("%Y-%m-%d %H:%M:%S UTC")
-        (folder / "timestamp.txt").write_text(stamp, encoding="utf-8")
-    remarks = (
-        [f"the newest of {count} was taken" if time else f"{entry.name} was taken, of {count}"] if count > 1 else []
-    )
-    if not path.endswith(f"{assignment}.ipynb") and entry.is_dir():
+        stamp.write_text(datetime.strptime(time, "%Y%m%dT%H%M%S").strftime("%Y-%m-%d %H:%M:%S UTC"), encoding="utf-8")
+    elif newest != [folder]:
+        stamp.unlink(missing_ok=True)
+    remarks = [f"the newest of {len(entries)} was taken"] if len(newest) < len(entries) else []
+    if len(newest) > 1 or (newest[0].is_dir() and not path.endswith(f"{assignment}.ipynb")):
         remarks.append(f"{path} was taken")
     return new, "; ".join(remarks)
 
@@ -219,7 +243,7 @@ def collect(student, time, entry, count, assignment, released):
 
 
 def nbgrader(*arguments, seconds=None):
-    """Run one command of nbgrader; return what it says.
+    """Run one command of nbgrader.
 
     Raises:
         NotGraded: it fails, or takes longer.
@@ -241,7 +265,6 @@ def nbgrader(*arguments, seconds=None):
         said = log.read().decode("utf-8", "replace")
     if running.returncode:
         raise NotGraded(why(said))
-    return said
 
 
 def left_behind(token):
@@ -277,10 +300,13 @@ def grade(student, assignment, minutes):
     nbgrader("generate_feedback", assignment, f"--student={student}", "--force", seconds=600)
     with Gradebook(GRADEBOOK) as gradebook:
         grades = gradebook.find_submission(assignment, student).notebooks[0].grades
-        waiting = [grade.name for grade in grades if grade.needs_manual_grade and grade.cell.cell_type == "code"]
+        waiting = {grade.name for grade in grades if grade.needs_manual_grade}
     done = nbformat.read(graded(assignment, student), as_version=4)
     said = {cell.metadata.nbgrader.grade_id: mending.said(cell) for cell in done.cells if mending.is_test(cell)}
-    return {task: re.search(r"no answer within[^\n]*|$", said[task])[0] or "a check gave up" for task in waiting}
+    limit = "a cell before it was stopped: it took longer than its limit"
+    return {
+        task: re.search(r"no answer within[^\n]*|$", text)[0] or limit for task, text in said.items() if task in waiting
+    }
 
 
 def table(reasons):
@@ -316,7 +342,7 @@ def read_reasons():
 
 
 def write_reasons(rows):
-    with NOT_GRADED.open("w", encoding="utf-8", newline="") as file:
+    with NOT_GRADED.open("w", encoding="utf-8", errors="replace", newline="") as file:
         writer = csv.DictWriter(file, ["assignment", "student", "task", "reason"])
         writer.writeheader()
         writer.writerows(rows)
@@ -340,7 +366,11 @@ def main():
     release = Path("release") / name / f"{name}.ipynb"
     if not release.is_file():
         print(f"making the student version of {name}")
-        nbgrader("generate_assignment", name, "--force", "--create")
+        try:
+            nbgrader("generate_assignment", name, "--force", "--create")
+        except NotGraded as reason:
+            print(f"it could not be made: {reason}", file=sys.stderr)
+            return 1
     released = nbformat.read(release, as_version=4)
 
     found = handed_in(name)
@@ -350,14 +380,13 @@ def main():
     if arguments.student and arguments.student not in found:
         parser.error(f"nothing of {arguments.student!r}; there is {', '.join(found)}")
     reasons = read_reasons()
-    for i, (student, (time, entry, count)) in enumerate(sorted(found.items()), 1):
+    for i, (student, entries) in enumerate(sorted(found.items()), 1):
         if arguments.student not in (None, student):
             continue
         print(f"{i} of {len(found)}: {student}", end="", flush=True)
-        before = [row for row in reasons if (row["assignment"], row["student"]) == (name, student)]
         lost = {}
         try:
-            new, remark = collect(student, time, entry, count, name, released)
+            new, remark = collect(student, entries, name, released)
             if graded(name, student).is_file() and not (new or arguments.force or arguments.student):
                 print(", as before")
                 continue
@@ -366,7 +395,10 @@ def main():
         except NotGraded as reason:
             lost = {"": str(reason)}
             print(", not graded")
-        reasons = [row for row in reasons if row not in before]
+        except Exception as error:  # whatever a submission is, it must not stop the others
+            lost = {"": f"{type(error).__name__}: {error}"}
+            print(", not graded")
+        reasons = [row for row in reasons if (row["assignment"], row["student"]) != (name, student)]
         reasons += [{"assignment": name, "student": student, "task": task, "reason": why} for task, why in lost.items()]
         write_reasons(reasons)
     table(reasons)

@@ -1,6 +1,7 @@
 """Put a submission's answers into the notebook that was handed out, whatever was copied, split, moved or deleted."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-MISSING = "# This cell was missing from the notebook that was handed in."
+MISSING = "# Nothing was handed in here; the answer stands in another cell."
 NOT_RUN = "skip-execution"
 
 
@@ -40,7 +41,8 @@ def mend(submitted, released):
     used = {cell.id: _stand_for(cell, found[cell.id], cells, names, released.cells) for cell in released.cells}
     extras = _extras(cells, names, used, released.cells)
     words = _own_words(cells, found, used, extras, released.cells)
-    defined = {name for cell in cells for name in functions(cell.source)}
+    given = {_flat(cell.source) for cell in released.cells}
+    bound = {name for cell in cells if _flat(cell.source) not in given for name in binds(cell.source)}
     tests = [cell.source for cell in released.cells if is_test(cell)]
 
     # Behind the last test nothing is run again: experiments take minutes, and people grade them.
@@ -52,7 +54,8 @@ def mend(submitted, released):
             cell.source = "\n\n".join(words[cell.id]) or cell.source
         elif is_answer(cell):
             cell.source = _joined([_without(tests, answer.source) for answer in own]) or cell.source
-            if not own and functions(original.source) & defined:
+            # A stub must not take the place of what another cell has bound to its name.
+            if cell.source == original.source and binds(original.source) & bound:
                 cell.source = MISSING
         elif own and _is_experiment(cell):
             cell.source, cell.outputs = own[0].source, own[0].get("outputs", [])
@@ -74,16 +77,17 @@ def names_of(cells, released):
     names = []
     for cell in cells:
         marks = _marks(cell).get("grade_id"), cell.get("id"), cell.metadata.get("id")  # the last one is Colab's
-        names.append(next((name for name in marks if name in ids), None))
-    # Other programs drop all of them: then a cell is known by what it says, or by the functions that it defines.
-    lost = [cell for cell in released if cell.id not in names and cell.source.strip()]
-    texts = {_flat(cell.source): cell.id for cell in lost}
-    defines = {name: cell.id for cell in lost if is_answer(cell) for name in functions(cell.source)}
-    for i, cell in enumerate(cells):
-        if names[i] is None:
-            by_function = [defines[name] for name in functions(cell.source) if name in defines]
-            names[i] = next(iter(by_function), texts.get(_flat(cell.source)))
-    return names
+        names.append(next((name for name in marks if isinstance(name, str) and name in ids), None))
+    # Other programs drop all of them: then a cell is known by what it says.
+    texts = {_flat(cell.source): cell.id for cell in released if cell.id not in names and cell.source.strip()}
+    names = [name or texts.get(_flat(cell.source)) for name, cell in zip(names, cells, strict=True)]
+    # Or else by the name that it binds, where the cell for that is missing, blank, or as it was handed out.
+    stubs = {cell.id: cell for cell in released if is_answer(cell)}
+    pairs = list(zip(names, cells, strict=True))
+    answered = {name for name, cell in pairs if name in stubs and _is_changed(cell, stubs[name])}
+    wanted = {name: stub for stub, cell in stubs.items() if stub not in answered for name in binds(cell.source)}
+    by_name = [next((wanted[found] for found in binds(cell.source) if found in wanted), None) for cell in cells]
+    return [name or other for name, other in zip(names, by_name, strict=True)]
 
 
 def _stand_for(cell, found, cells, names, released):
@@ -92,13 +96,17 @@ def _stand_for(cell, found, cells, names, released):
         return found[:1]
     if not _marks(cell).get("solution"):
         return [i for i in found if _flat(cells[i].source) == _flat(cell.source)]
-    changed = [i for i in found if _flat(cells[i].source) != _flat(cell.source)]
+    changed = [i for i in found if _is_changed(cells[i], cell)]
     if is_answer(cell):
         # What the student's own test saw stood before it.
         test = next((other.id for other in released[released.index(cell) :] if is_test(other)), None)
         place = names.index(test) if test in names else len(cells)
         changed = [i for i in changed if i < place] or changed
     return changed or found
+
+
+def _is_changed(cell, original):
+    return bool(cell.source.strip()) and _flat(cell.source) != _flat(original.source)
 
 
 def _extras(cells, names, used, released):
@@ -138,17 +146,35 @@ def _joined(texts):
     """Return the parts of an answer as one text; without those that Python cannot read, where it can read the rest."""
     texts = list(dict.fromkeys(text.strip("\n") for text in texts if text.strip()))
     whole = "\n".join(texts)
-    if not _is_python(whole):
-        whole = "\n".join(text for text in texts if _is_python(text)) or whole
+    if _parsed(whole) is None:
+        whole = "\n".join(text for text in texts if _parsed(text) is not None) or whole
     return whole
 
 
-def _is_python(text):
+@functools.lru_cache(1000)
+def _parsed(text):
+    """Return the syntax tree of a cell, or None where Python cannot read it."""
     try:
-        ast.parse(TransformerManager().transform_cell(text))  # `%time` and the like are no Python
-    except (SyntaxError, ValueError):
-        return False
-    return True
+        return ast.parse(TransformerManager().transform_cell(text))  # `%time` and the like are no Python
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def binds(text):
+    """Return the names that a cell binds outside of functions and classes."""
+    tree = _parsed(text)
+    if tree is None:
+        return set(re.findall(r"^\s*def (\w+)", text, re.MULTILINE))
+    found, nodes = set(), list(tree.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif not isinstance(node, ast.Lambda):
+            nodes += ast.iter_child_nodes(node)
+    return found
 
 
 def _without(tests, text):
@@ -164,17 +190,13 @@ def _cells(extras, cells, run):
     for i, text in extras:
         if cells[i].cell_type == "code":
             cell = nbformat.v4.new_code_cell(text)
-            if not run or _is_experiment(cells[i]):
+            if not run:
                 cell.metadata.tags, cell.outputs = [NOT_RUN], cells[i].get("outputs", [])
         else:
             cell = nbformat.v4.new_markdown_cell(text)
             cell.update({"attachments": cells[i].attachments} if "attachments" in cells[i] else {})
         made.append(cell)
     return made
-
-
-def functions(text):
-    return set(re.findall(r"^def (\w+)\(", text, re.MULTILINE))
 
 
 def said(cell):

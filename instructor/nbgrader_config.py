@@ -38,13 +38,28 @@ class ClearWhatIsRunAgain(ClearOutput):
 
 
 class SaveWhatIsGraded(SaveAutoGrades):
-    """Leave a task that a check gave up to a person: its points are missing, and not 0."""
+    """Leave to a person what a limit has struck: its points are missing, and not 0."""
+
+    def preprocess(self, nb, resources):
+        self.stopped = self.stopped_before = False
+        return super().preprocess(nb, resources)
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        if any(output.get("ename") == "KeyboardInterrupt" for output in cell.get("outputs", [])):
+            self.stopped = self.stopped_before = True
+        return super().preprocess_cell(cell, resources, cell_index)
 
     def _add_score(self, cell, resources):
         super()._add_score(cell, resources)
-        if re.search(r": not graded$", said(cell), re.MULTILINE):
-            marks = cell.metadata.nbgrader["grade_id"], self.notebook_id, self.assignment_id, self.student_id
-            grade = self.gradebook.find_grade(*marks)
+        if cell.cell_type != "code":
+            return
+        # The test of a cell that was stopped, and the tests on other inputs, which use all answers.
+        name = cell.metadata.nbgrader["grade_id"]
+        stopped, self.stopped = self.stopped or (self.stopped_before and name == "unseen"), False
+        marks = name, self.notebook_id, self.assignment_id, self.student_id
+        grade = self.gradebook.find_grade(*marks)
+        full = float(cell.metadata.nbgrader["points"])
+        if re.search(r": not graded$", said(cell), re.MULTILINE) or (stopped and (grade.auto_score or 0) < full):
             grade.auto_score, grade.needs_manual_grade = grade.auto_score or None, True
             self.gradebook.db.commit()
 

@@ -129,7 +129,7 @@ UNIT = np.linspace(0, 1, 8192).reshape(2, 64, 64, 1)
         (np.zeros((2, 4, 4, 1), complex), "samples are complex128; give uint8"),
         (np.zeros((4, 4, 1)), r"samples have the shape \(4, 4, 1\); give .*np\.newaxis"),
         (np.zeros((0, 4, 4, 1), "uint8"), "n at least 1"),
-        (np.arange(8, dtype="uint8").reshape(2, 2, 2, 1) % 2, "0 and 1 alone"),
+        (np.arange(8, dtype="uint8").reshape(2, 2, 2, 1) % 2, "up to 1, nearly black"),
     ],
 )
 def test_check_images_refuses(images, message):

@@ -164,7 +164,7 @@ def test_a_generator_that_cannot_draw_black_is_refused(ending):
         (lambda x: x / 255, "map x to 2 x - 1"),
         (lambda x: x.astype("float32"), "data.scale"),
         (lambda x: x * np.nan, "NaN"),
-        (lambda x: x // 255, "bytes of 0 and 1 alone"),
+        (lambda x: x // 255, "bytes up to 1, nearly black"),
         (lambda x: x[..., [0, 0]], "2 channels"),
         (lambda x: x[:0], "the shape"),
         (lambda x: x[0, 0], "the shape"),

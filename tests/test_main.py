@@ -95,12 +95,23 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("evaluate", "none", "none"), "none is not a folder"),
-        (("evaluate", "none.npy", "none.npy"), "none.npy is missing; give a folder of pictures"),
-        (("evaluate", "real.npy", "pictures"), r"real images have the shape \(28, 28, 1\)"),
+        (("evaluate", "none", "none"), "none is missing; give a folder of pictures, or an .npy"),
+        (("evaluate", "none.npy", "none.npy"), "none.npy is missing; give a folder"),
+        (("evaluate", "real.npy", "pictures"), r"real.npy has images of the shape \(28, 28, 1\)"),
         (("evaluate", "few.npy", "few.npy"), "are too few; give at least 20 and 10"),
         (("evaluate", "pictures", "pictures", "--features", "digits"), "this classifier takes"),
         (("sample", "biggan"), "no checkpoint 'biggan'"),
+        (("sample", "none/generator.json"), "none/generator.json is missing; give the .json file that"),
+        (("sample", "pictures"), "pictures/generator.json is missing"),
+        (("sample", "torn.json"), "torn.json is no card of a checkpoint"),
+        (("sample", "list.json"), "list.json is no card of a checkpoint"),
+        (("sample", "dcgan", "--out", "pictures"), "pictures is not empty"),
+        (("evaluate", "torn.npy", "real.npy"), "torn.npy holds no array of numbers; save one with numpy.save"),
+        (("evaluate", "objects.npy", "real.npy"), "objects.npy holds no array of numbers"),
+        (("evaluate", "one.npy", "real.npy"), r"one.npy have the shape \(\)"),
+        (("train", "alpha.npy"), "images have 4 channels"),
+        (("train", "real.npy", "--most", "-3"), "--most=-3 is not allowed"),
+        (("train", "pictures", "--out", "torn.json"), "--out torn.json is a file"),
         (("sample", "dcgan", "-n", "0"), "-n=0 is not allowed"),
         (("sample", "dcgan", "--out", "drawn.jpg"), "give a .png or .npy file, or a folder"),
         (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
@@ -111,6 +122,11 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
 def test_mistakes_get_a_sentence_and_an_exit_code(digits, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(digits)
     np.save("few.npy", data.load_dataset().images[:5])
+    np.save("one.npy", 3.0)
+    np.save("objects.npy", np.array([None, "a"]), allow_pickle=True)
+    np.save("alpha.npy", np.full((30, 32, 32, 4), 99, "uint8"))
+    for name, text in {"torn.npy": "words", "torn.json": '{"sha256": ', "list.json": "[1]"}.items():
+        (digits / name).write_text(text)
     assert run(*arguments) == 2
     printed = capsys.readouterr()
     assert re.search(message, printed.err), printed.err

@@ -108,6 +108,29 @@ def in_one_cell(released):
     return {**notebook, "cells": kept}
 
 
+def blank(released):
+    """All answers stand in the first one's cell, and the other cells are left empty."""
+    notebook = in_one_cell(released)
+    stubs = [{**cell, "source": " \n"} for cell in copy.deepcopy(released)["cells"] if kind(cell) == "solution"][1:]
+    return {**notebook, "cells": numbered([*notebook["cells"], *stubs])}
+
+
+def lambdas(released):
+    """Each answer was made under another name, in a cell without marks behind its test, and then given its own."""
+    notebook, cells = copy.deepcopy(released), []
+    right = {cell["id"]: cell["source"] for cell in answered(released)["cells"]}
+    for cell in notebook["cells"]:
+        cells.append({**cell, "source": PROSE} if kind(cell) == "manual" else cell)
+        if kind(cell) == "test" and kind(cells[-2]) == "solution":
+            name = cells[-2]["id"]
+            function = right[name].partition("def ")[2].partition("(")[0]
+            source = f"{right[name]}\n\nif True:\n    {function} = {function}"
+            own = source.replace(f"def {function}(", "def mine(").replace(f"= {function}", "= mine")
+            cells.append({"cell_type": "code", "metadata": {}, "id": f"own-{name}", "source": own, "outputs": []})
+    del notebook["name"]
+    return {**notebook, "cells": cells}
+
+
 def colab(released):
     """An old format without ids and without nbgrader's marks, for a kernel that is not there."""
     notebook = answered(released)
@@ -148,7 +171,21 @@ def imports_alone(released):
     return notebook
 
 
-RIGHT = (copied, split, deleted, moved, merged, into_tests, in_one_cell, colab, bare, converted, imports_alone)
+RIGHT = (
+    copied,
+    split,
+    deleted,
+    moved,
+    merged,
+    into_tests,
+    in_one_cell,
+    blank,
+    lambdas,
+    colab,
+    bare,
+    converted,
+    imports_alone,
+)
 
 
 def packed(name, text):

@@ -49,10 +49,10 @@ def test_answers_come_back_into_their_cells(released, change):
         if kind(cell) == "manual":
             assert change is strange.bare or answers(found)[name] == right
             continue
-        (function,) = mending.functions(cell["source"])
+        (function,) = mending.binds(cell["source"])
         test = next(i for i in range(ids.index(name), len(ids)) if kind(found.cells[i]) == "test")
         imported = ids.index("imports")
-        seen = [c.source for c in found.cells[imported:test] if function in mending.functions(c.source)]
+        seen = [c.source for c in found.cells[imported:test] if function in mending.binds(c.source)]
         assert " ".join(right) in " ".join(seen[-1].split()), (name, seen)
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_notebook_is_none(content):
     "content",
     [
         b'{"cells": [{"cell_type": "code", "source": ["a',
-        b'{"cells": [{"cell_type": "sheet", "source": ""}]}',
+        b'{"cells": [{"cell_type": "code", "source": "' + b"x" * 1_000_001 + b'"}]}',
         b'{"cells": 3}',
         b'{"cells": [3]}',
         b'<<<<<<< HEAD\n{"cells": [{"cell_type": "code"}]}',
@@ -122,28 +122,34 @@ def test_a_notebook_that_cannot_be_read_says_so(content):
 
 
 def test_archives_of_any_shape_are_opened_in_memory():
-    files = dict(grade.files_in("ada.tar.gz", strange.packed("01", "{}")))
+    files = dict(grade.files_in("ada.tar.gz", strange.packed("01", "{}"), [10**6]))
     assert files["my work/01 (2).ipynb"] == b"{}"
     for content in (b"", b"PK\x03\x04 torn", strange.packed("01", "{}")[:40]):
-        ((name, reason),) = grade.files_in("ada.zip", content)
+        ((name, reason),) = grade.files_in("ada.zip", content, [10**6])
         assert name == "ada.zip"
         assert "cannot be opened as an archive" in str(reason)
 
 
-def test_an_archive_that_swells_is_not_opened(monkeypatch):
-    monkeypatch.setattr(grade, "MOST_MEGABYTES", 1)
-    packed = io.BytesIO()
+def test_an_archive_that_swells_is_not_opened():
+    """Neither one with a large file, nor one with many that hold large ones together."""
+    packed, together = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("large.ipynb", bytes(2**21))
     assert len(packed.getvalue()) < 10_000
-    ((_, reason),) = grade.files_in("ada.zip", packed.getvalue())
-    assert "it holds 2 MB, and at most 1 are read" in str(reason)
+    ((_, reason),) = grade.files_in("ada.zip", packed.getvalue(), [2**20])
+    assert "more than 200 MB were handed in" in str(reason)
+    with zipfile.ZipFile(together, "w") as archive:
+        for i in range(9):
+            archive.writestr(f"{i}.zip", packed.getvalue())
+    found = [content for _, content in grade.files_in("ada.zip", together.getvalue(), [2**23])]
+    assert sum(isinstance(content, bytes) for content in found) == 3
+    assert sum(isinstance(content, grade.NotGraded) for content in found) == 6
 
 
 def test_a_broken_archive_beside_a_notebook_takes_nothing_from_it(released):
     original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
     notebook = json.dumps(strange.answered(released)).encode()
-    files = [*grade.files_in("old.zip", b"torn"), ("./01.ipynb", notebook), ("../up.ipynb", b"{}")]
+    files = [*grade.files_in("old.zip", b"torn", [100]), ("./01.ipynb", notebook), ("../up.ipynb", b"{}")]
     assert grade.choose(files, original)[0] == "./01.ipynb"
     with pytest.raises(grade.NotGraded, match=r"old\.zip cannot be opened"):
         grade.choose(files[:1], original)
@@ -158,10 +164,10 @@ def test_whatever_a_platform_hands_out_becomes_one_submission(tmp_path, monkeypa
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(strange.answered(released)))
     (path.parent.parent / ".DS_Store").touch()
-    ((student, (time, entry, count)),) = grade.handed_in(name).items()
+    ((student, entries),) = grade.handed_in(name).items()
     assert student == ("Ada _2_" if "[" in layout else "ada")
     for new in (True, False):
-        assert grade.collect(student, time, entry, count, name, original)[0] == new
+        assert grade.collect(student, entries, name, original)[0] == new
     stamp = tmp_path / "submitted" / student / name / "timestamp.txt"
     assert stamp.is_file() == ("2026" in layout)
     assert nbformat.read(stamp.with_name(f"{name}.ipynb"), as_version=4).cells[0].id == "title"
@@ -174,9 +180,9 @@ def test_of_two_submissions_the_later_one_counts_and_that_is_said(tmp_path, monk
         path = tmp_path / "downloaded" / name / "archive" / f"ada_{time}" / f"{name}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({key: value for key, value in notebook.items() if key != "name"}))
-    ((student, found),) = grade.handed_in(name).items()
+    ((student, entries),) = grade.handed_in(name).items()
     original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
-    assert grade.collect(student, *found, name, original) == (True, "the newest of 2 was taken")
+    assert grade.collect(student, entries, name, original) == (True, "the newest of 2 was taken")
     assert strange.PROSE in (tmp_path / "submitted" / "ada" / name / f"{name}.ipynb").read_text()
 
 
@@ -191,8 +197,114 @@ def test_of_two_submissions_the_later_one_counts_and_that_is_said(tmp_path, monk
         ("Ada Lovelace_1234_assignsubmission_file_", "Ada Lovelace", None),
         ("lovelaceada_LATE_1234_5678_01_vanilla_gan.ipynb", "lovelaceada", None),
         ("lovelaceada_1234_5678_01_vanilla_gan-1.ipynb", "lovelaceada", None),
+        ("ada.TAR.GZ", "ada", None),
+        ("ada.txz", "ada", None),
+        ("two\nlines.zip", "two\nlines", None),
     ],
 )
 def test_a_students_name_is_read_off_what_platforms_make_of_it(name, student, time):
     found = grade.STUDENT.fullmatch(name)
     assert (found["student"], found["time"]) == (student, time)
+
+
+def test_people_of_one_name_and_names_that_cannot_be_printed_stay_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = tmp_path / "downloaded" / "01" / "archive"
+    names = [
+        "Ada L_11_assignsubmission_file_",
+        "Ada L_12_assignsubmission_file_",
+        "x [1]",
+        "x _1_",
+        "two\nlines",
+        " .zip",
+    ]
+    for name in [*names, b"Jos\xe9".decode("utf-8", "surrogateescape")]:
+        (archive / name).mkdir(parents=True)
+    found = grade.handed_in("01")
+    assert set(found) == {"Ada L (11)", "Ada L (12)", "x _1_ (1)", "x _1_ (2)", "two_lines", "_", "Jos_"}
+    assert all(len(entries) == 1 for entries in found.values())
+
+
+def test_of_several_files_of_one_student_the_notebook_is_taken(tmp_path, monkeypatch, released):
+    """As Canvas hands them out."""
+    monkeypatch.chdir(tmp_path)
+    name = released["name"]
+    archive = tmp_path / "downloaded" / name / "archive"
+    archive.mkdir(parents=True)
+    (archive / f"ada_1_2_{name}.ipynb").write_text(json.dumps(strange.answered(released)))
+    (archive / "ada_1_3_notes.pdf").write_bytes(b"%PDF-1.7")
+    ((student, entries),) = grade.handed_in(name).items()
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    assert grade.collect(student, entries, name, original) == (True, f"ada_1_2_{name}.ipynb was taken")
+
+
+def unhashable(notebook):
+    notebook["cells"][0]["metadata"]["nbgrader"] = {"grade_id": ["a"]}
+
+
+def without_tags(notebook):
+    notebook["cells"][0]["metadata"]["tags"] = None
+
+
+def half_a_sign(notebook):
+    notebook["cells"][0]["source"] = "\ud83d"
+
+
+def very_deep(notebook):
+    next(c for c in notebook["cells"] if kind(c) == "solution")["source"] = "x = " + "-" * 200_000 + "1"
+
+
+def very_long(notebook):
+    next(c for c in notebook["cells"] if kind(c) == "solution")["source"] = "x = 1" + "+1" * 100_000
+
+
+@pytest.mark.parametrize("change", [unhashable, without_tags, half_a_sign, very_deep, very_long])
+@pytest.mark.parametrize("released", NAMES[:1], indirect=True)
+def test_what_makes_python_stumble_is_read(tmp_path, monkeypatch, released, change):
+    monkeypatch.chdir(tmp_path)
+    notebook, name = strange.answered(released), released["name"]
+    change(notebook)
+    path = tmp_path / "downloaded" / name / "archive" / "ada.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(notebook))
+    ((student, entries),) = grade.handed_in(name).items()
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    grade.collect(student, entries, name, original)
+    mended(notebook, released)
+
+
+@pytest.mark.parametrize("where", ["collect", "grade"])
+@pytest.mark.parametrize("released", NAMES[:1], indirect=True)
+def test_no_error_over_one_submission_keeps_others_from_being_graded(tmp_path, monkeypatch, released, capsys, where):
+    monkeypatch.chdir(tmp_path)
+    name, done = released["name"], []
+    for folder in ("source", "release"):
+        (tmp_path / folder / name).mkdir(parents=True)
+    original = {key: value for key, value in released.items() if key != "name"}
+    (tmp_path / "release" / name / f"{name}.ipynb").write_text(json.dumps(original))
+    for student in ("ada", "bob", "zoe"):
+        (tmp_path / "downloaded" / name / student).mkdir(parents=True)
+        (tmp_path / "downloaded" / name / student / f"{name}.ipynb").write_text(json.dumps(strange.answered(released)))
+    real = grade.collect
+
+    def collect(student, *rest):
+        if (student, where) == ("bob", "collect"):
+            raise MemoryError("no more")
+        return real(student, *rest)
+
+    def graded(student, *_):
+        if (student, where) == ("bob", "grade"):
+            raise KeyError("unseen")
+        done.append(student)
+        return {}
+
+    monkeypatch.setattr(grade, "collect", collect)
+    monkeypatch.setattr(grade, "grade", graded)
+    monkeypatch.setattr(grade, "table", lambda reasons: None)
+    monkeypatch.setattr(sys, "argv", ["grade.py", name])
+    assert grade.main() == 0
+    assert done == ["ada", "zoe"]
+    ((row),) = grade.read_reasons()
+    assert (row["student"], row["task"]) == ("bob", "")
+    assert row["reason"].startswith(("MemoryError: no more", "KeyError: "))
+    assert row["reason"] in capsys.readouterr().out

@@ -1,0 +1,104 @@
+"""What watches over a run: callbacks that would harm it, batches that cannot be, and NaN."""
+
+import contextlib
+import re
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+LOOK_EVERY = 10  # steps at the losses
+_MARK = "<<>>"  # around what an assertion says, to find it in what TensorFlow makes of it
+_SCHEDULES = "give each optimizer a rate of keras.optimizers.schedules"
+# Keras' callbacks that save a model as one file, or that change its one optimizer: here are several.
+_NOT_HERE = {
+    keras.callbacks.BackupAndRestore: "give a backup: fit(..., backup=callbacks.Backup('build/run'))",
+    keras.callbacks.SwapEMAWeights: "GAN(..., average=0.99) keeps an average",
+    keras.callbacks.LearningRateScheduler: _SCHEDULES,
+    keras.callbacks.ReduceLROnPlateau: _SCHEDULES,
+}
+
+
+def check_callbacks(callbacks):
+    """Raise a ValueError for what is no callback, and for one that a model with several players cannot have."""
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(f"{callback!r} is no callback; give instances, such as callbacks.Progress()")
+        if hasattr(callback, "prepare"):
+            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+        for kind, advice in _NOT_HERE.items():
+            if isinstance(callback, kind):
+                raise ValueError(f"{type(callback).__name__} is for a model with one optimizer; {advice}")
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
+            raise ValueError(
+                "ModelCheckpoint cannot save a model with several players as one file; give it "
+                "save_weights_only=True and a path that ends in .weights.h5"
+            )
+
+
+@contextlib.contextmanager
+def errors_in_words(restore=lambda: None):
+    """Turn what an assertion within a graph says into a ValueError, and undo what was trained since `restore` can."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if found := re.search(f"{_MARK}(.*?){_MARK}", str(error), re.DOTALL):
+            restore()
+            raise ValueError(found[1]) from None
+        raise
+
+
+def assert_that(holds, text):
+    """Check within a graph what can be known of each batch only; `fit`, `evaluate` and `predict` say `text`."""
+    tf.debugging.Assert(tf.reduce_all(holds), [f"{_MARK}{text}{_MARK}"])
+
+
+def _as_array(variable):
+    return variable.value.numpy()
+
+
+def is_finite(values):
+    """Return whether no array of `values` holds NaN or infinity."""
+    return all(np.isfinite(value).all() for value in map(np.asarray, values) if value.dtype.kind == "f")
+
+
+class LastGoodState(keras.callbacks.Callback):
+    """Stop training at NaN or infinity, with the state at the beginning of its epoch. `fit` puts it before all others.
+
+    It looks at the losses every `LOOK_EVERY` steps, and at the end of an epoch at the weights, too.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch, self._looked, self._step = epoch, 0, 0
+        self._state = list(map(_as_array, self.model.state()))
+        if not is_finite(self._state):
+            raise ValueError("the model's weights are NaN or infinite before the first step; make its networks anew")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step = batch + 1
+        is_last = batch + 1 == self.params["steps"]
+        if is_last or batch // LOOK_EVERY != self._looked:
+            self._looked = batch // LOOK_EVERY
+            self._look(logs, is_last)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.params["steps"] is None:  # only now it is known which step was the last
+            self._look(logs, True)
+
+    def restore(self):
+        """Put everything back to the beginning of the epoch."""
+        for variable, value in zip(self.model.state(), self._state, strict=True):
+            variable.assign(value)
+
+    def _look(self, logs, at_weights):
+        bad = [name.replace("_", " ") for name, value in (logs or {}).items() if not np.isfinite(float(value))]
+        if not bad and at_weights and not is_finite(map(_as_array, self.model.state())):
+            bad = ["weights"]
+        if bad:
+            self.restore()
+            self.model.stop_training = True
+            where = f"of the end of epoch {self._epoch}" if self._epoch else "from before the training"
+            print(
+                f"Training stops in epoch {self._epoch + 1}, step {self._step}: NaN or infinite are {', '.join(bad)}. "
+                f"The weights are those {where}. Commonly a learning rate is too high."
+            )
