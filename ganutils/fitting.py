@@ -46,9 +46,9 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     def predict(self, x, *args, **kwargs):
         """As `keras.Model.predict`: images of what the model is called with, in batches."""
         if not isinstance(x, tf.data.Dataset):
-            for part in x if isinstance(x, (tuple, list)) else [x]:
-                if not np.size(part):
-                    raise ValueError("there is nothing to draw from; give latents (n, latent_dim), n at least 1")
+            x = [np.asarray(part) for part in x] if isinstance(x, (tuple, list)) else np.asarray(x)
+            if not all(part.size for part in tf.nest.flatten(x)):
+                raise ValueError("there is nothing to draw from; give latents (n, latent_dim), n at least 1")
             self.check_inputs(x)
         with guards.errors_in_words():
             return super().predict(x, *args, **kwargs)
@@ -185,12 +185,10 @@ def prepared(batch):
         if len(values.shape) != 4:
             return values
         if values.dtype.is_floating:
-            within = tf.abs(values) <= 1 + validation.TOLERANCE  # which NaN is not
             text = (
                 "a batch of the dataset holds images with NaN or values beyond [-1, 1]; give uint8, or use data.scale"
             )
-            guards.assert_that(within, text)
-            return values
+            return guards.checked(values, tf.abs(values) <= 1 + validation.TOLERANCE, text)  # which NaN is not
         if values.dtype != tf.uint8:
             raise ValueError(f"images are {values.dtype.name}; give uint8 in [0, 255] or float in [-1, 1]")
         return data.scale(values)

@@ -48,9 +48,10 @@ def errors_in_words(restore=lambda: None):
         raise
 
 
-def assert_that(holds, text):
-    """Check within a graph what can be known of each batch only; `fit`, `evaluate` and `predict` say `text`."""
-    tf.debugging.Assert(tf.reduce_all(holds), [f"{_MARK}{text}{_MARK}"])
+def checked(values, holds, text):
+    """Return values that nothing may use before it is known that all of `holds` is true; else `fit` says `text`."""
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(holds), [f"{_MARK}{text}{_MARK}"])]):
+        return tf.identity(values)
 
 
 def _as_array(variable):

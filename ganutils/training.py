@@ -220,8 +220,8 @@ class ConditionalGAN(GAN):
             )
         if self.classes:  # an embedding would take another row for a class that does not exist, on a GPU in silence
             condition = ops.convert_to_tensor(condition)
-            exist = (condition >= 0) & (condition < self.classes)
-            guards.assert_that(exist, f"labels hold others than whole numbers from 0 to {self.classes - 1}")
+            text = f"labels hold others than whole numbers from 0 to {self.classes - 1}"
+            condition = guards.checked(condition, (condition >= 0) & (condition < self.classes), text)
         return condition
 
     def call(self, inputs, training=False):

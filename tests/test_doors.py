@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, features, metrics, models, plotting, training, validation
+from ganutils import callbacks, data, features, losses, metrics, models, plotting, training, validation
 from tests.conftest import assert_equal, tiny_networks, unchanged_by
 from tests.test_tools import ROOT
 from tests.test_training import conditional_networks
@@ -234,3 +234,109 @@ def test_features_with_probabilities_are_not_taken_for_an_array():
     both = features.Features(np.zeros((3, 2), "float32"), np.full((3, 2), 0.5))
     with pytest.raises(ValueError, match=r"give their `\.features`"):
         metrics.frechet_distance(both, both)
+
+
+def stream(*batches):
+    """Return a dataset of unknown length."""
+    spec = tf.nest.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), batches[0])
+    return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_nan_is_met_in_a_run_of_unknown_length_too(make_gan, digits, capsys, epochs):
+    gan = make_gan()
+    before = [np.copy(variable) for variable in gan.state()]
+    gan.fit(stream(*[digits[:16]] * 4), epochs=epochs, verbose=0, callbacks=[Poison(0, 2)])
+    assert "Training stops in epoch 1" in capsys.readouterr().out
+    for one, other in zip(before, gan.state(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("bad", [lambda x: 300 * x, lambda x: np.nan * x], ids=["range", "NaN"])
+def test_a_later_batch_of_a_dataset_is_looked_at_too(make_gan, digits, bad):
+    """`fit` looks at the first images beforehand; what others hold is known only when they come."""
+    images, gan = data.as_float(digits), make_gan()
+    batches = [images[:16]] * 8 + [bad(images[:16])]
+    unchanged_by(gan, lambda: gan.fit(stream(*batches), verbose=0), "a batch of the dataset holds images with NaN")
+    gan.fit(stream(*batches[:8]), verbose=0)
+
+
+def test_a_later_label_of_a_dataset_is_looked_at_too(conditional, digits):
+    images, labels = data.as_float(digits[:16]), LABELS[:16].astype("int32")
+    batches = [(images, labels)] * 8 + [(images, labels + 4)]
+    unchanged_by(conditional, lambda: conditional.fit(stream(*batches), verbose=0), "whole numbers from 0 to 9")
+    latents = np.zeros((16, 5), "float32")
+    given = tf.data.Dataset.from_tensors(((latents, labels + 4),))
+    with pytest.raises(ValueError, match="whole numbers from 0 to 9"):
+        conditional.predict(given, verbose=0)
+
+
+def test_one_draws_as_with_keras(make_gan, conditional):
+    latents = np.zeros((6, 5), "float32")
+    np.testing.assert_allclose(make_gan().predict(latents, 2), make_gan().predict(latents, verbose=0), atol=1e-6)
+    assert conditional.predict([latents.tolist(), [0, 1, 2, 3, 4, 5]], verbose=0).shape[0] == 6
+    assert make_gan().predict(tf.constant(latents), verbose=0).shape[0] == 6
+    with pytest.raises(ValueError, match="latents hold 5 values that are NaN"):
+        make_gan().predict(latents[:1] * np.nan)
+    for labels, message in ((1, "give whole numbers"), ([1], "1 for 3 images"), ([1, 2, 10], "from 0 to 9")):
+        with pytest.raises(ValueError, match=message):
+            conditional.sample(3, labels=labels)
+
+
+class Halving(keras.callbacks.ReduceLROnPlateau):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"callbacks": [Halving("generator_loss", mode="min")]}, "Halving is for a model with one optimizer"),
+        ({"backup": "run"}, "backup='run' is not allowed; give one such as callbacks.Backup"),
+        ({"backup": True}, "backup=True is not allowed"),
+        ({"sample_weight": np.zeros(64)}, "sample_weight has no meaning"),
+        ({"class_weight": {}}, "class_weight has no meaning"),
+        ({"batch_size": 2.5}, "batch_size=2.5 is not allowed"),
+    ],
+)
+def test_arguments_of_fit_that_would_do_nothing_or_harm(make_gan, digits, options, message):
+    gan = make_gan()
+    unchanged_by(gan, lambda: gan.fit(digits, verbose=0, **options), message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"discriminator_steps": "a"}, "discriminator_steps='a' is not allowed"),
+        ({"discriminator_steps": np.inf}, "discriminator_steps=inf is not allowed"),
+        ({"average": "a"}, "an average of 'generator' with decay 'a'"),
+        ({"penalty": losses.R1}, "give one such as losses.R1"),
+    ],
+)
+def test_settings_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        training.GAN(*tiny_networks(), **options)
+
+
+@pytest.mark.parametrize("steps", [0, 2.5, -1])
+def test_steps_per_execution_is_a_whole_number(steps):
+    with pytest.raises(ValueError, match=f"steps_per_execution={steps} is not allowed"):
+        training.GAN(*tiny_networks()).compile("adam", "adam", steps_per_execution=steps)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda x: keras.layers.Reshape((1,))(keras.layers.Activation("sigmoid")(x)),
+        lambda x: keras.layers.Activation("linear")(keras.layers.Dense(1, "sigmoid")(x)),
+        lambda x: keras.ops.sigmoid(x),
+        lambda x: keras.layers.Dense(1, "softplus")(x),
+    ],
+)
+def test_a_bounded_end_of_a_discriminator_is_seen_through_what_changes_nothing(end):
+    generator, discriminator = tiny_networks()
+    images = keras.Input(discriminator.input_shape[1:])
+    network = keras.Model(images, end(discriminator(images)))
+    with pytest.raises(ValueError, match="losses take logits"):
+        training.GAN(generator, network)
+    with pytest.raises(ValueError, match="losses take logits"):
+        training.GAN(generator, keras.Sequential([keras.Input(discriminator.input_shape[1:]), network]))
