@@ -30,6 +30,8 @@ def in_float32():
 
 def _card(name):
     """Return the path of a card: of a shipped checkpoint by its name, of another one by the path or its folder."""
+    if not isinstance(name, (str, Path)):
+        raise ValueError(f"there is no checkpoint {name!r}; give the name of one, or the path of a card")
     if Path(name).is_dir():
         return Path(name) / "generator.json"
     return Path(name) if str(name).endswith(".json") else FOLDER / f"{name}.json"

@@ -39,11 +39,13 @@ def test_image_grid_refuses_what_is_no_batch():
 
 
 def test_a_class_grid_has_a_row_for_each_class_by_its_name():
-    images = np.arange(6, dtype="uint8").reshape(6, 1, 1, 1) * np.ones((1, 4, 4, 3), "uint8")
+    images = 40 * np.arange(6, dtype="uint8").reshape(6, 1, 1, 1) * np.ones((1, 4, 4, 3), "uint8")
     axes = plotting.class_grid(images, [1, 2, 1, 2, 1, 1], ["cat", "dog", "owl"], columns=3).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "owl"]
     canvas = np.asarray(axes.get_images()[0].get_array())
-    assert canvas[[0, 0, 0, 6, 6, 6], [0, 6, 12] * 2, 0].tolist() == [0, 2, 4, 1, 3, 255], "missing ones stay white"
+    assert canvas[[0, 0, 0, 6, 6, 6], [0, 6, 12] * 2, 0].tolist() == [0, 80, 160, 40, 120, 255], (
+        "missing ones stay white"
+    )
     for labels, message in (([0, 3], "from 0 to 2"), ([0], "1 for 2 images"), ([[0], [1]], "make")):
         with pytest.raises(ValueError, match=message):
             plotting.class_grid(images[4:], labels, ["cat", "dog", "owl"])

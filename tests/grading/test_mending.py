@@ -53,7 +53,10 @@ def test_answers_come_back_into_their_cells(released, change):
         test = next(i for i in range(ids.index(name), len(ids)) if kind(found.cells[i]) == "test")
         imported = ids.index("imports")
         seen = [c.source for c in found.cells[imported:test] if function in mending.binds(c.source)]
-        assert " ".join(right) in " ".join(seen[-1].split()), (name, seen)
+        right = " ".join(right)
+        if change is strange.lambdas:
+            right = right.replace(f"def {function}(", "def mine(")
+        assert right in " ".join(seen[-1].split()), (name, seen)
 
 
 def test_the_answer_that_the_students_own_test_saw_counts(released):
