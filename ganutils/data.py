@@ -92,6 +92,8 @@ def load_folder(path, image_size, channels=3, max_images=None):
     Raises:
         ValueError, FileNotFoundError: a number that is not allowed, no such folder, or no picture in it.
     """
+    if not isinstance(path, (str, Path)):
+        raise ValueError(f"path={path!r} is not allowed; give the path of a folder of pictures")
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; give the path of one that holds pictures")
@@ -99,7 +101,7 @@ def load_folder(path, image_size, channels=3, max_images=None):
     for name, value in (("image_size", height), ("image_size", width), ("max_images", max_images)):
         if value is not None or name == "image_size":
             validation.whole_number(value, name, 1)
-    if channels not in (1, 3):
+    if channels not in (1, 3) or isinstance(channels, bool):
         raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
     found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
     names = sorted(file.relative_to(folder).as_posix() for file in found)

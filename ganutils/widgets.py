@@ -73,7 +73,8 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
         seed: seed of the first latents, 0 to 99.
         classes: number of classes.
     """
-    latent_dim, classes = (validation.whole_number(n, "latent_dim, classes", 1) for n in (latent_dim, classes))
+    latent_dim = validation.whole_number(latent_dim, "latent_dim", 1)
+    classes = validation.whole_number(classes, "classes", 2)
 
     def picture(first, second, mix, latents):
         rows = np.random.default_rng(latents).standard_normal((3, latent_dim))
@@ -82,8 +83,8 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
     return _explorer(
         picture,
         "What a generator draws for a mixture of two classes",
-        first=ipywidgets.IntSlider(value=3, min=0, max=classes - 1),
-        second=ipywidgets.IntSlider(value=8, min=0, max=classes - 1),
+        first=ipywidgets.IntSlider(value=min(3, classes - 1), min=0, max=classes - 1),
+        second=ipywidgets.IntSlider(value=min(8, classes - 1), min=0, max=classes - 1),
         mix=_slider(0.5, 0.0, 1.0, 0.05),
         latents=ipywidgets.IntSlider(value=validation.whole_number(seed, "seed", 0, 99), min=0, max=99),
     )
@@ -99,6 +100,8 @@ def blind_test(real, fake, trials=20, seed=0):
     """
     trials = validation.whole_number(trials, "trials", 1)
     real, fake = validation.check_images(real, "real"), validation.check_images(fake, "fake")
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(f"real images have the shape {real.shape[1:]} and fake ones {fake.shape[1:]}; give equal ones")
     rng = validation.generator(seed)
     is_real = rng.random(trials) < 0.5
     kinds = [real if truth else fake for truth in is_real]

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, features, losses, metrics, models, plotting, training, validation
+from ganutils import callbacks, data, features, losses, metrics, models, plotting, training, validation, widgets
 from tests.conftest import assert_equal, tiny_networks, unchanged_by
 from tests.test_tools import ROOT
 from tests.test_training import conditional_networks
 
 LABELS = np.arange(64) % 10
+GREY = np.full((4, 8, 8, 1), 99, "uint8")
 WRONG_LABELS = {
     "a class too many": (np.arange(64) % 11, "hold 10; give whole numbers, from 0 to 9"),
     "negative": (LABELS - 1, "hold -1; give whole numbers, from 0 to 9"),
@@ -340,3 +341,25 @@ def test_a_bounded_end_of_a_discriminator_is_seen_through_what_changes_nothing(e
         training.GAN(generator, network)
     with pytest.raises(ValueError, match="losses take logits"):
         training.GAN(generator, keras.Sequential([keras.Input(discriminator.input_shape[1:]), network]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plotting.mix_latents(np.array([[1.0, 0], [-1, 0]]), np.array([0.5, 0.5])), "opposites"),
+        (lambda: plotting.mix_latents(np.eye(2), np.array([2.0, -1.0])), "each row must sum to 1"),
+        (lambda: plotting.class_point(lambda x: x, np.ones((1, 2)), -1, 3, 0.5), "first, second hold -1"),
+        (lambda: plotting.class_point(lambda x: x, np.ones((1, 2)), 1, 10, 0.5), "first, second hold 10"),
+        (lambda: plotting.class_point(lambda x: x, np.ones((1, 2)), 1, 3, 7), "mix=7 is not allowed"),
+        (lambda: plotting.class_shares([-1.0, 2.0]), "are not allowed"),
+        (lambda: widgets.class_explorer(lambda x: x, 4, classes=1), "classes=1 is not allowed"),
+        (lambda: widgets.blind_test(GREY, np.zeros((4, 4, 4, 3), "uint8")), "give equal ones"),
+        (lambda: metrics.frechet_distance(1e200 * np.eye(3), np.eye(3)), "whose square is no number"),
+        (lambda: metrics.evaluate(np.eye(3), np.eye(3)), "too few for a report card; give 10"),
+        (lambda: data.load_folder(None, 8), "path=None is not allowed"),
+        (lambda: data.load_folder(".", 8, channels=True), "channels=True is not allowed"),
+    ],
+)
+def test_what_has_no_sensible_result_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -5,6 +5,7 @@ import numpy as np
 from ganutils import validation
 
 _SUM_TOLERANCE = 1e-3
+_LARGEST = 1e50
 
 
 def _finite(values, name):
@@ -28,6 +29,10 @@ def features(values, name, least=1, reason="a mean needs one"):
         raise ValueError(f"{name} have {len(values)} rows; give at least {least}, since {reason}")
     values = values.astype("float64")
     _finite(values, name)
+    if np.abs(values).max() > _LARGEST:
+        raise ValueError(
+            f"{name} reach {np.abs(values).max():.3g}, whose square is no number; divide all by one number"
+        )
     return values
 
 

@@ -2,6 +2,8 @@
 
 from ganutils.metrics import _checks, copies, distributions, diversity, neighbours
 
+_LEAST = 10  # of each kind; neighbours and subsets need some
+
 
 def evaluate(real, fake, train=None):
     """Measure generated samples against real ones, in features of one network, and class probabilities if it has them.
@@ -23,6 +25,8 @@ def evaluate(real, fake, train=None):
         raise ValueError(
             f"{n} real and {len(both[1])} generated samples; give as many of both: most measures depend on the number"
         )
+    if n < _LEAST:
+        raise ValueError(f"{n} samples of each kind are too few for a report card; give {_LEAST} or more")
     score, classes = {}, {}
     if hasattr(real, "probabilities") and hasattr(fake, "probabilities"):
         # A class counts from one sample in a hundred on: fewer may be the classifier's mistakes.

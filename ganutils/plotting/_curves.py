@@ -66,7 +66,7 @@ def gradient_curves(logits, gradients):
 
 def class_shares(shares):
     """Draw the shares (classes,) of the classes among samples, which sum to 1, as bars, and a line at an even share."""
-    if np.ndim(shares) != 1 or not len(shares) or not abs(np.sum(shares) - 1) < 1e-3:
+    if np.ndim(shares) != 1 or not len(shares) or not abs(np.sum(shares) - 1) < 1e-3 or np.min(shares) < 0:
         raise ValueError(f"shares={shares} are not allowed; give one of each class, summing to 1")
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()

@@ -32,7 +32,13 @@ def mix_latents(latents, weights):
     latents, weights = latents.astype("float32"), weights.astype("float32")
     if latents.ndim != 2 or weights.shape[-1] != len(latents):
         raise ValueError(f"latents {latents.shape} and weights {weights.shape}: give (k, latent_dim) and (..., k)")
+    if weights.min() < -1e-6 or np.abs(weights.sum(axis=-1) - 1).max() > 1e-3:
+        raise ValueError(
+            f"weights go from {weights.min():.3g} to {weights.max():.3g}; each row must sum to 1, from 0 on"
+        )
     mixed = weights @ latents
+    if not np.linalg.norm(mixed, axis=-1).all():
+        raise ValueError("latents that are opposites have a mixture of length 0, which has no direction; draw others")
     lengths = weights @ np.linalg.norm(latents, axis=-1)
     return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths[..., np.newaxis]
 
@@ -90,6 +96,8 @@ def class_point(body, latents, first, second, mix, classes=10, steps=7):
         classes: number of classes.
         steps: columns of the row; a last column, set apart, is the image at `mix`.
     """
+    validation.check_labels([first, second], "first, second", classes)
+    mix = validation.number(mix, "mix", 0, 1, open_ends=False)
     one_hot = np.eye(classes)
     mixes = np.append(np.linspace(0, 1, steps), mix)[:, None]
     labels = (1 - mixes) * one_hot[first] + mixes * one_hot[second]
