@@ -181,7 +181,7 @@ class Source:
     """Groups of arrays and the order in which their rows are read. Datasets carry theirs as `.source`."""
 
     def __init__(self, groups, batch_size, n, seed):
-        groups = [[np.asarray(array) for array in group if array is not None] for group in groups]
+        groups = [[validation.as_array(array, "arrays") for array in group if array is not None] for group in groups]
         if not all(groups):
             raise ValueError("there is no array; give images at least")
         for i, group in enumerate(groups):

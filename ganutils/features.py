@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from ganutils import checkpoints, data, models
+from ganutils import checkpoints, data, models, validation
 
 CLASSES, FEATURES = 10, 128
 _IMAGES_AT_ONCE = 250
@@ -71,7 +71,7 @@ class Classifier:
         Raises:
             ValueError: another shape, or values out of range.
         """
-        images = np.atleast_1d(images)
+        images = np.atleast_1d(validation.as_array(images, "images"))
         expected = self.network.input_shape[1:]
         if images.ndim == len(expected) + 1 and images.shape[1:] != expected:
             raise ValueError(f"images have the shape {images.shape[1:]}; this classifier takes {expected}")

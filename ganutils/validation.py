@@ -13,6 +13,14 @@ _NEARLY_BLACK = 8  # of 255
 _MOST_CLASSES = 100_000  # where their number is not known; counts of each are kept
 
 
+def as_array(values, name):
+    """Return values as an array, or raise a ValueError in words for lists of unequal lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} are lists of unequal lengths; give an array, or lists of equal ones") from None
+
+
 def check_images(images, name="images"):
     """Return images as they were given, after a look at their shape, type and range: the same at every door.
 
@@ -23,7 +31,7 @@ def check_images(images, name="images"):
         ValueError: another number of axes or type, no image, values that are not finite or out of range, bytes
             that are all 0 or 1, or floats hardly any of which are below 0: they were scaled to [0, 1].
     """
-    images = np.asarray(images)
+    images = as_array(images, name)
     if images.ndim != 4 or not images.size:
         hint = "; add the axis of channels: images[..., np.newaxis]" if images.ndim == 3 else ""
         raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels), n at least 1{hint}")
@@ -79,7 +87,7 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     Raises:
         ValueError: another shape, such as (n, 1) and one-hot rows, words, fractions, NaN, or classes that do not exist.
     """
-    labels = np.asarray(labels)
+    labels = as_array(labels, name)
     if labels.ndim == 2:
         cure = "labels[:, 0]" if labels.shape[1] == 1 else "labels.argmax(axis=1), if its rows are one-hot,"
         raise ValueError(f"{name} have the shape {labels.shape}; give whole numbers (n,): {cure} makes them")
@@ -137,7 +145,7 @@ def unscale(images):
     Raises:
         ValueError: bytes, values of which some are NaN or infinite, or that belong to [0, 255].
     """
-    levels = np.asarray(images)
+    levels = as_array(images, "images")
     if levels.dtype.kind != "f":
         raise ValueError(f"images are {levels.dtype} already; unscale takes float in [-1, 1]")
     if levels.size and not np.isfinite([levels.min(), levels.max()]).all():

@@ -1,5 +1,7 @@
 """Whatever a public function is given: an error in words, of the right type, or a result. Never a silent nonsense."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -302,6 +304,12 @@ CALLS = {
 }
 
 
+# What the course's own messages have in them and those of NumPy and Keras do not: what to do.
+OUR_WORDS = re.compile(
+    r"\b(give|choose|use|draw|make|makes|add|must|expected|apply|divide|multiply|leave|Run|takes|NaN or infinite)\b"
+)
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_wrong_arguments_are_refused_in_words(name):
     function, right, wrong = CALLS[name]
@@ -314,7 +322,7 @@ def test_wrong_arguments_are_refused_in_words(name):
                 said = "no error"
             except Exception as error:
                 said = repr(error)
-                if isinstance(error, (ValueError, FileNotFoundError)) and len(said) > 30:
+                if isinstance(error, (ValueError, FileNotFoundError)) and OUR_WORDS.search(said):
                     continue
             accepted.append((argument, kind, said[:200]))
     assert not accepted
@@ -331,7 +339,7 @@ def gan():
 
 @pytest.mark.parametrize("kind", [kind for kind in IMAGES if kind != "no_channels"])
 def test_no_wrong_images_move_a_weight(gan, kind):
-    unchanged_by(gan, lambda: gan.fit(IMAGES[kind], verbose=0), ".{15}")
+    unchanged_by(gan, lambda: gan.fit(IMAGES[kind], verbose=0), "images (have|are|contain)|x is a")
 
 
 @pytest.mark.parametrize("option", ["epochs", "batch_size", "steps_per_epoch"])

@@ -18,7 +18,7 @@ def features(values, name, least=1, reason="a mean needs one"):
     """Return features (n, d) as a float64 array of at least `least` rows, all finite."""
     if hasattr(values, "features"):
         raise ValueError(f"{name} are {type(values).__name__} with probabilities beside; give their `.features`")
-    values = np.asarray(values)
+    values = validation.as_array(values, name)
     if values.ndim == 4:
         raise ValueError(
             f"{name} have the shape {values.shape} of images; give features=..., a function from images to features"
@@ -74,7 +74,7 @@ def to_unit_range(values):
 
 def probabilities(values, name="probabilities"):
     """Return probabilities (n, classes) as float64, at least 0, each row summing to one."""
-    values = np.asarray(values)
+    values = validation.as_array(values, name)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating) or not values.size:
         raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float (n, classes)")
     values = values.astype("float64")

@@ -11,7 +11,7 @@ from ganutils.plotting._page import png
 
 def to_bytes(images):
     """Return images (n, height, width[, channels]), float in [-1, 1] or uint8, as uint8; the same checks as `fit`'s."""
-    images = np.asarray(images)
+    images = validation.as_array(images, "images")
     if images.ndim == 3 and images.shape[-1] in (1, 3):
         raise ValueError(f"images have the shape {images.shape} of one image; give a batch of it: image[np.newaxis]")
     images = validation.check_images(images if images.ndim != 3 else images[..., np.newaxis])

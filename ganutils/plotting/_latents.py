@@ -25,7 +25,7 @@ def mix_latents(latents, weights):
     Raises:
         ValueError: another number of weights than of latents.
     """
-    latents, weights = np.asarray(latents), np.asarray(weights)
+    latents, weights = validation.as_array(latents, "latents"), validation.as_array(weights, "weights")
     for name, values in (("latents", latents), ("weights", weights)):
         if values.dtype.kind != "f" or not values.size or not np.isfinite(values).all():
             raise ValueError(f"{name} are {values.dtype} {values.shape}; give finite float numbers")
