@@ -40,7 +40,7 @@ def nearest_images(queries, references, k=3):
     memory does not grow with the product of their numbers. Returns `Neighbours`: row numbers (n, k) of the
     references, nearest first, and distances (n, k).
     """
-    queries, references = np.asarray(queries), np.asarray(references)
+    queries, references = validation.as_array(queries, "queries"), validation.as_array(references, "references")
     for name, images in (("queries", queries), ("references", references)):
         if validation.check_images(images, name).dtype != np.uint8:
             raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255]")
