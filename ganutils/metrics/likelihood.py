@@ -32,8 +32,13 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
     Returns:
         `ParzenLikelihood`: mean in nats a sample, its standard error over the test samples, the bandwidth.
     """
-    bandwidths = np.atleast_1d(np.asarray(BANDWIDTHS if bandwidth is None else bandwidth, "float64"))
-    if bandwidths.ndim != 1 or not bandwidths.size or not (np.isfinite(bandwidths) & (bandwidths > 0)).all():
+    bandwidths = np.atleast_1d(BANDWIDTHS if bandwidth is None else bandwidth)
+    if (
+        bandwidths.dtype.kind not in "iuf"
+        or bandwidths.ndim != 1
+        or not bandwidths.size
+        or not (np.isfinite(bandwidths) & (bandwidths > 0)).all()
+    ):
         raise ValueError(f"bandwidth={bandwidth} is not allowed; choose numbers above 0")
     if len(bandwidths) > 1 and validation is None:
         raise ValueError("validation is None; give validation samples to choose a bandwidth by, or one bandwidth")
