@@ -30,6 +30,8 @@ from ganutils import (
 SIZES = (28, 32, 64)
 BATCH_SIZE = 64
 _FEW = 200  # pictures
+BETTER = {name: "less" for name in ("frechet_distance", "kernel_distance", "class_divergence", "copies")}
+BETTER["nearest_neighbour_accuracy"] = "0.5"
 
 
 def load(path, size=32, grey=False, most=None):
@@ -73,12 +75,13 @@ def evaluate(arguments):
     cautions = metrics.cautions(n, getattr(parts[0], "features", parts[0]).shape[1])
     if arguments.json:
         rows = {name: {"value": value, "floor": floor[name]} for name, value in found.items()}
-        print(json.dumps({"samples": n, "features": arguments.features, "measures": rows, "cautions": cautions}))
+        said = {name: str(getattr(arguments, name)) for name in ("real", "fake", "features")}
+        print(json.dumps({**said, "samples": n, "seed": 0, "measures": rows, "cautions": cautions}))
         return 0
-    print(f"{n} generated images against {n} real ones, in features of the network `{arguments.features}`.\n")
-    print(f"{'measure':28}{'generated':>12}{'real (floor)':>14}")
+    print(f"{n} images of {arguments.fake} against {n} of {arguments.real}, in `{arguments.features}` features.\n")
+    print(f"{'measure':28}{'better':>8}{'generated':>12}{'real (floor)':>14}")
     for name, value in found.items():
-        print(f"{name.replace('_', ' '):28}{value:12.4g}{floor[name]:14.4g}")
+        print(f"{name.replace('_', ' '):28}{BETTER.get(name, 'more'):>8}{value:12.4g}{floor[name]:14.4g}")
     print("\nThe last column is what other real images get in the place of generated ones: nobody does much better.")
     print("\n".join(f"Caution: {text}." for text in cautions))
     return 0
@@ -104,7 +107,7 @@ def draw(network, latents, labels=None):
 def write(images, path, labels=None, names=None):
     """Write images, uint8: a grid into a .png file, all into an .npy file, or one PNG each into a folder.
 
-    Where there are labels, the grid has a row for each class, by its name.
+    Where there are labels, the grid has a row and the folder a subfolder for each class, by its name.
     """
     if path.suffix.lower() not in (".png", ".npy", ""):
         raise ValueError(f"--out {path} is not allowed; give a .png or .npy file, or a folder for single pictures")
@@ -113,18 +116,16 @@ def write(images, path, labels=None, names=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".png":
         columns = int(np.ceil(np.sqrt(len(images)))) if labels is None else min(10, np.bincount(labels).max())
-        grid = (
-            plotting.image_grid(images, columns)
-            if labels is None
-            else plotting.class_grid(images, labels, names, columns)
-        )
-        path.write_bytes(plotting.png_bytes(grid))
+        labelled = {} if labels is None else {"labels": labels, "names": names}
+        grid = plotting.class_grid if labelled else plotting.image_grid
+        path.write_bytes(plotting.png_bytes(grid(images, columns=columns, **labelled)))
     elif path.suffix:
         np.save(path, images)
     else:
-        path.mkdir(exist_ok=True)
         for i, image in enumerate(images):
-            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path / f"{i:05d}.png")
+            of = path if labels is None else path / str(labels[i] if names is None else names[labels[i]])
+            of.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(of / f"{i:05d}.png")
 
 
 class Report(keras.callbacks.Callback):
@@ -143,14 +144,14 @@ class Report(keras.callbacks.Callback):
         if over or now - self._last > min(30.0, self.seconds / 4):
             self._last = now
             numbers = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in logs.items())
-            print(f"{(now - self._start) / 60:5.1f} of {self.seconds / 60:g} minutes, pass {epoch + 1}: {numbers}")
+            print(f"{(now - self._start) / 60:5.1f} of {self.seconds / 60:g} min, pass {epoch + 1}: {numbers}")
             self.picture(f"pass-{epoch + 1:04d}.png")
         self.model.stop_training |= over
 
 
 def train(arguments):
     """Train lesson 02's fast DCGAN on a folder of pictures, and keep its generator."""
-    minutes = validation.number(arguments.minutes, "--minutes", 0)
+    minutes = validation.number(arguments.minutes, "--minutes", 0, 60 * 24 * 365)
     given, folder = load(arguments.folder, arguments.size, arguments.grey, arguments.most), Path(arguments.out)
     if arguments.by_class and len(given.classes) < 2:
         raise ValueError(f"--by-class needs two subfolders or more in {arguments.folder}, one for each class")
@@ -158,9 +159,7 @@ def train(arguments):
         raise ValueError(f"--out {folder} is a file; give a folder for samples and weights")
     folder.mkdir(parents=True, exist_ok=True)
     if (n := len(given.images)) < _FEW:
-        print(
-            f"{n} pictures are few: a GAN soon knows them by heart. Some hundred are a beginning, thousands are good."
-        )
+        print(f"So few ({n}) a GAN soon knows by heart: some hundred pictures are a beginning, thousands are good.")
     shape, classes = given.images.shape[1:], len(given.classes) if arguments.by_class else 0
     keras.utils.set_random_seed(arguments.seed)
     options = {"average": 0.99, "penalty": losses.R1(1.0), "seed": arguments.seed}
@@ -178,7 +177,7 @@ def train(arguments):
     labels = given.labels if classes else None
     batch_size = min(BATCH_SIZE, len(given.images))
     batches = data.pipeline(given.images, labels, batch_size=batch_size, seed=arguments.seed)
-    print(f"{n} pictures of {' x '.join(map(str, shape))}; samples and weights go to {folder}")
+    print(f"Pictures: {n} of {' x '.join(map(str, shape))}; samples and weights go to {folder}")
     wanted = np.arange(8 * classes) % classes if classes else None
     latents = np.random.default_rng(arguments.seed).standard_normal((8 * (classes or 8), gan.latent_dim))
 
@@ -186,6 +185,7 @@ def train(arguments):
         write(draw(gan, latents.astype("float32"), wanted), folder / name, wanted, given.classes)
 
     backup = callbacks.Backup(folder / "backup")  # the clock ends a call, and nothing the run
+    backup.advice = f"Give another --out, or delete {folder}."
     try:
         gan.fit(batches, epochs=10**6, verbose=0, callbacks=[Report(minutes, picture)], backup=backup)
     except KeyboardInterrupt:

@@ -21,10 +21,10 @@ def import_tensorflow():
             import tensorflow as tf
         except ImportError as error:
             raise ImportError(
-                "TensorFlow is not installed or cannot be loaded. In the course's folder run "
+                f"TensorFlow cannot be loaded ({error}). In the course's folder run "
                 '`python -m pip install -c constraints.txt -e ".[cpu,notebooks]"` (`gpu` instead of `cpu` with an '
                 "NVIDIA GPU under Linux)."
-            ) from error
+            ) from None
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)

@@ -41,6 +41,7 @@ class Backup(keras.callbacks.Callback):
 
     Attributes:
         epoch: number of epochs that the backup holds; 0 where there is none.
+        advice: the sentence on what to do, where the file belongs to another run.
 
     Raises:
         ValueError: a file that is no backup, and from `fit` a backup of another run, or of more epochs than asked for.
@@ -52,8 +53,9 @@ class Backup(keras.callbacks.Callback):
         if not isinstance(path, (str, os.PathLike)):
             raise ValueError(f"path={path!r} is not allowed; give where the file goes, such as 'build/backups/run'")
         self.path = Path(f"{os.fspath(path)}.npz")
+        self.advice = f"To train from the start, delete {self.path} and make the networks anew."
         self._run = None
-        self.epoch = int(self._read().get("epoch", 0))
+        self.epoch = self._read().get("epoch", 0)
 
     def prepare(self, model, dataset, steps_per_epoch, epochs, callbacks, validation_data):
         """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone."""
@@ -80,10 +82,10 @@ class Backup(keras.callbacks.Callback):
         }
         self._steps, self._run = steps_per_epoch, json.loads(json.dumps(run))  # as it looks when it is read
         self._saved = self._read()
-        self.epoch = int(self._saved.get("epoch", 0))
+        self.epoch = self._saved.get("epoch", 0)
         step = functools.partial(fingerprint.describe_step, model, dataset.element_spec)
         if self._saved:
-            self._compare(strategy, json.loads(str(self._saved["run"])), epochs, step)
+            self._compare(strategy, self._saved["run"], epochs, step)
             return self.epoch
         self._run[STEP] = step()
         if trained := max(int(optimizer.iterations.numpy()) for optimizer in model.optimizers.values()):
@@ -91,7 +93,6 @@ class Backup(keras.callbacks.Callback):
         return self.epoch
 
     def _compare(self, strategy, saved, epochs, step):
-        advice = f"To train from the start, delete {self.path} and make the networks anew."
         incomparable = [name for name in ("Keras", "traced by") if saved.get(name) != self._run[name]]
         if incomparable:
             versions = f"Keras {saved.get('Keras')} and {saved.get('traced by')}"
@@ -103,13 +104,15 @@ class Backup(keras.callbacks.Callback):
         for described in (lambda: saved.get(STEP), step):  # last the real one: it takes a second, and words say more
             self._run[STEP] = described()
             if differences := list(_differences(saved, self._run | same)):
-                raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {advice}")
+                raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {self.advice}")
         if self.epoch > epochs:
-            raise ValueError(f"the backup holds {self.epoch} epochs, and {epochs} are asked for; give more. {advice}")
+            raise ValueError(
+                f"the backup holds {self.epoch} epochs, and {epochs} are asked for; give more. {self.advice}"
+            )
         if self.epoch == epochs:
-            _say(f"All {epochs} epochs were trained before, so nothing is trained now. {advice}")
+            _say(f"All {epochs} epochs were trained before, so nothing is trained now. {self.advice}")
         else:
-            _say(f"Continuing after epoch {self.epoch} of {epochs}.")
+            _say(f"Continuing after epoch {self.epoch}.")
 
     def on_train_begin(self, logs=None):
         if self._run is None:
@@ -120,7 +123,7 @@ class Backup(keras.callbacks.Callback):
                 raise ValueError("the weights are NaN or infinite before training; make the networks anew")
         else:
             self._restore(self._saved)
-            self.model.history.history.update(json.loads(str(self._saved["history"])))
+            self.model.history.history.update(self._saved["history"])
         self._saved = {}
 
     def on_train_batch_end(self, batch, logs=None):
@@ -186,14 +189,14 @@ class Backup(keras.callbacks.Callback):
             unfinished.unlink(missing_ok=True)
 
     def _read(self):
-        """Return the arrays of the file by name; none where there is no file."""
+        """Return what the file holds by name; nothing where there is no file."""
         if not self.path.is_file():
             return {}
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 found = dict(arrays)
-            if not {"epoch", "history", "run"} <= set(found):
-                raise KeyError("parts are missing")
+            found["epoch"] = int(found["epoch"])
+            found |= {name: dict(json.loads(str(found[name]))) for name in ("history", "run")}
         except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise ValueError(f"{self.path} is not a backup. Delete it to train from the start.") from error
         return found

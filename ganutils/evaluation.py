@@ -133,8 +133,7 @@ def floor(classifier=None, samples=SAMPLES):
 def _real_images(samples):
     """Return test images, their labels, and as many others; the order in the data set is not random."""
     images, labels = data.load_dataset(split="test")
-    if not 2 <= samples <= len(images) // 2:
-        raise ValueError(f"samples={samples} is not allowed; choose from 2 to {len(images) // 2:,}")
+    samples = validation.whole_number(samples, "samples", 2, len(images) // 2)
     chosen, others = np.random.default_rng(0).permutation(len(images))[: 2 * samples].reshape(2, samples)
     return images[chosen], labels[chosen], images[others]
 

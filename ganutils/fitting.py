@@ -169,8 +169,9 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             )
         data.check_images(x)
         if y is not None:
-            if len(y) != len(x):
-                raise ValueError(f"{len(y)} labels for {len(x)} images; give one label an image")
+            rows = len(y) if np.ndim(y) else 1
+            if rows != len(x):
+                raise ValueError(f"{rows} labels for {len(x)} images; give one label an image")
             self.check_condition(y)
         return x
 

@@ -51,10 +51,11 @@ class GAN(AdversarialModel):
         real_images, condition = fitting.pair(batch)
         latents = self.draw_latents(ops.shape(real_images)[0])
         fake_images = self.generate(latents, condition)
+        _check_images(real_images, fake_images)
         # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
         real_logits = self.discriminate(real_images, condition)
         fake_logits = self.discriminate(fake_images, condition)
-        _check_shapes(real_images, fake_images, real_logits)
+        _check_logits(real_logits)
         self.record(real_accuracy=ops.cast(real_logits > 0, "float32"))
         self.record(fake_accuracy=ops.cast(fake_logits < 0, "float32"))
         discriminate = functools.partial(self.discriminate, condition=condition)
@@ -258,9 +259,12 @@ def _ends_in(network):
     return ""
 
 
-def _check_shapes(real_images, fake_images, logits):
+def _check_images(real_images, fake_images):
     real, fake = tuple(real_images.shape[1:]), tuple(fake_images.shape[1:])
     if real != fake:
         raise ValueError(f"the generator makes images of the shape {fake}, and the real ones have {real}")
+
+
+def _check_logits(logits):
     if logits.shape[-1] != 1:
         raise ValueError(f"the discriminator gives {logits.shape[-1]} numbers for an image; let it end in one logit")

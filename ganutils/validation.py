@@ -87,6 +87,8 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     Raises:
         ValueError: another shape, such as (n, 1) and one-hot rows, words, fractions, NaN, or classes that do not exist.
     """
+    if labels is None:
+        raise ValueError(f"{name} are None; give whole numbers (n,)")
     labels = as_array(labels, name)
     if labels.ndim == 2:
         cure = "labels[:, 0]" if labels.shape[1] == 1 else "labels.argmax(axis=1), if its rows are one-hot,"
@@ -120,6 +122,16 @@ def whole_number(value, name, least, most=None, reason=""):
         allowed = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name}={value!r} is not allowed; choose a whole number, {allowed}{reason and f', {reason}'}")
     return int(value)
+
+
+def whole_numbers(values, name, length=None):
+    """Return whole numbers, all 1 or more and `length` of them, as a tuple."""
+    many = isinstance(values, (tuple, list)) and values
+    if not many or length not in (None, len(values)):
+        raise ValueError(
+            f"{name}={values!r} is not allowed; give {length or 'some'} whole numbers, 1 or more, (..., ...)"
+        )
+    return tuple(whole_number(value, name, 1) for value in values)
 
 
 def generator(seed):

@@ -20,6 +20,7 @@ from ganutils import (
     metrics,
     models,
     plotting,
+    training,
     validation,
     widgets,
 )
@@ -101,8 +102,11 @@ WHOLE = NO_NUMBER | {"zero": 0, "negative": -1, "fraction": 1.5, "True": True}
 LEAST_0 = {name: value for name, value in WHOLE.items() if name != "zero"}
 OPTIONAL = {name: value for name, value in WHOLE.items() if name != "None"}
 POSITIVE = NO_NUMBER | {"zero": 0.0, "negative": -1.0, "True": True}
+SEVERAL = {"one": 64, "none": (), "text": "x", "zero": (8, 0, 8), "fraction": (8, 1.5, 8), "words": ("a", "b", "c")}
 NAMES = {"unknown": "zzz", "number": 3, "None": None, "empty": ""}
 GENERATOR, CLASSIFIER = models.fast_dcgan_generator(8), features.digit_classifier()
+GAN = training.GAN(models.vanilla_generator(8, (4,)), models.vanilla_discriminator((4,)))
+GAN.compile(keras.optimizers.Adam(), keras.optimizers.Adam())
 
 
 def path_length(**options):
@@ -215,6 +219,20 @@ CALLS = {
         {"real": U8, "fake": U8, "steps": 1, "batch_size": 8},
         {"real": IMAGES, "fake": IMAGES, "steps": WHOLE, "batch_size": WHOLE | {"odd": 7}, "seed": LEAST_0},
     ),
+    "measure": (evaluation.measure, {"gan": GAN, "samples": 10}, {"samples": WHOLE | {"one": 1, "too many": 5001}}),
+    "class_grid": (
+        plotting.class_grid,
+        {"images": U8, "labels": CLASSES},
+        {"images": DRAWN, "labels": LABELS | {"fewer": CLASSES[:7]}, "names": {"fewer": ["a"]}, "columns": WHOLE},
+    ),
+    "fit": (
+        GAN.fit,
+        {"x": U8, "verbose": 0},
+        {
+            "x": {"small": U8[:, :8, :8], "colour": np.repeat(U8, 3, axis=-1)},
+            "y": {"a number": 5, "fewer": CLASSES[:7], "text": "x"},
+        },
+    ),
     "image_grid": (plotting.image_grid, {"images": U8}, {"images": DRAWN, "columns": WHOLE}),
     "compare_grids": (
         lambda images=U8, columns=8: plotting.compare_grids({"a": images}, columns),
@@ -268,29 +286,39 @@ CALLS = {
         {"lesson": "02_dcgan", "name": "smoke"},
         {"lesson": NAMES, "name": NAMES, "epochs": WHOLE, "batch_size": WHOLE, "images": WHOLE},
     ),
-    "vanilla_generator": (models.vanilla_generator, {}, {"latent_dim": WHOLE, "units": {"zero": (0,), "text": "x"}}),
+    "vanilla_generator": (models.vanilla_generator, {}, {"latent_dim": WHOLE, "units": SEVERAL}),
     "vanilla_discriminator": (
         models.vanilla_discriminator,
         {},
-        {"dropout": NO_NUMBER | {"one": 1.0, "negative": -0.1}},
+        {"dropout": NO_NUMBER | {"one": 1.0, "negative": -0.1}, "units": SEVERAL},
     ),
     "dcgan_generator": (
         models.dcgan_generator,
         {"latent_dim": 4},
         {
             "latent_dim": WHOLE,
-            "filters": {"fewer": (8, 8)},
-            "strides": {"product": (1, 3, 1)},
+            "filters": {"fewer": (8, 8)} | SEVERAL,
+            "strides": {"product": (1, 3, 1)} | SEVERAL,
+            "image_shape": SEVERAL,
             "kernel_size": {"zero": 0},
         },
     ),
-    "dcgan_discriminator": (models.dcgan_discriminator, {}, {"dropout": NO_NUMBER | {"one": 1.0}}),
+    "dcgan_discriminator": (
+        models.dcgan_discriminator,
+        {},
+        {"dropout": NO_NUMBER | {"one": 1.0}, "filters": SEVERAL, "image_shape": SEVERAL},
+    ),
+    "fast_dcgan_generator": (models.fast_dcgan_generator, {}, {"latent_dim": WHOLE, "image_shape": SEVERAL}),
     "conditional_generator": (
         models.conditional_generator,
         {},
-        {"latent_dim": WHOLE, "classes": WHOLE, "label_input": NAMES},
+        {"latent_dim": WHOLE, "classes": WHOLE, "label_input": NAMES, "image_shape": SEVERAL},
     ),
-    "conditional_discriminator": (models.conditional_discriminator, {}, {"classes": WHOLE, "label_input": NAMES}),
+    "conditional_discriminator": (
+        models.conditional_discriminator,
+        {},
+        {"classes": WHOLE, "label_input": NAMES, "image_shape": SEVERAL},
+    ),
     "blind_test": (
         widgets.blind_test,
         {"real": U8, "fake": U8, "trials": 2},

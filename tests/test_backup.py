@@ -204,11 +204,15 @@ def test_there_is_no_other_way_to_resume(make_gan, digits, tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("content", ["junk", "other arrays", "empty"])
+@pytest.mark.parametrize("content", ["junk", "other arrays", "empty", "two epochs", "torn history", "no dict"])
 def test_a_file_that_is_no_backup_is_named(tmp_path, content):
     path = tmp_path / "run.npz"
+    whole = {"epoch": 3, "history": "{}", "run": "{}"}
+    wrong = {"two epochs": {"epoch": [1, 2]}, "torn history": {"history": '{"loss": [0.'}, "no dict": {"run": "[1]"}}
     if content == "other arrays":
         np.savez(path, weights=np.zeros(3))
+    elif content in wrong:
+        np.savez(path, **whole | wrong[content])
     else:
         path.write_bytes(b"not a zip file" if content == "junk" else b"")
     with pytest.raises(ValueError, match=r"run\.npz is not a backup\. Delete it"):

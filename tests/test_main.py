@@ -34,7 +34,7 @@ def test_other_real_images_reach_the_floor_and_noise_does_not(digits, capsys):
     for name in ("others", "noise"):
         assert run("evaluate", digits / "real.npy", digits / f"{name}.npy", "--features", "digits", "--json") == 0
         found[name] = json.loads(capsys.readouterr().out)
-    assert found["others"]["samples"] == 200
+    assert (found["others"]["samples"], found["others"]["fake"]) == (200, str(digits / "others.npy"))
     distance = {name: result["measures"]["frechet_distance"] for name, result in found.items()}
     assert distance["others"]["value"] < 1.3 * distance["others"]["floor"] < 0.1 * distance["noise"]["value"]
     assert distance["others"]["floor"] == distance["noise"]["floor"]
@@ -44,8 +44,9 @@ def test_other_real_images_reach_the_floor_and_noise_does_not(digits, capsys):
 def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
     assert run("evaluate", digits / "pictures", digits / "pictures", "--size", 32) == 0
     table = capsys.readouterr().out
-    assert "40 generated images against 40 real ones, in features of the network `untrained`" in table
-    assert "frechet distance" in table
+    assert re.search("40 images of .*pictures against 40 of .*pictures, in `untrained` features", table)
+    assert re.search(r"frechet distance +less +\d", table)
+    assert re.search(r"precision +more +\d", table)
     assert "classes" not in table
     assert "Caution: 40 images are fewer than the 64 features" in table
 
@@ -74,14 +75,29 @@ def test_training_on_a_folder_goes_on_and_leaves_a_generator_to_draw_from(digits
 def test_subfolders_are_classes_of_a_conditional_gan_and_name_the_rows_of_its_grid(digits, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        plotting, "class_grid", lambda *given, real=plotting.class_grid: drawn.append(given) or real(*given)
+        plotting,
+        "class_grid",
+        lambda *given, real=plotting.class_grid, **named: drawn.append(named) or real(*given, **named),
     )
     assert run("train", digits / "pictures", "--minutes", 1e-4, "--by-class", "--out", digits / "mine") == 0
     assert checkpoints.read_card(digits / "mine" / "generator.json")["classes"] == ["0", "1"]
     assert run("sample", digits / "mine" / "generator.json", "-n", 6, "--out", digits / "six.png") == 0
-    images, labels, names, columns = drawn[-1]
-    assert images.shape == (6, 32, 32, 3)
-    assert (labels.tolist(), list(names), columns) == ([0, 1, 0, 1, 0, 1], ["0", "1"], 3)
+    assert drawn[-1]["labels"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert (list(drawn[-1]["names"]), drawn[-1]["columns"]) == (["0", "1"], 3)
+    assert run("sample", digits / "mine", "-n", 6, "--out", digits / "six") == 0
+    assert data.load_folder(digits / "six", 32).files[:3] == ["0/00000.png", "0/00002.png", "0/00004.png"]
+
+
+def test_another_run_in_the_same_folder_is_refused_in_words_of_the_command_line(digits, capsys):
+    out = digits / "mine"
+    assert run("train", digits / "pictures", "--minutes", 1e-4, "--out", out) == 0
+    kept = (out / "generator.weights.h5").read_bytes()
+    capsys.readouterr()
+    assert run("train", digits / "pictures", "--minutes", 1e-4, "--out", out, "--seed", 1) == 2
+    said = capsys.readouterr().err
+    assert "another run: data: seed was 0 and is 1" in said
+    assert said.endswith(f"Give another --out, or delete {out}.\n")
+    assert (out / "generator.weights.h5").read_bytes() == kept
 
 
 def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
@@ -116,6 +132,7 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("sample", "dcgan", "--out", "drawn.jpg"), "give a .png or .npy file, or a folder"),
         (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
         (("train", "pictures/0", "--by-class"), "--by-class needs two subfolders"),
+        (("train", "pictures", "--minutes", "1e300"), r"--minutes=1e\+300 is not allowed"),
         (("train", "pictures", "--minutes", "nan"), "--minutes=nan is not allowed"),
     ],
 )

@@ -273,7 +273,7 @@ def test_a_generator_of_real_images_reaches_the_floor():
     assert coverage == 1
     assert floor.frechet_distance > 1
     assert np.isnan(evaluation.measure(Painter(np.full((600, 28, 28, 1), BROKEN)), samples=600)).all()
-    with pytest.raises(ValueError, match=r"samples=6000 is not allowed; choose from 2 to 5,000"):
+    with pytest.raises(ValueError, match=r"samples=6000 is not allowed; choose a whole number, from 2 to 5000"):
         evaluation.floor(samples=6000)
 
 

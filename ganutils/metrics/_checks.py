@@ -21,7 +21,8 @@ def features(values, name, least=1, reason="a mean needs one"):
     values = validation.as_array(values, name)
     if values.ndim == 4:
         raise ValueError(
-            f"{name} have the shape {values.shape} of images; give features=..., a function from images to features"
+            f"{name} have the shape {values.shape} of images; give their features, such as "
+            f"ganutils.features.untrained({values.shape[1:]}) makes of them, or digit_classifier() of digits"
         )
     if values.ndim != 2 or not values.shape[1] or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float features (n, d)")

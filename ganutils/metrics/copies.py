@@ -130,7 +130,8 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
         quantile: share of test samples that lie below the threshold, above 0 and below 1.
     """
     least = int(np.ceil(1 / validation.number(quantile, "quantile", 0, 1)))
-    if np.ndim(test) and len(test) < least:
+    test = validation.as_array(test, "test")
+    if test.ndim and len(test) < least:
         raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
     if features is None and all(getattr(values, "ndim", 0) == 4 for values in (fake, train, test)):
         (indices, distances), (_, to_test) = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)

@@ -37,7 +37,8 @@ def mode_coverage(generated, data_labels, least=1):
     """
     least = validation.whole_number(least, "least", 1)
     classes = None
-    if np.ndim(generated) == 2:
+    generated = validation.as_array(generated, "generated")
+    if generated.ndim == 2:
         probabilities = _checks.probabilities(generated, "generated")
         classes, generated = probabilities.shape[1], probabilities.argmax(axis=1)
     generated = validation.check_labels(generated, "generated")

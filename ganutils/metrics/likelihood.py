@@ -53,7 +53,8 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
 
 
 def _rows(values, name, features, least=1, reason="a mean needs one"):
-    if features is None and np.ndim(values) == 4:
+    values = validation.as_array(values, name)
+    if features is None and values.ndim == 4:
         values = _checks.to_unit_range(validation.check_images(values, name))
         values = values.reshape(len(values), -1)
     return _checks.extracted(values, name, features, least, reason)

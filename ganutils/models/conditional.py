@@ -78,7 +78,8 @@ def conditional_discriminator(classes=10, label_input="projection", image_shape=
     Returns:
         A keras.Model from [images (n, *image_shape), labels (n,)] to logits (n, 1).
     """
-    images, classes = keras.Input(image_shape, name="images"), validation.whole_number(classes, "classes", 1)
+    options, classes = fast_features(image_shape), validation.whole_number(classes, "classes", 1)
+    images = keras.Input(image_shape, name="images")
     labels = keras.Input((), dtype="int32", name="labels")
     maps = None
     if label_input == "one_hot":
@@ -89,7 +90,7 @@ def conditional_discriminator(classes=10, label_input="projection", image_shape=
     elif label_input != "projection":
         raise ValueError(f"label_input={label_input!r} is not allowed; choose one of {', '.join(LABEL_INPUTS)}")
     joined = images if maps is None else layers.Concatenate()([images, maps])
-    features = image_features(joined, **fast_features(image_shape))
+    features = image_features(joined, **options)
     logits = layers.Dense(1, dtype="float32")(features)
     if label_input == "projection":
         class_vectors = layers.Embedding(classes, features.shape[-1], embeddings_initializer="zeros")(labels)

@@ -31,7 +31,8 @@ def dcgan_generator(
     Raises:
         ValueError: another number of strides, or strides whose product does not divide height and width.
     """
-    *sides, colours = image_shape
+    *sides, colours = validation.whole_numbers(image_shape, "image_shape", 3)
+    filters, strides = validation.whole_numbers(filters, "filters"), validation.whole_numbers(strides, "strides")
     if len(strides) != len(filters) or any(side % math.prod(strides) for side in sides):
         raise ValueError(f"strides={strides}: give {len(filters)} strides whose product divides the sides {sides}")
     start = [side // math.prod(strides) for side in sides]
@@ -65,7 +66,7 @@ def dcgan_discriminator(filters=(64, 128), kernel_size=5, dropout=0.3, hidden=No
         A keras.Model from images (n, *image_shape) to logits (n, 1).
     """
     validation.number(dropout, "dropout", 0, 0.99, open_ends=False)
-    images = keras.Input(image_shape, name="images")
+    images = keras.Input(validation.whole_numbers(image_shape, "image_shape", 3), name="images")
     features = image_features(images, filters, kernel_size, dropout, hidden)
     logits = layers.Dense(1, dtype="float32")(features)
     return keras.Model(images, logits, name="dcgan_discriminator")
@@ -73,7 +74,7 @@ def dcgan_discriminator(filters=(64, 128), kernel_size=5, dropout=0.3, hidden=No
 
 def image_features(x, filters, kernel_size, dropout, hidden):
     """All of a convolutional discriminator but its last layer: from images to (n, features)."""
-    for channels in filters:
+    for channels in validation.whole_numbers(filters, "filters"):
         x = layers.Conv2D(channels, kernel_size, strides=2, padding="same")(x)
         x = layers.LeakyReLU(0.2)(x)
         if dropout:
@@ -84,7 +85,8 @@ def image_features(x, filters, kernel_size, dropout, hidden):
 
 def _doublings(image_shape):
     """Return how often an image is halved until its larger side is 8 pixels or less: twice for 28, 3 times for 64."""
-    return max(1, math.ceil(math.log2(max(image_shape[:2]) / 8)))
+    height, width, _ = validation.whole_numbers(image_shape, "image_shape", 3)
+    return max(1, math.ceil(math.log2(max(height, width) / 8)))
 
 
 def fast_dcgan_generator(latent_dim=32, image_shape=IMAGE_SHAPE):

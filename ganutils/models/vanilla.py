@@ -16,7 +16,7 @@ def vanilla_generator(latent_dim=100, units=(256, 512)):
     Its hidden layers have the widths `units`; the last layer ends in tanh.
     """
     x = latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
-    for width in units:
+    for width in validation.whole_numbers(units, "units"):
         x = layers.Dense(width)(x)
         x = layers.LeakyReLU(0.2)(x)
     x = layers.Dense(math.prod(IMAGE_SHAPE), activation="tanh", dtype="float32")(x)
@@ -31,7 +31,7 @@ def vanilla_discriminator(units=(512, 256), dropout=0.0):
     validation.number(dropout, "dropout", 0, 0.99, open_ends=False)
     images = keras.Input(IMAGE_SHAPE, name="images")
     x = layers.Flatten()(images)
-    for width in units:
+    for width in validation.whole_numbers(units, "units"):
         x = layers.Dense(width)(x)
         x = layers.LeakyReLU(0.2)(x)
         if dropout:
