@@ -8,16 +8,18 @@ Run it in the folder of nbgrader_config.py. Writes grades.csv, not_graded.csv an
 """
 
 import argparse
+import contextlib
 import csv
+import ctypes
 import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unicodedata
 import uuid
 import zipfile
@@ -209,8 +211,8 @@ def collect(student, entries, assignment, released):
     Raises:
         NotGraded: there is none.
     """
-    time = max(time for time, _ in entries)
-    newest = [entry for at, entry in entries if at == time]
+    last = max(at for at, _ in entries)
+    newest = [entry for at, entry in entries if at == last]
     files, budget = [], [MOST_MEGABYTES * 2**20]
     for entry in newest:
         paths = sorted(path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
@@ -229,8 +231,8 @@ def collect(student, entries, assignment, released):
         (folder / ".as_handed_in").write_bytes(target.read_bytes())
     target.write_bytes(content)
     stamp = folder / "timestamp.txt"
-    if time:
-        stamp.write_text(datetime.strptime(time, "%Y%m%dT%H%M%S").strftime("%Y-%m-%d %H:%M:%S UTC"), encoding="utf-8")
+    if last:
+        stamp.write_text(datetime.strptime(last, "%Y%m%dT%H%M%S").strftime("%Y-%m-%d %H:%M:%S UTC"), encoding="utf-8")
     elif newest != [folder]:
         stamp.unlink(missing_ok=True)
     remarks = [f"the newest of {len(entries)} was taken"] if len(newest) < len(entries) else []
@@ -242,11 +244,11 @@ def collect(student, entries, assignment, released):
 # Grading
 
 
-def nbgrader(*arguments, seconds=None):
+def nbgrader(*arguments, minutes=60, gigabytes=4):
     """Run one command of nbgrader.
 
     Raises:
-        NotGraded: it fails, or takes longer.
+        NotGraded: it fails, takes longer, or more memory, together with the programs that it starts.
     """
     token = uuid.uuid4().hex
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # it calls alembic by name
@@ -254,27 +256,59 @@ def nbgrader(*arguments, seconds=None):
     environment = {**os.environ, "PATH": path, MARK: token}
     with tempfile.TemporaryFile() as log:  # of a pipe, a program that is left behind would hold the other end
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        latest = time.monotonic() + 60 * minutes
         try:
-            running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            raise NotGraded(f"not done after {seconds / 60:.0f} minutes") from None
+            while running.poll() is None:
+                if time.monotonic() > latest:
+                    raise NotGraded(f"not done after {minutes:g} minutes")
+                if memory() > gigabytes:
+                    raise NotGraded(f"it takes more than {gigabytes:g} GB of memory")
+                time.sleep(0.5)
         finally:
             left_behind(token)
+            running.wait()
         log.seek(0)
         said = log.read().decode("utf-8", "replace")
     if running.returncode:
         raise NotGraded(why(said))
 
 
+def memory():
+    """Return how many GB the programs take that this one has started."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 1e9
+
+
+def adopt():
+    """Become the parent of all programs that ones started from here leave behind, under Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
 def left_behind(token):
     """End the programs that a submission has started and that are still running."""
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == token:
-                process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-        except (psutil.Error, OSError):
-            continue
+    for _ in range(100):  # while they die, they may start others
+        if not (children := psutil.Process().children(recursive=True)):
+            break
+        end(children)
+    # Where they cannot be adopted they are known by a mark in their environment.
+    end(process for process in psutil.process_iter() if _mark(process) == token)
+
+
+def _mark(process):
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.environ().get(MARK)
+    return None
+
+
+def end(processes):
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            process.kill()
+            process.wait(10)
 
 
 def why(said):
@@ -290,14 +324,14 @@ def graded(assignment, student):
     return Path("autograded") / student / assignment / f"{assignment}.ipynb"
 
 
-def grade(student, assignment, minutes):
+def grade(student, assignment, **limits):
     """Grade one submission anew, and write its feedback; return {task: reason} of what was not graded in it.
 
     Raises:
         NotGraded: all of it.
     """
-    nbgrader("autograde", assignment, f"--student={student}", "--force", seconds=60 * minutes)
-    nbgrader("generate_feedback", assignment, f"--student={student}", "--force", seconds=600)
+    nbgrader("autograde", assignment, f"--student={student}", "--force", **limits)
+    nbgrader("generate_feedback", assignment, f"--student={student}", "--force")
     with Gradebook(GRADEBOOK) as gradebook:
         grades = gradebook.find_submission(assignment, student).notebooks[0].grades
         waiting = {grade.name for grade in grades if grade.needs_manual_grade}
@@ -354,6 +388,9 @@ def main():
     parser.add_argument("--student", help="grade this one only, anew")
     parser.add_argument("--force", action="store_true", help="grade all anew, also who has been graded")
     parser.add_argument("--minutes", type=float, default=60, help="for one submission; 60 unless said otherwise")
+    parser.add_argument(
+        "--gigabytes", type=float, default=4, help="of memory for one submission; 4 unless said otherwise"
+    )
     parser.add_argument("--table", action="store_true", help="grade nothing, write grades.csv again")
     arguments = parser.parse_args()
     if arguments.table:
@@ -373,6 +410,7 @@ def main():
             return 1
     released = nbformat.read(release, as_version=4)
 
+    adopt()
     found = handed_in(name)
     if not found:
         print(f"nothing in downloaded/{name}/archive or submitted/*/{name}", file=sys.stderr)
@@ -390,7 +428,7 @@ def main():
             if graded(name, student).is_file() and not (new or arguments.force or arguments.student):
                 print(", as before")
                 continue
-            lost = grade(student, name, arguments.minutes)
+            lost = grade(student, name, minutes=arguments.minutes, gigabytes=arguments.gigabytes)
             print(f", graded{'; ' + remark if remark else ''}{', but for ' + ', '.join(lost) if lost else ''}")
         except NotGraded as reason:
             lost = {"": str(reason)}

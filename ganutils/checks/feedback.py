@@ -87,9 +87,10 @@ def _as_html(text):
 def time_limit(seconds):
     """Raise `TimeUp` in the block after some seconds of computing, where the platform and the thread allow it.
 
-    What counts is the processor's time that this process takes, so that other programs do not end a check; or
-    `WAITING` times as much on the clock; or `IDLE` seconds of which less than a hundredth was computing. A loop may
-    swallow that, by a bare `except:`. It is raised again each second.
+    What counts is the processor's time that this process takes, so that other programs do not end a check, but not
+    before so many seconds have passed, however many processors it keeps busy. It also ends after `WAITING` times as
+    much on the clock; or `IDLE` seconds of which less than a hundredth was computing. A loop may swallow that, by a
+    bare `except:`. It is raised again each second.
     While nbgrader grades, the kernel ends after the tenth time: all cells behind this one would wait in vain.
 
     Args:
@@ -104,7 +105,7 @@ def time_limit(seconds):
     def look(*_):
         taken, waited = time.process_time() - computed, time.monotonic() - began
         idle = waited > IDLE and taken < waited / 100
-        if taken < seconds and waited < WAITING * seconds and not idle:
+        if min(taken, waited) < seconds and waited < WAITING * seconds and not idle:
             return
         if next(alarms) > PATIENCE and os.environ.get("NBGRADER_EXECUTION"):
             os._exit(1)

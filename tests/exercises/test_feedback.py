@@ -105,6 +105,19 @@ def test_other_programs_do_not_end_a_check(shown, monkeypatch):
     assert double(waits) == 0, "but it does not wait for ever"
 
 
+def test_many_processors_do_not_end_a_check_early(shown, monkeypatch):
+    """TensorFlow computes in all of them, and their times add up."""
+    now = itertools.count(0.0, 10.0)
+    monkeypatch.setattr(feedback.time, "process_time", lambda: next(now))
+
+    def computes(x):
+        for _ in range(3):
+            time.sleep(0.5)  # and the check looks at its clock
+        return 2 * x
+
+    assert feedback.judge("9", lambda: computes(1), (), seconds=3).state == "passed"
+
+
 def test_who_waits_for_nothing_does_not_keep_a_class_waiting(shown, monkeypatch):
     monkeypatch.setattr(feedback, "IDLE", 1)
 

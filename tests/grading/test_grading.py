@@ -66,9 +66,20 @@ DISTURBING = """
 import subprocess, sys
 from pathlib import Path
 
-subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+for environment in (None, {}):
+    subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True, env=environment)
 Path("numpy.py").write_text("raise RuntimeError('not the real one')")
 print("a line\\n" * 100_000)
+"""
+# Would take all memory of the machine, by itself or through what nbgrader keeps of its output.
+HOARDING = """
+kept = []
+while True:
+    kept.append(bytearray(10_000_000))
+"""
+PRINTING = """
+while True:
+    print("a line that is longer than others " * 1000)
 """
 EXPERIMENT = {"output_type": "stream", "name": "stdout", "text": ["the output of a long experiment\n"]}
 
@@ -247,15 +258,22 @@ def test_one_who_cannot_be_stopped_is_named_and_the_others_are_graded(course, re
             "late": strange.answered(released, {"value-function": ENDLESS}),
             "stubborn": strange.answered(released, {"value-function": stubborn}),
             "stuck": strange.answered(released, {"value-function": "while True:\n    pass"}),
+            "hoarding": strange.answered(released, {"value-function": HOARDING}),
+            "printing": strange.answered(released, {"value-function": PRINTING}),
             "zoe": strange.answered(released),
         },
     )
-    run(course, "grade.py", NAME)
+    run(course, "grade.py", NAME, "--gigabytes", "3")
     scores = {row["student"]: row["score"] for row in read(course / "grades.csv")}
     rest = f"{points('value-function'):g}"
-    assert scores == {"late": rest, "stubborn": "", "stuck": rest, "zoe": f"{points():g}"}
-    listed = {(row["student"], row["task"]) for row in read(course / "not_graded.csv")}
-    assert listed == {("late", "test-value-function"), ("late", "unseen"), ("stubborn", "")}
+    nothing = dict.fromkeys(("stubborn", "hoarding", "printing"), "")
+    assert scores == {"late": rest, "stuck": rest, "zoe": f"{points():g}", **nothing}
+    listed = {(row["student"], row["task"]): row["reason"] for row in read(course / "not_graded.csv")}
+    parts = {(student, task) for student in ("late", "stuck") for task in ("test-value-function", "unseen")}
+    assert set(listed) == parts | {(student, "") for student in nothing}
+    assert "a cell before it was stopped" in listed["stuck", "test-value-function"]
+    assert "more than 3 GB of memory" in listed["hoarding", ""]
+    assert "more than 3 GB of memory" in listed["printing", ""]
 
 
 def test_a_sandbox_keeps_a_submission_in(course, sandbox, released):
