@@ -142,7 +142,7 @@ def _cell(given, number):
 
 def _is_valid(output):
     try:
-        nbformat.validate(output, ref="output")
+        nbformat.validate(output, ref="output", version=4)
     except nbformat.ValidationError:
         return False
     return True
