@@ -7,7 +7,7 @@ import threading
 import keras
 import tensorflow as tf
 
-from ganutils import fitting, keras_workarounds, losses, strategies, validation
+from ganutils import fitting, guards, keras_workarounds, losses, strategies, validation
 
 
 class AdversarialModel(fitting.CheckedFit, keras.Model):
@@ -70,6 +70,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         for player, decay in self.averages.items():
             if player not in networks or not (isinstance(decay, numbers.Real) and 0 <= decay < 1):
                 raise ValueError(f"an average of {player!r} with decay {decay!r}: give a player, and from 0 to below 1")
+            self.averages[player] = float(decay)
             self.averaged[player] = keras.models.clone_model(networks[player])
             self.averaged[player].set_weights(networks[player].get_weights())
             self.averaged[player].trainable = False
@@ -91,21 +92,12 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         Raises:
             ValueError: an unknown loss, other players, what is no optimizer, or a player without weights to train.
         """
-        if set(optimizers) != set(self.networks):
-            raise ValueError(f"optimizers for {', '.join(optimizers)}; give one to each of {', '.join(self.networks)}")
-        for player, given in optimizers.items():
-            if not isinstance(given, (str, keras.optimizers.Optimizer)):
-                raise ValueError(f"{player}: {given!r} is no optimizer; give one such as keras.optimizers.Adam(1e-3)")
-            if not self.networks[player].trainable_weights:
-                raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
-            if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):
-                raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+        guards.check_players(self.networks, optimizers)
         if given := [name for name in ("metrics", "weighted_metrics", "loss_weights") if kwargs.get(name)]:
             raise ValueError(f"{', '.join(given)}: a family names what is measured itself, in `measures`; leave it out")
-        if (steps := kwargs.get("steps_per_execution", 1)) != "auto":
-            validation.whole_number(steps, "steps_per_execution", 1)
+        steps = validation.whole_number(kwargs.pop("steps_per_execution", 1), "steps_per_execution", 1)
         self.adversarial_loss = losses.get(loss)
-        super().compile(optimizer=None, **kwargs)
+        super().compile(optimizer=None, steps_per_execution=steps, **kwargs)
         prepare = keras_workarounds.prepare_optimizer
         self.optimizers = {name: prepare(optimizers[name], network) for name, network in self.networks.items()}
 
@@ -165,7 +157,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def train_step(self, batch):
         """Take the steps of all `turns`, and return the means since the start of the epoch."""
         self._step.recorded = {}
-        for part, players in self.turns(fitting.prepared(batch)):
+        for part, players in self.turns(fitting.prepared(batch)):  # in a dataset of one's own done before
             self.adversarial_step(part, players)
         strategies.average_over_replicas(self.statistics())
         return self._results()
@@ -190,6 +182,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 if set(found) != set(self.networks):
                     raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
                 # The network's own losses are what regularisers of its weights add.
+                found = {name: _scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
                 totals = {name: sum(net.losses, found[name]) for name, net in self.networks.items() if name in players}
             for player, total in totals.items():
                 self._update(tape, player, total)
@@ -259,6 +252,13 @@ class _Step(threading.local):
         self.players, self.penalties, self.recorded = (), [], {}
 
 
+def _scalar(value, name):
+    value = tf.convert_to_tensor(value)
+    if value.shape.rank != 0:
+        raise ValueError(f"{name} has the shape {value.shape}; return a scalar, such as ops.mean makes")
+    return value
+
+
 def _factor(optimizer, loss):
     """Return a factor of a loss's gradient: the optimizer's scale, times this replica's share."""
     return optimizer.scale_loss(strategies.share_of_loss(tf.ones_like(loss)))
@@ -274,7 +274,7 @@ def _with_penalty(network, optimizer, gradients, penalty, arguments):
 
     def penalised():
         with tf.GradientTape() as tape:
-            charge = every * penalty(*arguments)
+            charge = every * _scalar(penalty(*arguments), f"{penalty}")
         loses_slopes = _loses_slopes()  # before the gradient of the charge itself is there
         try:
             added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))

@@ -27,17 +27,17 @@ class Backup(keras.callbacks.Callback):
     The file is moved into place when it is whole, and stays when training ends, so that a kernel that dies later
     has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
     A state that is not finite is never written, nor that of an epoch which was stopped in its middle, nor one behind
-    what another kernel has written meanwhile. A backup of
-    another run is refused: of other data, batches or order, networks, optimizers, settings, callbacks, or of a step
-    that computes anything else, wherever that is written. Steps are compared only under the same versions of Keras
-    and TensorFlow and on as many devices. It does not know which weights a finished run had begun with. Several
-    workers must share the folder: all read the file, and the chief writes it.
+    what another kernel has written meanwhile. A backup of another run is refused: of other data, batches or order,
+    networks, optimizers, settings, callbacks, or of a step that computes anything else, wherever that is written.
+    Steps are compared only under the same versions of Keras and TensorFlow and on as many devices.
+    It does not know which weights a finished run had begun with. Several workers must share the folder: all read the
+    file, and the chief writes it.
 
     A callback belongs to the run if it has `get_state()` and `set_state(state)`, dicts of arrays; what `get_config()`
     returns, where it has one, must not change.
 
     Args:
-        path: where the file goes; ".npz" is added.
+        path: where the file goes; ".npz" is added where it is missing.
 
     Attributes:
         epoch: number of epochs that the backup holds; 0 where there is none.
@@ -50,9 +50,9 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, path):
         super().__init__()
-        if not isinstance(path, (str, os.PathLike)):
+        if not isinstance(path, (str, os.PathLike)) or not Path(path).name or str(path).endswith(("/", os.sep)):
             raise ValueError(f"path={path!r} is not allowed; give where the file goes, such as 'build/backups/run'")
-        self.path = Path(f"{os.fspath(path)}.npz")
+        self.path = Path(f"{os.fspath(path).removesuffix('.npz')}.npz")
         self.advice = f"To train from the start, delete {self.path} and make the networks anew."
         self._run = None
         self.epoch = self._read().get("epoch", 0)

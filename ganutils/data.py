@@ -97,11 +97,13 @@ def load_folder(path, image_size, channels=3, max_images=None):
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; give the path of one that holds pictures")
-    height, width = (image_size, image_size) if np.ndim(image_size) == 0 else image_size
-    for name, value in (("image_size", height), ("image_size", width), ("max_images", max_images)):
-        if value is not None or name == "image_size":
-            validation.whole_number(value, name, 1)
-    if channels not in (1, 3) or isinstance(channels, bool):
+    if isinstance(image_size, (tuple, list)):
+        height, width = validation.whole_numbers(image_size, "image_size", 2)
+    else:
+        height = width = validation.whole_number(image_size, "image_size", 1)
+    if max_images is not None:
+        max_images = validation.whole_number(max_images, "max_images", 1)
+    if channels not in (1, 3) or not isinstance(channels, int) or isinstance(channels, bool):
         raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
     found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
     names = sorted(file.relative_to(folder).as_posix() for file in found)
@@ -174,6 +176,8 @@ def unpaired(first, second, *, batch_size, seed=0):
 
     A pass goes once over the larger set; each set has an order of its own, anew whenever it begins again.
     """
+    for images in (first, second):
+        check_images(images)
     return Source([[first], [second]], batch_size, None, seed).batches()
 
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ganutils import data, features, keras_workarounds, metrics, models, validation
+from ganutils import data, features, guards, keras_workarounds, metrics, models, validation
 from ganutils.metrics.copies import TwoSampleAccuracy
 
 SAMPLES = 2000
@@ -71,6 +71,8 @@ def discriminator_accuracy(real, fake, build=models.fast_dcgan_discriminator, st
     if batch_size % 2:
         raise ValueError(f"batch_size={batch_size} is not allowed; choose an even number, half of it for each kind")
     rng = validation.generator(seed)
+    if not callable(build) or isinstance(build, keras.Model):
+        raise ValueError(f"build={build!r} is not allowed; give a function that returns a new keras.Model")
     halves = []
     for images in (real, fake):
         order, middle = rng.permutation(len(images)), len(images) // 2
@@ -81,6 +83,7 @@ def discriminator_accuracy(real, fake, build=models.fast_dcgan_discriminator, st
         discriminator = build()
     finally:
         random.setstate(state)
+    guards.check_discriminator(discriminator)
     optimizer = keras_workarounds.prepare_optimizer(keras.optimizers.Adam(1e-3), discriminator)
     targets = tf.concat([tf.ones((half_batch, 1)), tf.zeros((half_batch, 1))], axis=0)
 
@@ -114,6 +117,8 @@ def measure(gan, classifier=None, samples=SAMPLES):
         classifier: what `features.digit_classifier` returns; None loads it.
         samples: number of generated and of real images, 2 to 5,000. Both figures depend on it.
     """
+    if not hasattr(gan, "latent_dim"):
+        raise ValueError(f"gan is a {type(gan).__name__}; give a training.GAN, and not its generator alone")
     classifier = classifier or features.digit_classifier()
     images, labels, _ = _real_images(samples)
     latents = np.random.default_rng(1).standard_normal((samples, gan.latent_dim)).astype("float32")

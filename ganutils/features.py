@@ -45,6 +45,9 @@ def untrained(image_shape, seed=0):
         image_shape: (height, width, channels), 8 pixels or more.
         seed: of the weights.
     """
+    if min(validation.whole_numbers(image_shape, "image_shape", 3)[:2]) < 8:
+        raise ValueError(f"image_shape={image_shape} is not allowed; give images of 8 pixels or more a side")
+    seed = validation.whole_number(seed, "seed", 0)
     with checkpoints.in_float32():
         x = images = keras.Input(image_shape)
         for i, filters in enumerate((32, 64, 64)):

@@ -31,6 +31,10 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     def validate(self, batch):
         """Return a dict of scalars, by names of `measures`, for `evaluate` and `validation_data`. To be overridden."""
 
+    def prepare(self, batch):
+        """Return a batch of a dataset as `losses` takes it, after a look at it; in the dataset's own graph."""
+        return prepared(batch)
+
     def _check_validation(self):
         if type(self).validate is CheckedFit.validate:
             raise ValueError(f"{type(self).__name__} has nothing to validate; override `validate(batch)`")
@@ -38,10 +42,18 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """As `keras.Model.evaluate`: means of what `validate` returns."""
         self._check_validation()
-        if kwargs.get("sample_weight") is not None:
-            raise ValueError("sample_weight has no meaning here; leave it out")
         with guards.errors_in_words():
-            return super().evaluate(self._checked(x, y), y, batch_size, **kwargs)
+            return super().evaluate(self._checked(x, y), y, batch_size, **_without_weights(kwargs))
+
+    def train_on_batch(self, x, y=None, **kwargs):
+        """As `keras.Model.train_on_batch`."""
+        with guards.errors_in_words():
+            return super().train_on_batch(self._checked_array(x, y), y, **_without_weights(kwargs))
+
+    def test_on_batch(self, x, y=None, **kwargs):
+        """As `keras.Model.test_on_batch`."""
+        with guards.errors_in_words():
+            return super().test_on_batch(self._checked_array(x, y), y, **_without_weights(kwargs))
 
     def predict(self, x, *args, **kwargs):
         """As `keras.Model.predict`: images of what the model is called with, in batches."""
@@ -90,12 +102,16 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
         if (validation_data := kwargs.get("validation_data")) is not None:
             self._check_validation()
-            self._checked(*pair(validation_data, "validation_data"))
+            checked = self._checked(*pair(validation_data, "validation_data"))
+            if isinstance(validation_data, tf.data.Dataset):
+                kwargs["validation_data"] = checked
         x, callbacks = self._checked(x, y), list(tf.nest.flatten(callbacks or []))
         guards.check_callbacks(callbacks)
-        for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch), ("batch_size", batch_size)):
-            if value is not None or name == "epochs":
-                validation.whole_number(value, name, 1)
+        epochs = validation.whole_number(epochs, "epochs", 1)
+        if steps_per_epoch is not None:
+            steps_per_epoch = validation.whole_number(steps_per_epoch, "steps_per_epoch", 1)
+        if batch_size is not None:
+            batch_size = validation.whole_number(batch_size, "batch_size", 1)
         if not isinstance(x, tf.data.Dataset):
             if kwargs.get("shuffle") is False:
                 raise ValueError("arrays are shuffled; for an order of your own, give a tf.data.Dataset")
@@ -116,7 +132,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             )
         first, guard = 0, guards.LastGoodState()
         if backup is not None:
-            if not hasattr(backup, "prepare"):
+            if not hasattr(backup, "prepare") or isinstance(backup, type):
                 raise ValueError(f"backup={backup!r} is not allowed; give one such as callbacks.Backup('build/run')")
             first = backup.prepare(self, x, steps_per_epoch, epochs, callbacks, validation_data)
             callbacks, self.train_function = [*callbacks, backup], None  # Keras' function of an earlier call goes
@@ -160,7 +176,11 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 parts = x.source.arrays
             if len(parts) == 2:
                 self.check_condition(parts[1])
-            return x
+            # In the dataset and not in the step, since XLA leaves assertions out.
+            return x if hasattr(x, "source") else x.map(lambda *batch: self.prepare(batch))
+        return self._checked_array(x, y)
+
+    def _checked_array(self, x, y):
         if isinstance(x, dict):
             raise ValueError("x is a dict; give images, or images and labels: data.pipeline(images, labels, ...)")
         if not isinstance(x, (np.ndarray, tf.Tensor)):
@@ -179,7 +199,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
 def prepared(batch):
     """Return a batch as its dataset has it, with bytes of images mapped to float32 in [-1, 1].
 
-    The first images of a dataset were looked at before; here each batch is, for what comes later.
+    The first images of a dataset are looked at before; here each batch is, for what comes later.
     """
 
     def scaled(values):
@@ -200,6 +220,14 @@ def prepared(batch):
     return tf.nest.map_structure(scaled, batch)
 
 
+def _without_weights(kwargs):
+    if given := [name for name in ("sample_weight", "class_weight") if kwargs.get(name) is not None]:
+        raise ValueError(
+            f"{', '.join(given)} has no meaning for several players with losses of their own; leave it out"
+        )
+    return kwargs
+
+
 def pair(values, name="a batch"):
     """Return the images and the condition of a batch, or of validation data; either may have no condition."""
     parts = values if isinstance(values, (tuple, list)) else (values, None)
@@ -217,4 +245,8 @@ def _first_of(dataset):
             raise ValueError("the dataset holds single numbers; give batches of images, as data.pipeline does")
         if sum(len(parts[0]) for parts in seen) >= LOOKED_AT:
             break
+    if not seen or next(iter(dataset), None) is None:  # a generator that is used up, say
+        raise ValueError("the dataset holds no batch, or gives its batches only once; let it begin anew each time")
+    if any(len({part.shape[1:] for part in parts}) > 1 for parts in zip(*seen, strict=True)):
+        raise ValueError("the dataset's images differ in size from batch to batch; give them one size")
     return [np.concatenate(parts) for parts in zip(*seen, strict=True)]

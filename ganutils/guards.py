@@ -22,6 +22,9 @@ _NOT_HERE = {
 def check_callbacks(callbacks):
     """Raise a ValueError for what is no callback, and for one that a model with several players cannot have."""
     for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CallbackList):
+            check_callbacks(callback.callbacks)
+            continue
         if not isinstance(callback, keras.callbacks.Callback):
             raise ValueError(f"{callback!r} is no callback; give instances, such as callbacks.Progress()")
         if hasattr(callback, "prepare"):
@@ -54,6 +57,80 @@ def checked(values, holds, text):
         return tf.identity(values)
 
 
+def check_players(networks, optimizers):
+    """Raise a ValueError unless each player has weights of its own to train, and an optimizer of its own."""
+    if set(optimizers) != set(networks):
+        raise ValueError(f"optimizers for {', '.join(optimizers)}; give one to each of {', '.join(networks)}")
+    for player, given in optimizers.items():
+        if not isinstance(given, (str, keras.optimizers.Optimizer)):
+            raise ValueError(f"{player}: {given!r} is no optimizer; give one such as keras.optimizers.Adam(1e-3)")
+        if not networks[player].trainable_weights:
+            raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
+        if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):
+            raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+    owners = {}
+    for player, network in networks.items():
+        for variable in network.trainable_variables:
+            if owners.setdefault(id(variable), player) != player:
+                raise ValueError(f"two players train {variable.path}; give each layers of its own")
+
+
+# Layers and operations that leave values as they are.
+_UNCHANGED = ("linear", "reshape", "flatten", "dropout", "inputlayer", "identity", "squeeze", "expanddims", "cast")
+_UNCHANGED += ("globalaveragepooling2d", "averagepooling2d", "mean")
+_GRID = np.linspace(-1000, 1000, 2001, dtype="float32")[:, None]
+
+
+def check_discriminator(network):
+    """Raise a ValueError for a network that cannot end in any logit, from -∞ to ∞."""
+    _check_inputs(network, "discriminator")
+    name, values = _end(network)
+    if values.max() < 10 or values.min() > -5:
+        raise ValueError(
+            f"the discriminator ends in a {name}, and losses take logits, which go from -∞ to ∞; let its last "
+            "layer have no activation"
+        )
+
+
+def check_generator(network):
+    """Raise a ValueError for a network that cannot draw what is darker than grey."""
+    _check_inputs(network, "generator")
+    name, values = _end(network)
+    if values.min() >= 0:
+        raise ValueError(
+            f"the generator ends in a {name}, and images go from -1 to 1; let its last layer have tanh, or none"
+        )
+
+
+def check_output(values, player):
+    """Raise a ValueError for several tensors where images or logits are meant."""
+    if not hasattr(values, "shape"):
+        raise ValueError(f"the {player} has several outputs; give it one, or override `generate` or `discriminate`")
+
+
+def _check_inputs(network, player):
+    if not isinstance(network, keras.Model) or not hasattr(network, "inputs"):
+        raise ValueError(f"the {player} does not say what it takes; wrap it: keras.Model(x, network(x))")
+
+
+def _end(network):
+    """Return the name of what a network ends in, and what this makes of numbers from -1000 to 1000."""
+    if len(network.outputs) != 1:
+        return "", _GRID
+    for last in reversed(getattr(network, "operations", network.layers)):  # the former holds `ops.sigmoid`, too
+        if isinstance(last, keras.Model):
+            return _end(last)
+        end = getattr(last, "activation", last)
+        name = getattr(end, "__name__", type(last).__name__).lower()
+        has_weights = bool(getattr(last, "weights", ()))
+        if has_weights or name not in _UNCHANGED:
+            try:  # of a layer with weights and without an activation, such as a batch norm, nothing is known
+                return name, _GRID if has_weights and end is last else np.asarray(end(tf.constant(_GRID)))
+            except Exception:  # what takes several arrays, or others
+                return name, _GRID
+    return "", _GRID
+
+
 def _as_array(variable):
     return variable.value.numpy()
 
@@ -73,7 +150,9 @@ class LastGoodState(keras.callbacks.Callback):
         self._epoch, self._looked, self._step = epoch, 0, 0
         self._state = list(map(_as_array, self.model.state()))
         if not is_finite(self._state):
-            raise ValueError("the model's weights are NaN or infinite before the first step; make its networks anew")
+            raise ValueError(
+                "the model's weights or its optimizers' rates are NaN or infinite before the first step; make them anew"
+            )
 
     def on_train_batch_end(self, batch, logs=None):
         self._step = batch + 1

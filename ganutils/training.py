@@ -54,8 +54,8 @@ class GAN(AdversarialModel):
         _check_images(real_images, fake_images)
         # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
         real_logits = self.discriminate(real_images, condition)
-        fake_logits = self.discriminate(fake_images, condition)
         _check_logits(real_logits)
+        fake_logits = self.discriminate(fake_images, condition)
         self.record(real_accuracy=ops.cast(real_logits > 0, "float32"))
         self.record(fake_accuracy=ops.cast(fake_logits < 0, "float32"))
         discriminate = functools.partial(self.discriminate, condition=condition)
@@ -81,22 +81,15 @@ class GAN(AdversarialModel):
         averages = None if average is None else {"generator": average}
         networks = {"discriminator": discriminator, "generator": generator}
         super().__init__(networks, averages=averages, seed=seed, name="gan")
-        for player, network in networks.items():
-            if not hasattr(network, "inputs"):
-                raise ValueError(f"the {player} does not say what it takes; wrap it: keras.Model(x, network(x))")
+        guards.check_discriminator(discriminator)
+        guards.check_generator(generator)
         discriminator_steps = validation.whole_number(discriminator_steps, "discriminator_steps", 1)
-        for charge in (penalty, generator_penalty):
+        for name, charge, example in (
+            ("penalty", penalty, "an instance such as losses.R1(1.0)"),
+            ("generator_penalty", generator_penalty, "a function of (generate, latents)"),
+        ):
             if charge is not None and (not callable(charge) or isinstance(charge, type)):
-                raise ValueError(f"penalty={charge!r}: give one such as losses.R1({charge!r}), or None")
-        if (ending := _ends_in(discriminator)) in _BOUNDED:
-            raise ValueError(
-                f"the discriminator ends in a {ending}, and losses take logits, which go from -∞ to ∞; let its last "
-                "layer have no activation"
-            )
-        if (ending := _ends_in(generator)) in _ABOVE_ZERO:
-            raise ValueError(
-                f"the generator ends in a {ending}, and images go from -1 to 1; let its last layer have tanh, or none"
-            )
+                raise ValueError(f"{name}={charge!r} is not allowed; give {example}, or None")
         self.discriminator_steps = discriminator_steps
         self.penalty, self.generator_penalty = penalty, generator_penalty
         self.latent_dim = generator.inputs[0].shape[-1]
@@ -171,6 +164,8 @@ class GAN(AdversarialModel):
 
     def call(self, latents, training=False):
         """Return images (n, height, width, channels) in [-1, 1] for latents (n, latent_dim)."""
+        if tf.executing_eagerly():
+            self.check_inputs(latents)
         return self.generate(latents)
 
     generator = property(lambda self: self.networks["generator"])
@@ -200,7 +195,12 @@ class ConditionalGAN(GAN):
         for network in (generator, discriminator):
             if len(network.inputs) != 2:
                 raise ValueError(f"{network.name} has {len(network.inputs)} input(s); give it a second one for labels")
+            if len(network.inputs[0].shape) < 2:
+                raise ValueError(f"{network.name} takes labels first; let them be its second input")
         self.classes = validation.classes_of(generator)
+        judged = validation.classes_of(discriminator)
+        if self.classes and judged and self.classes != judged:
+            raise ValueError(f"the generator draws {self.classes} classes, and the discriminator judges {judged}")
 
     def generate(self, latents, condition=None):
         """Return images for latents and labels (n,)."""
@@ -209,6 +209,11 @@ class ConditionalGAN(GAN):
     def discriminate(self, images, condition=None):
         """Return logits (n, 1) for images and labels (n,)."""
         return self.run("discriminator", [images, self._labels(condition)])
+
+    def prepare(self, batch):
+        """As in the base class, with a look at the labels."""
+        images, condition = fitting.pair(super().prepare(batch))
+        return images, self._labels(condition)
 
     def _labels(self, condition):
         if condition is None:
@@ -222,7 +227,9 @@ class ConditionalGAN(GAN):
         if self.classes:  # an embedding would take another row for a class that does not exist, on a GPU in silence
             condition = ops.convert_to_tensor(condition)
             text = f"labels hold others than whole numbers from 0 to {self.classes - 1}"
-            condition = guards.checked(condition, (condition >= 0) & (condition < self.classes), text)
+            whole = ops.cast(ops.cast(condition, "int64"), condition.dtype) == condition
+            exist = (condition >= 0) & (condition < self.classes) & whole
+            condition = guards.checked(condition, exist, text)
         return condition
 
     def call(self, inputs, training=False):
@@ -233,6 +240,8 @@ class ConditionalGAN(GAN):
 
     def check_inputs(self, inputs):
         """Raise a ValueError for labels of classes that do not exist, and for as many as there are no latents."""
+        if not isinstance(inputs, (tuple, list)) or len(inputs) != 2:
+            raise ValueError("a conditional GAN draws from two arrays; give [latents, labels]")
         latents, labels = inputs
         super().check_inputs(latents)
         validation.check_labels(labels, classes=self.classes, rows=len(latents), of="latents")
@@ -242,29 +251,14 @@ class ConditionalGAN(GAN):
         validation.check_labels(condition, classes=self.classes)
 
 
-_UNCHANGED = ("linear", "reshape", "flatten", "dropout", "inputlayer", "identity", "squeeze", "expanddims")
-# Activations that have no place before a loss of logits, and none at the end of a generator.
-_BOUNDED = ("sigmoid", "softmax", "tanh", "hard_sigmoid", "relu", "relu6", "softplus")
-_ABOVE_ZERO = ("sigmoid", "softmax", "hard_sigmoid", "relu", "relu6", "softplus")
-
-
-def _ends_in(network):
-    """Return the name of the activation that a network ends in, or of the last layer that changes values."""
-    for last in reversed(getattr(network, "operations", network.layers)):  # the former holds `ops.sigmoid`, too
-        if isinstance(last, keras.Model):
-            return _ends_in(last)
-        name = getattr(getattr(last, "activation", last), "__name__", type(last).__name__).lower()
-        if getattr(last, "weights", ()) or name not in _UNCHANGED:
-            return name
-    return ""
-
-
 def _check_images(real_images, fake_images):
+    guards.check_output(fake_images, "generator")
     real, fake = tuple(real_images.shape[1:]), tuple(fake_images.shape[1:])
     if real != fake:
         raise ValueError(f"the generator makes images of the shape {fake}, and the real ones have {real}")
 
 
 def _check_logits(logits):
+    guards.check_output(logits, "discriminator")
     if logits.shape[-1] != 1:
         raise ValueError(f"the discriminator gives {logits.shape[-1]} numbers for an image; let it end in one logit")

@@ -108,6 +108,12 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     return labels.astype("int64")
 
 
+def check_named(values, name, of):
+    """Raise a ValueError for anything but a dict with entries, each of which holds `of`."""
+    if not isinstance(values, dict) or not values:
+        raise ValueError(f"{name} are {type(values).__name__} of {np.size(values)}; give a dict from a name to {of}")
+
+
 def classes_of(network):
     """Return how many classes a network has a place for, read off its one-hot or embedding layer, or None."""
     return min(

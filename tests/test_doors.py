@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, features, losses, metrics, models, plotting, training, validation, widgets
+from ganutils import (
+    callbacks,
+    data,
+    evaluation,
+    features,
+    losses,
+    metrics,
+    models,
+    plotting,
+    training,
+    validation,
+    widgets,
+)
 from tests.conftest import assert_equal, tiny_networks, unchanged_by
 from tests.test_tools import ROOT
 from tests.test_training import conditional_networks
@@ -151,7 +163,9 @@ def test_a_discriminator_that_gives_probabilities_is_refused(ending):
         training.GAN(generator, keras.Sequential([discriminator, last]))
 
 
-@pytest.mark.parametrize("ending", ["sigmoid", "relu", keras.layers.ReLU(), keras.layers.Activation("sigmoid")])
+@pytest.mark.parametrize(
+    "ending", ["sigmoid", "relu", "exponential", keras.layers.ReLU(), keras.layers.Activation("sigmoid")]
+)
 def test_a_generator_that_cannot_draw_black_is_refused(ending):
     generator, discriminator = tiny_networks()
     last = keras.layers.Activation(ending) if isinstance(ending, str) else ending
@@ -253,10 +267,11 @@ def test_nan_is_met_in_a_run_of_unknown_length_too(make_gan, digits, capsys, epo
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["", "XLA"])
 @pytest.mark.parametrize("bad", [lambda x: 300 * x, lambda x: np.nan * x], ids=["range", "NaN"])
-def test_a_later_batch_of_a_dataset_is_looked_at_too(make_gan, digits, bad):
-    """`fit` looks at the first images beforehand; what others hold is known only when they come."""
-    images, gan = data.as_float(digits), make_gan()
+def test_a_later_batch_of_a_dataset_is_looked_at_too(make_gan, digits, bad, compiled):
+    """`fit` looks at the first images beforehand; later ones are known when they come. XLA drops assertions."""
+    images, gan = data.as_float(digits), make_gan(compile_options={"jit_compile": compiled})
     batches = [images[:16]] * 8 + [bad(images[:16])]
     unchanged_by(gan, lambda: gan.fit(stream(*batches), verbose=0), "a batch of the dataset holds images with NaN")
     gan.fit(stream(*batches[:8]), verbose=0)
@@ -264,8 +279,12 @@ def test_a_later_batch_of_a_dataset_is_looked_at_too(make_gan, digits, bad):
 
 def test_a_later_label_of_a_dataset_is_looked_at_too(conditional, digits):
     images, labels = data.as_float(digits[:16]), LABELS[:16].astype("int32")
-    batches = [(images, labels)] * 8 + [(images, labels + 4)]
-    unchanged_by(conditional, lambda: conditional.fit(stream(*batches), verbose=0), "whole numbers from 0 to 9")
+    for wrong in (labels + 4, labels - 1):
+        batches = [(images, labels)] * 8 + [(images, wrong)]
+        unchanged_by(conditional, lambda: conditional.fit(stream(*batches), verbose=0), "whole numbers from 0 to 9")  # noqa: B023
+    floats = labels.astype("float32")
+    batches = stream(*[(images, floats)] * 8, (images, floats + 0.5))
+    unchanged_by(conditional, lambda: conditional.fit(batches, verbose=0), "whole numbers from 0 to 9")
     latents = np.zeros((16, 5), "float32")
     given = tf.data.Dataset.from_tensors(((latents, labels + 4),))
     with pytest.raises(ValueError, match="whole numbers from 0 to 9"):
@@ -297,6 +316,8 @@ class Halving(keras.callbacks.ReduceLROnPlateau):
         ({"sample_weight": np.zeros(64)}, "sample_weight has no meaning"),
         ({"class_weight": {}}, "class_weight has no meaning"),
         ({"batch_size": 2.5}, "batch_size=2.5 is not allowed"),
+        ({"backup": callbacks.Backup}, "is not allowed; give one such as callbacks.Backup"),
+        ({"callbacks": keras.callbacks.CallbackList([Halving("generator_loss")])}, "Halving is for a model with one"),
     ],
 )
 def test_arguments_of_fit_that_would_do_nothing_or_harm(make_gan, digits, options, message):
@@ -310,7 +331,7 @@ def test_arguments_of_fit_that_would_do_nothing_or_harm(make_gan, digits, option
         ({"discriminator_steps": "a"}, "discriminator_steps='a' is not allowed"),
         ({"discriminator_steps": np.inf}, "discriminator_steps=inf is not allowed"),
         ({"average": "a"}, "an average of 'generator' with decay 'a'"),
-        ({"penalty": losses.R1}, "give one such as losses.R1"),
+        ({"penalty": losses.R1}, "give an instance such as losses.R1"),
     ],
 )
 def test_settings_that_cannot_be(options, message):
@@ -318,9 +339,103 @@ def test_settings_that_cannot_be(options, message):
         training.GAN(*tiny_networks(), **options)
 
 
-@pytest.mark.parametrize("steps", [0, 2.5, -1])
+def test_whole_numbers_may_be_written_as_floats(make_gan, digits):
+    gan = make_gan(average=np.float64(0.9), compile_options={"steps_per_execution": 2.0})
+    gan.fit(data.pipeline(digits, batch_size=16), epochs=2.0, steps_per_epoch=2.0, verbose=0)
+    assert int(gan.optimizers["generator"].iterations) == 4
+
+
+def test_layers_that_two_players_share_are_refused():
+    generator, discriminator = tiny_networks()
+    images = keras.Input((8, 8, 1))
+    body = keras.layers.Dense(64)
+    one = keras.Sequential([generator, keras.layers.Flatten(), body, keras.layers.Reshape((8, 8, 1))])
+    other = keras.Model(images, keras.layers.Dense(1)(body(keras.layers.Flatten()(images))))
+    with pytest.raises(ValueError, match=r"two players train .*kernel; give each layers of its own"):
+        training.GAN(one, other).compile("adam", "adam")
+    with pytest.raises(ValueError, match="two players train"):
+        training.GAN(keras.Sequential([generator, discriminator]), discriminator).compile("adam", "adam")
+    training.GAN(generator, discriminator).compile("adam", "adam")
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_several_outputs_are_refused_in_words(digits, player):
+    networks = list(tiny_networks())
+    x = networks[player].inputs[0]
+    networks[player] = keras.Model(x, [networks[player](x), networks[player](x)])
+    gan = training.GAN(*networks)
+    gan.compile("adam", "adam")
+    unchanged_by(gan, lambda: gan.fit(digits, verbose=0), "has several outputs; give it one, or override")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"loss": losses.AdversarialLoss("no mean", lambda r, f: r - f, lambda f, r: -f)},
+            r"has the shape \(.*, 1\); return",
+        ),
+        ({"penalty": lambda discriminate, real, fake: keras.ops.sum(real**2, axis=(1, 2, 3))}, "return a scalar"),
+        (
+            {"loss": losses.AdversarialLoss("number", lambda r, f: 1.0, lambda f, r: 1.0)},
+            "does not depend on its weights",
+        ),
+    ],
+)
+def test_what_is_no_scalar_is_no_loss(make_gan, digits, options, message):
+    gan = make_gan(**options)
+    unchanged_by(gan, lambda: gan.fit(digits, verbose=0), message)
+
+
+def test_networks_of_other_classes_or_labels_first_are_refused():
+    generator, discriminator = conditional_networks(classes=10)
+    with pytest.raises(ValueError, match="the generator draws 10 classes, and the discriminator judges 5"):
+        training.ConditionalGAN(generator, conditional_networks(classes=5)[1])
+    latents, labels = (keras.Input(of.shape[1:], dtype=of.dtype) for of in generator.inputs)
+    turned = keras.Model([labels, latents], generator([latents, labels]))
+    with pytest.raises(ValueError, match="takes labels first"):
+        training.ConditionalGAN(turned, discriminator)
+
+
+def test_a_conditional_gan_draws_from_two_arrays(conditional):
+    for call in (conditional, conditional.predict):
+        with pytest.raises(ValueError, match=r"give \[latents, labels\]"):
+            call(np.zeros((2, 5), "float32"))
+
+
+def test_single_batches_are_looked_at_as_well(make_gan, conditional, digits):
+    gan = make_gan()
+    for wrong, message in ((digits.astype("float32"), "like|is meant"), (digits / 255, "hardly a pixel is below 0")):
+        unchanged_by(gan, lambda wrong=wrong: gan.train_on_batch(wrong), message)
+    unchanged_by(gan, lambda: gan.train_on_batch(digits, sample_weight=np.ones(64)), "sample_weight has no meaning")
+    unchanged_by(conditional, lambda: conditional.train_on_batch(digits, LABELS + 1), "hold 10; give whole numbers")
+    before = gan.get_weights()
+    gan.train_on_batch(digits)
+    assert not np.array_equal(before[0], gan.get_weights()[0])
+
+
+def test_a_dataset_that_gives_its_batches_only_once_is_refused(make_gan, digits):
+    once = iter([data.as_float(digits[:16])] * 4)
+    spec = tf.TensorSpec((16, 8, 8, 1))
+    gan = make_gan()
+    for dataset in (
+        tf.data.Dataset.from_generator(lambda: once, output_signature=spec),
+        tf.data.Dataset.from_generator(lambda: iter(()), output_signature=spec),
+    ):
+        unchanged_by(
+            gan, lambda dataset=dataset: gan.fit(dataset, verbose=0), "holds no batch, or gives its batches only once"
+        )
+    sizes = tf.data.Dataset.from_generator(
+        lambda: (np.zeros((2, size, 8, 1), "float32") - 1 for size in (8, 9)),
+        output_signature=tf.TensorSpec((2, None, 8, 1)),
+    )
+    unchanged_by(gan, lambda: gan.fit(sizes, verbose=0), "differ in size from batch to batch")
+
+
+@pytest.mark.parametrize("steps", [0, 2.5, -1, "'auto'"])
 def test_steps_per_execution_is_a_whole_number(steps):
-    with pytest.raises(ValueError, match=f"steps_per_execution={steps} is not allowed"):
+    steps = steps.strip("'") if isinstance(steps, str) else steps
+    with pytest.raises(ValueError, match=f"steps_per_execution={steps!r} is not allowed"):
         training.GAN(*tiny_networks()).compile("adam", "adam", steps_per_execution=steps)
 
 
@@ -331,6 +446,10 @@ def test_steps_per_execution_is_a_whole_number(steps):
         lambda x: keras.layers.Activation("linear")(keras.layers.Dense(1, "sigmoid")(x)),
         lambda x: keras.ops.sigmoid(x),
         lambda x: keras.layers.Dense(1, "softplus")(x),
+        lambda x: keras.layers.Dense(1, "exponential")(x),
+        lambda x: keras.layers.Dense(1, "hard_tanh")(x),
+        lambda x: keras.layers.Dense(1, lambda x: tf.sigmoid(x))(x),
+        lambda x: keras.ops.cast(keras.ops.log_sigmoid(x), "float32"),
     ],
 )
 def test_a_bounded_end_of_a_discriminator_is_seen_through_what_changes_nothing(end):
@@ -356,6 +475,41 @@ def test_a_bounded_end_of_a_discriminator_is_seen_through_what_changes_nothing(e
         (lambda: widgets.blind_test(GREY, np.zeros((4, 4, 4, 3), "uint8")), "give equal ones"),
         (lambda: metrics.frechet_distance(1e200 * np.eye(3), np.eye(3)), "whose square is no number"),
         (lambda: metrics.evaluate(np.eye(3), np.eye(3)), "too few for a report card; give 10"),
+        (lambda: metrics.frechet_distance(GREY, GREY, features="digits"), "features='digits' is not allowed"),
+        (lambda: metrics.frechet_distance(GREY, GREY, features=lambda x: 3.0), r"features have the shape \(\)"),
+        (lambda: features.untrained((7, 8, 1)), "give images of 8 pixels or more"),
+        (lambda: features.untrained(28), "image_shape=28 is not allowed"),
+        (lambda: evaluation.measure(tiny_networks()[0]), "give a training.GAN, and not its generator"),
+        (lambda: evaluation.discriminator_accuracy(GREY, GREY, build=None), "build=None is not allowed"),
+        (
+            lambda: evaluation.discriminator_accuracy(
+                GREY, GREY, lambda: keras.Sequential([tiny_networks()[1], keras.layers.Activation("sigmoid")])
+            ),
+            "the discriminator ends in a sigmoid",
+        ),
+        (
+            lambda: metrics.perceptual_path_length(
+                conditional_networks(classes=10)[0], lambda x: x.reshape(len(x), -1), samples=4, labels=[1, 22]
+            ),
+            "labels hold 22",
+        ),
+        (lambda: data.unpaired(GREY, np.arange(4), batch_size=2), r"give \(n, height, width, channels\)"),
+        (lambda: callbacks.Backup("folder/"), "give where the file goes"),
+        (lambda: callbacks.Backup(""), "give where the file goes"),
+        (lambda: plotting.optimal_discriminator(0, 0), "generator_deviation=0 is not allowed"),
+        (lambda: plotting.optimal_discriminator(np.nan), "generator_mean=nan is not allowed"),
+        (lambda: plotting.points({"a": [np.nan]}, "x"), "give finite numbers"),
+        (lambda: plotting.points({"a": 3.0}, "x"), "give finite numbers"),
+        (lambda: plotting.lines([([1], [1])], "x", "y"), "give a dict from a name"),
+        (lambda: plotting.compare_grids(GREY), "give a dict from a name"),
+        (lambda: plotting.image_grid(GREY, 2, column_labels="abc"), "3 column_labels for 2"),
+        (lambda: plotting.image_grid(GREY, tile_inches=0), "tile_inches=0 is not allowed"),
+        (lambda: plotting.class_grid(GREY, np.arange(4), names=10), "give a list with the name of each class"),
+        (lambda: plotting.joint_and_conditional([1.0, 2.0], [1], "x"), "give one label a value"),
+        (lambda: plotting.sample_animation([], []), "at least one"),
+        (lambda: plotting.show(None, "a caption"), "give a Matplotlib figure"),
+        (lambda: plotting.show_table({}, "a caption"), "give a dict from a name"),
+        (lambda: data.load_folder(".", (8, 8, 3)), "give 2 whole numbers"),
         (lambda: data.load_folder(None, 8), "path=None is not allowed"),
         (lambda: data.load_folder(".", 8, channels=True), "channels=True is not allowed"),
     ],

@@ -191,7 +191,7 @@ def compile_as(generator, discriminator, *arguments, **options):
         (lambda g, d: training.GAN(g, d, discriminator_steps=0), "discriminator_steps=0"),
         (lambda g, d: training.GAN(g, d, discriminator_steps=1.5), r"discriminator_steps=1\.5"),
         (lambda g, d: training.GAN(g, d, average=1.0), r"an average of 'generator' with decay 1\.0"),
-        (lambda g, d: training.GAN(g, d, penalty=10), "penalty=10: give one such as"),
+        (lambda g, d: training.GAN(g, d, penalty=10), "penalty=10 is not allowed; give an instance such as"),
         (lambda g, d: training.GAN(keras.Sequential(), d), r"generator is not a built keras\.Model"),
         (lambda g, d: training.GAN(g, g), "share a network"),
         (lambda g, d: compile_as(g, d, 1e-3, "adam"), r"generator: 0\.001 is no optimizer"),

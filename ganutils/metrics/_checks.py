@@ -46,9 +46,11 @@ def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
 
 def call(extractor, images):
     """Return the features of images as an array of as many rows."""
+    if not callable(extractor):
+        raise ValueError(f"features={extractor!r} is not allowed; give a function from images to features (n, d)")
     result = extractor(images)
     result = np.asarray(getattr(result, "features", result))
-    if len(result) != len(images):
+    if not result.ndim or len(result) != len(images):
         raise ValueError(f"features have the shape {result.shape} for {len(images)} images; give one row an image")
     return result
 

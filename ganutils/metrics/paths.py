@@ -56,7 +56,10 @@ def perceptual_path_length(
     lengths = []
     # One stream for each kind of number, so that the size of a batch changes none of them.
     normal, uniform, choice = validation.generator(seed).spawn(3)
-    chosen = None if labels is None else choice.choice(validation.check_labels(labels, "labels"), samples)
+    if labels is not None:
+        classes = validation.classes_of(generator) if hasattr(generator, "operations") else None
+        labels = validation.check_labels(labels, classes=classes)
+    chosen = None if labels is None else choice.choice(labels, samples)
     for first in range(0, samples, _PAIRS_AT_ONCE):
         n = min(_PAIRS_AT_ONCE, samples - first)
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from ganutils import validation
 from ganutils.plotting._page import BLUE, GREY, LINES, ORANGE, finish
 
 # Where a discriminator that always answers one half puts the two losses of Goodfellow et al. 2014.
@@ -18,6 +19,8 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
         equilibrium: dict from the name of a loss to the value that a thin line marks, by default that of the
             non-saturating loss: ln 2 for the generator and 2 ln 2 for the discriminator.
     """
+    history = getattr(history, "history", history)
+    validation.check_named(history, "the history's curves", "as many values as `step` has")
     names = [name for name in history if name not in ("step", "seconds")]
     if not names or len({len(history.get(name, [])) for name in ["step", *names]}) != 1:
         raise ValueError("the history needs `step` and curves of as many values; give that of `callbacks.Curves`")
@@ -80,6 +83,11 @@ def class_shares(shares):
 
 def points(results, xlabel):
     """Draw results, a dict from a name to repeated measurements (n,), as rows of points with a bar at their mean."""
+    validation.check_named(results, "results", "repeated measurements")
+    for name, values in results.items():
+        values = np.asarray(values)
+        if values.ndim != 1 or not len(values) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ValueError(f"the results {name!r} are {values}; give finite numbers (n,), n at least 1")
     figure = Figure(figsize=(6.5, 0.6 + 0.45 * len(results)))
     axes = figure.subplots()
     for row, values in enumerate(results.values()):
@@ -103,6 +111,7 @@ def lines(curves, xlabel, ylabel, level=None):
         xlabel, ylabel: what x and y are.
         level: height of a grey line, such as a floor; None draws none.
     """
+    validation.check_named(curves, "curves", "a pair of arrays x and y")
     figure = Figure(figsize=(6.5, 3.4))
     axes = figure.subplots()
     styles = [(colour, style, marker) for marker in "os" for colour, style in LINES]

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from ganutils import validation
 from ganutils.plotting._page import GREY, LINES, finish
 
 
@@ -16,6 +17,8 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
         generator_mean: mean of the generator's normal density.
         generator_deviation: its standard deviation, above 0.
     """
+    validation.number(generator_mean, "generator_mean", -12, 12)
+    validation.number(generator_deviation, "generator_deviation", 0)
     x = np.linspace(-12, 12, 4801)
 
     def log_density(mean, deviation):
@@ -40,6 +43,8 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
 
 def count_maps(counts):
     """Draw counts, a dict from a title to an array (height, width) of whole numbers, as maps with the numbers in."""
+    validation.check_named(counts, "counts", "an array (height, width)")
+    counts = {title: np.asarray(values) for title, values in counts.items()}
     figure = Figure(figsize=(3.6 * len(counts), 3.6), layout="tight")
     for axes, (title, values) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
         axes.imshow(values, cmap="cividis", vmin=0)
@@ -60,6 +65,9 @@ def joint_and_conditional(values, labels, xlabel):
         labels: (n,), at most four different ones; more raise ValueError.
         xlabel: what the number is.
     """
+    values, labels = np.asarray(values, "float64"), np.asarray(labels)
+    if values.ndim != 1 or values.shape != labels.shape or not len(values):
+        raise ValueError(f"values have the shape {values.shape}, labels {labels.shape}; give one label a value, (n,)")
     figure = Figure(figsize=(9, 3.2), layout="tight")
     axes = figure.subplots(1, 2)
     edges = np.linspace(values.min(), values.max(), 41)

@@ -58,6 +58,10 @@ def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_
     images = to_bytes(images)
     columns = min(validation.whole_number(columns, "columns", 1), len(images))
     rows = -(-len(images) // columns)
+    for name, texts, most in (("column_labels", column_labels, columns), ("row_labels", row_labels, rows)):
+        if texts is not None and len(texts) > most:
+            raise ValueError(f"{len(texts)} {name} for {most}; give at most one each")
+    validation.number(tile_inches, "tile_inches", 0)
     figure = Figure(figsize=(columns * tile_inches, rows * tile_inches))
     draw_tiles(figure.add_axes((0, 0, 1, 1)), images, columns, "", column_labels, row_labels)
     return figure
@@ -76,6 +80,8 @@ def class_grid(images, labels, names=None, columns=10):
         ValueError: labels without a name, or not one for each image.
     """
     images, columns = to_bytes(images), validation.whole_number(columns, "columns", 1)
+    if names is not None and not isinstance(names, (tuple, list)):
+        raise ValueError(f"names={names!r} is not allowed; give a list with the name of each class")
     labels = validation.check_labels(labels, classes=None if names is None else len(names), rows=len(images))
     shown = np.unique(labels)
     grid = np.full((len(shown), columns, *images.shape[1:]), 255, "uint8")
@@ -93,6 +99,7 @@ def compare_grids(grids, columns=8):
         grids: dict from name to images (n, height, width, channels), float in [-1, 1] or uint8.
         columns: images in a row of each grid.
     """
+    validation.check_named(grids, "grids", "images")
     columns, grids = validation.whole_number(columns, "columns", 1), {name: to_bytes(grids[name]) for name in grids}
     rows = max(-(-len(images) // columns) for images in grids.values())
     figure = Figure(figsize=(0.45 * len(grids) * (columns + 0.6), 0.45 * (rows + 0.8)), layout="tight")
@@ -132,7 +139,9 @@ def sample_animation(images, epochs, n=36):
     """
     from IPython.display import HTML
 
-    columns = int(np.ceil(np.sqrt(n)))
+    if not len(images) or len(images) != len(epochs):
+        raise ValueError(f"{len(images)} arrays of images for {len(epochs)} times; give one each, and at least one")
+    columns = int(np.ceil(np.sqrt(validation.whole_number(n, "n", 1))))
     pictures = []
     for batch, epoch in zip(images, epochs, strict=True):
         figure = Figure(figsize=(3.6, 3.6))

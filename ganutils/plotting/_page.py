@@ -4,6 +4,8 @@ import base64
 import html
 import io
 
+from ganutils import validation
+
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 LINES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PURPLE, ":"))
 DOTS_PER_INCH = 96
@@ -19,6 +21,8 @@ def show(figure, caption, alt=None):
     """
     from IPython.display import display
 
+    if not hasattr(figure, "savefig"):
+        raise ValueError(f"figure is a {type(figure).__name__}; give a Matplotlib figure, as plotting's functions make")
     display({"text/html": figure_html(png_bytes(figure), caption, alt), "text/plain": caption}, raw=True)
 
 
@@ -41,7 +45,9 @@ def show_table(rows, caption, first_column=""):
     """
     from IPython.display import display
 
+    validation.check_named(rows, "rows", "a dict of texts, the same columns in each")
     columns = list(next(iter(rows.values())))
+    rows = {str(name): {key: str(row[key]) for key in columns} for name, row in rows.items()}
     lines = [[first_column, *columns], *([name, *row.values()] for name, row in rows.items())]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
     text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

@@ -155,7 +155,10 @@ def test_inception_score_reaches_its_ceiling_and_not_more(rng):
         (lambda f: metrics.frechet_distance(f, f * np.nan), "fake hold 60 values that are NaN"),
         (lambda f: metrics.frechet_distance(f, f[0]), r"fake are float64 \(3,\), expected float features"),
         (lambda f: metrics.frechet_distance(f, f.astype(int)), r"fake are int64 \(20, 3\), expected float"),
-        (lambda f: metrics.frechet_distance(np.zeros((4, 8, 8, 1)), f), "real have the shape .* give features="),
+        (
+            lambda f: metrics.frechet_distance(np.zeros((4, 8, 8, 1)), f),
+            "real have the shape .* of images; give their features",
+        ),
         (lambda f: metrics.frechet_distance(np.full((4, 8, 8, 1), 255.0), f, np.ravel), "real are float from 255"),
         (lambda f: metrics.frechet_distance_limit(f[:19], f), "too few; give at least 20"),
         (
