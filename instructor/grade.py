@@ -35,7 +35,7 @@ GRADEBOOK, GRADES, NOT_GRADED = "sqlite:///gradebook.db", Path("grades.csv"), Pa
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
 # ada, ada_20261201T120000, and what Moodle and Canvas append: a number of the student's, and more.
 STUDENT = re.compile(
-    r"(?P<student>.+?)(_LATE)?(_(?P<time>\d{8}T\d{6})|_(?P<number>\d+)_(assignsubmission|\d+_).*)?"
+    r"(?P<student>.+?)(_LATE)?(_(?P<time>\d{8}T\d{6})|_(?P<number>\d{2,})_(assignsubmission|(?P<file>\d{2,})_).*)?"
     r"(\.(ipynb|zip|tar|gz|tgz|bz2|tbz2|xz|txz))*",
     re.IGNORECASE | re.DOTALL,
 )
@@ -90,9 +90,12 @@ def _unpacked(content, budget):
             within_budget(sum(entry.file_size for entry in entries))
             return [(entry.filename, archive.read(entry)) for entry in entries]
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        entries = [entry for entry in archive if entry.isfile()]
-        within_budget(sum(entry.size for entry in entries))
-        return [(entry.name, archive.extractfile(entry).read()) for entry in entries]
+        found = []
+        for entry in archive:  # its size is known only when all of it was unpacked
+            within_budget(entry.size)
+            if entry.isfile():
+                found.append((entry.name, archive.extractfile(entry).read()))
+        return found
 
 
 def read_notebook(content):
@@ -166,22 +169,28 @@ def choose(files, released):
                 raise content
             notebook = read_notebook(content)
         except NotGraded as reason:
-            reasons.append(f"{name} {reason}")
+            reasons.append(f"file {name}: {reason}")
+            continue
+        except Exception as error:  # whatever another file is, it takes nothing from the notebook beside it
+            reasons.append(f"file {name}: {type(error).__name__}: {error}")
             continue
         if notebook is None:
             continue
         names = mending.names_of(notebook.cells, released.cells)
         bound = set().union(*(mending.binds(cell.source) for cell in notebook.cells))
         if not set(names) & set(stubs) and not any(mending.binds(stub) & bound for stub in stubs.values()):
-            title = next((cell.source.splitlines()[0] for cell in notebook.cells if cell.source), "no cells")
-            reasons.append(f"{name} is no notebook of this assignment, but: {title[:60]}")
+            title = next((cell.source.splitlines()[0] for cell in notebook.cells if cell.source.strip()), "no cells")
+            reasons.append(f"file {name} holds no answer of this assignment; it begins with: {title[:60]}")
             continue
-        given = {cell.source for cell in released.cells}
-        done = sum(cell.source not in given for cell in mending.mend(notebook, released).cells)
-        found.append((done, path, notebook))
+        given = {cell.id: cell.source for cell in released.cells}
+        answers = [cell for cell in mending.mend(notebook, released).cells if mending.is_answered_here(cell)]
+        done = sum(cell.source != given[cell.id] for cell in answers)
+        found.append((done, -len(name), path, notebook))  # of two the one whose name was not added to
     if not found:
-        raise NotGraded("; ".join(reasons) or f"no notebook, but {', '.join(sorted(seen)[:5]) or 'nothing'}")
-    return max(found, key=lambda entry: entry[0])[1:]
+        others = ", ".join(sorted(seen)[:5])
+        packed = "; rar and 7z are not unpacked" if others.lower().endswith((".rar", ".7z")) else ""
+        raise NotGraded("; ".join(reasons) or (f"no notebook, but {others}{packed}" if others else "no file at all"))
+    return max(found, key=lambda entry: entry[:2])[2:]
 
 
 def handed_in(assignment):
@@ -194,12 +203,18 @@ def handed_in(assignment):
             parts = STUDENT.fullmatch(entry.name)
             # An accent has two forms in Unicode; nbgrader takes some signs for patterns, and others cannot be printed.
             name = unicodedata.normalize("NFC", parts["student"])
-            student = re.sub(r"[^\w .,@'()-]", "_", name).strip() or "_"
-            groups.setdefault(student, {}).setdefault((name, parts["number"]), []).append((parts["time"] or "", entry))
+            student = re.sub(r"[^\w .,@'()-]", "_", name).strip(" '") or "_"
+            entries = groups.setdefault(student, {}).setdefault((name, parts["number"]), [])
+            entries.append((parts["time"] or "", parts["file"], entry))
     found = {}
     for student, alike in groups.items():
         for i, ((_, number), entries) in enumerate(alike.items(), 1):  # two people may have one name
-            found[student if len(alike) == 1 else f"{student} ({number or i})"] = entries
+            files = [file for _, file, _ in entries if file]
+            if len(set(files)) < len(files):  # a platform gives each file a number of its own: these are names
+                found |= {entry.name: [(at, entry)] for at, _, entry in entries}
+                continue
+            name = student if len(alike) == 1 else f"{student} ({number or i})"
+            found[name] = [(at, entry) for at, _, entry in entries]
     for entry in sorted(Path("submitted").glob(f"*/{assignment}")):  # by nbgrader's exchange, or of an earlier run
         found.setdefault(entry.parent.name, [("", entry)])
     return found
@@ -218,9 +233,11 @@ def collect(student, entries, assignment, released):
         paths = sorted(path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
         for path in (path for path in paths if not path.is_symlink()):
             name = path.relative_to(entry if entry.is_dir() else entry.parent).as_posix()
-            if path.stat().st_size > budget[0]:
+            size = path.stat().st_size
+            if size > budget[0]:
                 files.append((name, NotGraded(TOO_LARGE)))
             else:
+                budget[0] -= size
                 files += files_in(name, path.read_bytes(), budget)
     path, notebook = choose(files, released)
     folder = Path("submitted") / student / assignment
@@ -383,6 +400,7 @@ def write_reasons(rows):
 
 
 def main():
+    sys.stdout.reconfigure(errors="replace")  # names of files may be anything
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("assignment", nargs="?", help="such as 01_vanilla_gan")
     parser.add_argument("--student", help="grade this one only, anew")
@@ -417,7 +435,8 @@ def main():
         return 1
     if arguments.student and arguments.student not in found:
         parser.error(f"nothing of {arguments.student!r}; there is {', '.join(found)}")
-    reasons = read_reasons()
+    # What lies there no more is listed no more.
+    reasons = [row for row in read_reasons() if row["assignment"] != name or row["student"] in found]
     for i, (student, entries) in enumerate(sorted(found.items()), 1):
         if arguments.student not in (None, student):
             continue
@@ -429,13 +448,12 @@ def main():
                 print(", as before")
                 continue
             lost = grade(student, name, minutes=arguments.minutes, gigabytes=arguments.gigabytes)
-            print(f", graded{'; ' + remark if remark else ''}{', but for ' + ', '.join(lost) if lost else ''}")
+            how = f"graded{'; ' + remark if remark else ''}{', but for ' + ', '.join(lost) if lost else ''}"
         except NotGraded as reason:
-            lost = {"": str(reason)}
-            print(", not graded")
+            how, lost = "not graded", {"": str(reason)}
         except Exception as error:  # whatever a submission is, it must not stop the others
-            lost = {"": f"{type(error).__name__}: {error}"}
-            print(", not graded")
+            how, lost = "not graded", {"": f"{type(error).__name__}: {error}"}
+        print(f", {how}")
         reasons = [row for row in reasons if (row["assignment"], row["student"]) != (name, student)]
         reasons += [{"assignment": name, "student": student, "task": task, "reason": why} for task, why in lost.items()]
         write_reasons(reasons)

@@ -9,8 +9,13 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+IMPORTS = "imports"  # the cell of an assignment that holds them
+AGAIN = "# A cell above has bound one of these names to something else, and the test needs them."
 MISSING = "# Nothing was handed in here; the answer stands in another cell."
 NOT_RUN = "skip-execution"
+MOST_MAGICS = 50  # in one cell
+# What would change the environment of all who are graded later.
+INSTALL = re.compile(r"^(\s*)([%!]{1,2}\s*(?:pip|conda|mamba|uv|apt|apt-get|sudo|python -m pip)\b.*)$", re.MULTILINE)
 
 
 class Mend(NbGraderPreprocessor):
@@ -44,6 +49,8 @@ def mend(submitted, released):
     given = {_flat(cell.source) for cell in released.cells}
     bound = {name for cell in cells if _flat(cell.source) not in given for name in binds(cell.source)}
     tests = [cell.source for cell in released.cells if is_test(cell)]
+    imports = next((cell for cell in released.cells if cell.id == IMPORTS), None)
+    lost = bound & binds(imports.source) if imports else set()
 
     # Behind the last test nothing is run again: experiments take minutes, and people grade them.
     mended, run = _cells(extras[None], cells, True), bool(tests)
@@ -67,7 +74,11 @@ def mend(submitted, released):
             if "attachments" in answer:  # pictures within prose
                 cell.attachments = {**cell.get("attachments", {}), **answer.attachments}
         behind = [extra for extra in extras[cell.id] if extra not in changed]
-        mended += [*_cells(changed, cells, True), cell, *_cells(behind, cells, run)]
+        again = [nbformat.v4.new_code_cell(f"{AGAIN}\n{imports.source}")] if lost and is_test(original) else []
+        mended += [*_cells(changed, cells, True), *again, cell, *_cells(behind, cells, run)]
+    for cell in mended:
+        if cell.cell_type == "code" and not is_test(cell):
+            cell.source = INSTALL.sub(r"\1pass  # Nothing is installed while a class is graded: \2", cell.source)
     return nbformat.v4.new_notebook(cells=mended, metadata=released.metadata)
 
 
@@ -86,7 +97,11 @@ def names_of(cells, released):
     pairs = list(zip(names, cells, strict=True))
     answered = {name for name, cell in pairs if name in stubs and _is_changed(cell, stubs[name])}
     wanted = {name: stub for stub, cell in stubs.items() if stub not in answered for name in binds(cell.source)}
-    by_name = [next((wanted[found] for found in binds(cell.source) if found in wanted), None) for cell in cells]
+    # A cell that holds several answers stands for the first of them: the tests of all come later.
+    order = list(wanted)
+    by_name = [
+        wanted[min(found, key=order.index)] if (found := binds(cell.source) & set(wanted)) else None for cell in cells
+    ]
     return [name or other for name, other in zip(names, by_name, strict=True)]
 
 
@@ -144,6 +159,8 @@ def _own_words(cells, found, used, extras, released):
 
 def _joined(texts):
     """Return the parts of an answer as one text; without those that Python cannot read, where it can read the rest."""
+    # `%%time` makes a cell of its own, of which nothing else may be a part.
+    texts = [re.sub(r"^\s*%%(time|timeit|capture)\b.*\n", "", text) if len(texts) > 1 else text for text in texts]
     texts = list(dict.fromkeys(text.strip("\n") for text in texts if text.strip()))
     whole = "\n".join(texts)
     if _parsed(whole) is None:
@@ -155,8 +172,10 @@ def _joined(texts):
 def _parsed(text):
     """Return the syntax tree of a cell, or None where Python cannot read it."""
     try:
-        return ast.parse(TransformerManager().transform_cell(text))  # `%time` and the like are no Python
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # `%time` and the like are no Python. IPython begins anew for each of them.
+        magics = re.findall(r"^\s*[%!?]|\?\s*$|=\s*[%!]", text, re.MULTILINE)
+        return ast.parse(TransformerManager().transform_cell(text) if 0 < len(magics) <= MOST_MAGICS else text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, RuntimeError):
         return None
 
 
@@ -200,9 +219,8 @@ def _cells(extras, cells, run):
 
 
 def said(cell):
-    """Return all text that a cell shows."""
-    shown = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])]
-    return "\n".join(map(str, shown))
+    """Return all text that a cell displays; what it prints may be a student's own."""
+    return "\n".join(str(output.get("data", {}).get("text/plain", "")) for output in cell.get("outputs", []))
 
 
 def _flat(text):
@@ -224,6 +242,11 @@ def is_test(cell):
 
 def is_answer(cell):
     return bool(_marks(cell).get("solution")) and not _marks(cell).get("grade")
+
+
+def is_answered_here(cell):
+    """Return whether a cell is one for an answer, in code or in prose."""
+    return is_answer(cell) or _is_prose(cell)
 
 
 def _is_prose(cell):

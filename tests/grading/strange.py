@@ -171,7 +171,28 @@ def imports_alone(released):
     return notebook
 
 
+def in_front(released):
+    """All answers typed into a new cell behind the imports, their own cells deleted."""
+    notebook = answered(released)
+    sources = [cell["source"] for cell in notebook["cells"] if kind(cell) == "solution"]
+    kept = [cell for cell in notebook["cells"] if kind(cell) != "solution"]
+    place = next(i for i, cell in enumerate(kept) if cell["id"] == "imports") + 1
+    own = {"cell_type": "code", "metadata": {}, "id": "own", "source": "\n\n\n".join(sources), "outputs": []}
+    return {**notebook, "cells": [*kept[:place], own, *kept[place:]]}
+
+
+def rebound(released):
+    """What the tests need was bound to something else before each of them, and a package was to be installed."""
+    notebook, cells = answered(released), []
+    own = {"cell_type": "code", "metadata": {}, "source": "%pip install no-such-package\nnp = checks = 'mine'"}
+    for cell in notebook["cells"]:
+        cells += [{**own, "id": f"own-{len(cells)}", "outputs": []}, cell] if kind(cell) == "test" else [cell]
+    return {**notebook, "cells": cells}
+
+
 RIGHT = (
+    in_front,
+    rebound,
     copied,
     split,
     deleted,

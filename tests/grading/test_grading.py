@@ -210,9 +210,9 @@ def test_a_class_of_strange_submissions_is_graded_in_one_go(course, released):
 
     listed = {(row["student"], row["task"]): row["reason"] for row in read(course / "not_graded.csv")}
     reasons = {
-        ("broken", ""): "broken.zip cannot be opened",
+        ("broken", ""): "broken.zip: cannot be opened",
         ("dead", ""): "the kernel died",
-        ("other", ""): "homework.ipynb is no notebook of this assignment, but: # Assignment 02",
+        ("other", ""): "homework.ipynb holds no answer of this assignment; it begins with: # Assignment 02",
         ("page", ""): "no notebook, but answers.html",
         ("torn", ""): "no whole notebook",
         ("asleep", "test-value-function"): "no answer within",

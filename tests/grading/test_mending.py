@@ -91,8 +91,81 @@ def test_of_several_notebooks_the_one_of_this_assignment_with_answers_is_taken(r
     ]
     path, _ = grade.choose(files, original)
     assert path == "copy (1).ipynb"
-    with pytest.raises(grade.NotGraded, match=r"other.ipynb is no notebook of this assignment, but: # Assignment"):
+    with pytest.raises(grade.NotGraded, match=r"other.ipynb holds no answer of this assignment; it begins"):
         grade.choose([files[0], files[3]], original)
+
+
+def test_answers_are_counted_and_not_cells_and_the_plain_name_wins(released):
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    right = strange.answered(released)
+    task = next(cell for cell in right["cells"] if kind(cell) == "solution")
+    scratch = [{"cell_type": "code", "metadata": {}, "source": f"print({i})", "id": f"own-{i}"} for i in range(9)]
+    one = strange.answered(released, {cell["id"]: cell["source"] for cell in released["cells"]})
+    one["cells"] = [*one["cells"], {**task, "id": "own"}, *scratch]
+    older = strange.answered(released, {task["id"]: f"{task['source']}\n# an older one"})
+    files = {"01-Copy1.ipynb": older, "01.ipynb": right, "00.ipynb": one}
+    files = [(path, json.dumps(notebook).encode()) for path, notebook in files.items()]
+    numbers = ("log.json", b'{"cells": ' + b"1" * 5000 + b"}")
+    assert grade.choose([*files, numbers], original)[0] == "01.ipynb"
+    assert grade.choose(files[::2], original)[0] == "01-Copy1.ipynb"
+
+
+def test_files_are_not_read_beyond_the_limit(tmp_path, monkeypatch, released):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(grade, "MOST_MEGABYTES", 1)
+    folder = tmp_path / "downloaded" / released["name"] / "ada"
+    folder.mkdir(parents=True)
+    (folder / "a.ipynb").write_text(json.dumps(strange.answered(released)))
+    for i in range(4):
+        (folder / f"b{i}.bin").write_bytes(bytes(300_000))
+    original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
+    read, files = [], grade.files_in
+    monkeypatch.setattr(
+        grade, "files_in", lambda name, content, budget: read.append(len(content)) or files(name, content, budget)
+    )
+    ((student, entries),) = grade.handed_in(released["name"]).items()
+    grade.collect(student, entries, released["name"], original)
+    assert sum(read) < 2**20
+
+
+@pytest.mark.parametrize("line", ["%time 1", "a?", "x = !ls"])
+def test_a_cell_of_many_magics_is_read_at_once(line):
+    assert mending.binds(f"{line}\n" * 600 + "def f():\n    pass\n" + "a = 1\n" * 20_000) >= {"f"}
+    assert mending.binds(f"{line}\ndef f():\n    pass") >= {"f"}
+
+
+def test_a_copy_that_is_timed_is_joined_without_its_clock(released):
+    notebook = strange.answered(released)
+    first = next(cell for cell in notebook["cells"] if kind(cell) == "solution")
+    place = notebook["cells"].index(first)
+    older = {**first, "source": "def f():\n    return -1", "id": first["id"]}
+    notebook["cells"][place : place + 1] = [older, {**first, "source": f"%%time\n{first['source']}", "id": "own"}]
+    (cell,) = [cell for cell in mended(notebook, released).cells if cell.id == first["id"]]
+    assert cell.source == f"{older['source']}\n{first['source']}".rstrip()
+
+
+def test_nothing_is_installed_while_a_class_is_graded(released):
+    notebook = strange.answered(released)
+    notebook["cells"].insert(
+        3,
+        {
+            **notebook["cells"][2],
+            "cell_type": "code",
+            "source": "%pip install x\nif True:\n    !pip install y",
+            "id": "own",
+        },
+    )
+    sources = "\n".join(cell.source for cell in mended(notebook, released).cells)
+    assert "\n    pass  # Nothing is installed while a class is graded: !pip install y" in sources
+    assert "\n%pip" not in sources
+
+
+def test_what_a_student_prints_is_no_verdict():
+    printed = {"output_type": "stream", "name": "stdout", "text": "1: not graded"}
+    shown = {"output_type": "display_data", "metadata": {}, "data": {"text/plain": "? 1: not graded"}}
+    cell = nbformat.v4.new_code_cell("f()", outputs=[nbformat.from_dict(printed), nbformat.from_dict(shown)])
+    assert mending.said(cell).split("\n")[-1] == "? 1: not graded"
+    assert "1: not graded" not in mending.said(nbformat.v4.new_code_cell("f()", outputs=cell.outputs[:1]))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
@@ -167,7 +240,7 @@ def test_a_broken_archive_beside_a_notebook_takes_nothing_from_it(released):
     notebook = json.dumps(strange.answered(released)).encode()
     files = [*grade.files_in("old.zip", b"torn", [100]), ("./01.ipynb", notebook), ("../up.ipynb", b"{}")]
     assert grade.choose(files, original)[0] == "./01.ipynb"
-    with pytest.raises(grade.NotGraded, match=r"old\.zip cannot be opened"):
+    with pytest.raises(grade.NotGraded, match=r"old\.zip: cannot be opened"):
         grade.choose(files[:1], original)
 
 
@@ -216,6 +289,7 @@ def test_of_two_submissions_the_later_one_counts_and_that_is_said(tmp_path, monk
         ("ada.TAR.GZ", "ada", None),
         ("ada.txz", "ada", None),
         ("two\nlines.zip", "two\nlines", None),
+        ("team_1_2_ada.ipynb", "team_1_2_ada", None),
     ],
 )
 def test_a_students_name_is_read_off_what_platforms_make_of_it(name, student, time):
@@ -227,6 +301,9 @@ def test_people_of_one_name_and_names_that_cannot_be_printed_stay_apart(tmp_path
     monkeypatch.chdir(tmp_path)
     archive = tmp_path / "downloaded" / "01" / "archive"
     names = [
+        "lab_11_2026_ada.ipynb",
+        "lab_11_2026_bob.ipynb",
+        "'eve'",
         "Ada L_11_assignsubmission_file_",
         "Ada L_12_assignsubmission_file_",
         "x [1]",
@@ -237,7 +314,18 @@ def test_people_of_one_name_and_names_that_cannot_be_printed_stay_apart(tmp_path
     for name in [*names, b"Jos\xe9".decode("utf-8", "surrogateescape")]:
         (archive / name).mkdir(parents=True)
     found = grade.handed_in("01")
-    assert set(found) == {"Ada L (11)", "Ada L (12)", "x _1_ (1)", "x _1_ (2)", "two_lines", "_", "Jos_"}
+    assert set(found) == {
+        "lab_11_2026_ada.ipynb",
+        "lab_11_2026_bob.ipynb",
+        "eve",
+        "Ada L (11)",
+        "Ada L (12)",
+        "x _1_ (1)",
+        "x _1_ (2)",
+        "two_lines",
+        "_",
+        "Jos_",
+    }
     assert all(len(entries) == 1 for entries in found.values())
 
 
@@ -247,11 +335,11 @@ def test_of_several_files_of_one_student_the_notebook_is_taken(tmp_path, monkeyp
     name = released["name"]
     archive = tmp_path / "downloaded" / name / "archive"
     archive.mkdir(parents=True)
-    (archive / f"ada_1_2_{name}.ipynb").write_text(json.dumps(strange.answered(released)))
-    (archive / "ada_1_3_notes.pdf").write_bytes(b"%PDF-1.7")
+    (archive / f"ada_11_12_{name}.ipynb").write_text(json.dumps(strange.answered(released)))
+    (archive / "ada_11_13_notes.pdf").write_bytes(b"%PDF-1.7")
     ((student, entries),) = grade.handed_in(name).items()
     original = nbformat.from_dict({key: value for key, value in released.items() if key != "name"})
-    assert grade.collect(student, entries, name, original) == (True, f"ada_1_2_{name}.ipynb was taken")
+    assert grade.collect(student, entries, name, original) == (True, f"ada_11_12_{name}.ipynb was taken")
 
 
 def unhashable(notebook):
@@ -308,7 +396,7 @@ def test_no_error_over_one_submission_keeps_others_from_being_graded(tmp_path, m
             raise MemoryError("no more")
         return real(student, *rest)
 
-    def graded(student, *_):
+    def graded(student, *_, **limits):
         if (student, where) == ("bob", "grade"):
             raise KeyError("unseen")
         done.append(student)
