@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import os
+import shlex
 import sys
 import time
 import warnings
@@ -17,8 +17,6 @@ from ganutils import (
     checkpoints,
     data,
     features,
-    folders,
-    hardware,
     losses,
     metrics,
     models,
@@ -26,12 +24,14 @@ from ganutils import (
     training,
     validation,
 )
+from ganutils.doctor import doctor
 
 SIZES = (28, 32, 64)
 BATCH_SIZE = 64
-_FEW = 200  # pictures
+_FEW, _MOST = 200, 1_000_000  # pictures
 BETTER = {name: "less" for name in ("frechet_distance", "kernel_distance", "class_divergence", "copies")}
-BETTER["nearest_neighbour_accuracy"] = "0.5"
+BETTER |= {"nearest_neighbour_accuracy": "0.5", "density": "as real", "vendi_score": "as real"}
+_COPIES = 0.35  # a nearest-neighbour accuracy below it
 
 
 def load(path, size=32, grey=False, most=None):
@@ -73,6 +73,10 @@ def evaluate(arguments):
         warnings.simplefilter("ignore", UserWarning)
         found, floor = metrics.evaluate(parts[0], parts[1]), metrics.evaluate(parts[0], parts[2])
     cautions = metrics.cautions(n, getattr(parts[0], "features", parts[0]).shape[1])
+    if found["nearest_neighbour_accuracy"] < _COPIES:
+        cautions.append("many generated pictures lie nearer to a real one than real ones to each other: copies?")
+    if Path(arguments.real).resolve() == Path(arguments.fake).resolve():
+        cautions.append("real and generated pictures are the same ones")
     if arguments.json:
         rows = {name: {"value": value, "floor": floor[name]} for name, value in found.items()}
         said = {name: str(getattr(arguments, name)) for name in ("real", "fake", "features")}
@@ -82,15 +86,15 @@ def evaluate(arguments):
     print(f"{'measure':28}{'better':>8}{'generated':>12}{'real (floor)':>14}")
     for name, value in found.items():
         print(f"{name.replace('_', ' '):28}{BETTER.get(name, 'more'):>8}{value:12.4g}{floor[name]:14.4g}")
-    print("\nThe last column is what other real images get in the place of generated ones: nobody does much better.")
-    print("\n".join(f"Caution: {text}." for text in cautions))
+    print("\nThe last column is what other real images get in the place of generated ones.")
+    print("\n".join(f"Caution: {text.rstrip('?.')}{'?' if text.endswith('?') else '.'}" for text in cautions))
     return 0
 
 
 def sample(arguments):
     """Draw images of a trained generator: a grid, a folder of pictures, or an .npy file."""
     network, card = checkpoints.load_checkpoint(arguments.checkpoint), checkpoints.read_card(arguments.checkpoint)
-    n, rng = validation.whole_number(arguments.number, "-n", 1), validation.generator(arguments.seed)
+    n, rng = validation.whole_number(arguments.number, "-n", 1, _MOST), validation.generator(arguments.seed)
     latents = rng.standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
     labels = np.arange(n) % validation.classes_of(network) if len(network.inputs) == 2 else None
     write(draw(network, latents, labels), Path(arguments.out), labels, card.get("classes"))
@@ -115,7 +119,7 @@ def write(images, path, labels=None, names=None):
         raise ValueError(f"{path} is not empty, and its pictures would be mixed with these; choose another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() == ".png":
-        columns = int(np.ceil(np.sqrt(len(images)))) if labels is None else min(10, np.bincount(labels).max())
+        columns = int(np.ceil(np.sqrt(len(images)))) if labels is None else np.bincount(labels).max()
         labelled = {} if labels is None else {"labels": labels, "names": names}
         grid = plotting.class_grid if labelled else plotting.image_grid
         path.write_bytes(plotting.png_bytes(grid(images, columns=columns, **labelled)))
@@ -154,7 +158,9 @@ def train(arguments):
     minutes = validation.number(arguments.minutes, "--minutes", 0, 60 * 24 * 365)
     given, folder = load(arguments.folder, arguments.size, arguments.grey, arguments.most), Path(arguments.out)
     if arguments.by_class and len(given.classes) < 2:
-        raise ValueError(f"--by-class needs two subfolders or more in {arguments.folder}, one for each class")
+        loose = next((name for name in given.files if "/" not in name), None)
+        what = f"{loose} lies in none" if loose else f"there is {given.classes[0]} alone"
+        raise ValueError(f"--by-class needs pictures in two subfolders of {arguments.folder} or more, and {what}")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder} is a file; give a folder for samples and weights")
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,11 +191,13 @@ def train(arguments):
         write(draw(gan, latents.astype("float32"), wanted), folder / name, wanted, given.classes)
 
     backup = callbacks.Backup(folder / "backup")  # the clock ends a call, and nothing the run
-    backup.advice = f"Give another --out, or delete {folder}."
+    before = folder / "generator.json"
+    made = f"It was made by: {checkpoints.read_card(before)['command']}. " if before.is_file() else ""
+    backup.advice = f"{made}Give another --out, or delete {folder}."
     try:
         gan.fit(batches, epochs=10**6, verbose=0, callbacks=[Report(minutes, picture)], backup=backup)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on after the last whole pass, and leaves the generator at its end")
+        print("interrupted: no generator is written. The same command goes on after the last whole pass")
         return 130
     picture("samples.png")
     card = checkpoints.save_checkpoint(
@@ -198,49 +206,13 @@ def train(arguments):
         builder="conditional_generator" if classes else "fast_dcgan_generator",
         arguments={"image_shape": list(shape), **({"classes": classes} if classes else {})},
         description=f"{lesson} after {int(gan.optimizers['generator'].iterations)} steps on {arguments.folder}.",
-        command=f"python -m ganutils {' '.join(map(str, arguments.given))}",
+        command=f"python -m ganutils {shlex.join(map(str, arguments.given))}",
         seed=arguments.seed,
         metrics={},
         classes=given.classes if classes else (),
     )
-    print(f"{card}: draw with `python -m ganutils sample {card}`; the same `train` command trains on")
+    print(f"{card}: draw with `python -m ganutils sample {shlex.quote(str(folder))}`; the same command trains on")
     return 0
-
-
-def doctor(arguments):
-    """Say what of this machine is ready for the course, and what to do about the rest."""
-    found = hardware.machine()
-
-    def writable():
-        folders.BUILD.mkdir(parents=True, exist_ok=True)
-        if not os.access(folders.BUILD, os.W_OK):
-            raise OSError(f"{folders.BUILD} cannot be written; set GANUTILS_BUILD to a folder of yours")
-        return str(folders.BUILD)
-
-    def memory():
-        if float(found["memory"].split()[0]) < 3:
-            raise ValueError(f"{found['memory']}; a lesson needs 1.2 GB for itself: close other programs")
-        return found["memory"]
-
-    checks = {
-        "Python": lambda: found["Python"],
-        "TensorFlow and Keras": lambda: f"{found['TensorFlow']} and {found['Keras']}, on {keras.backend.backend()}",
-        "GPU": lambda: found["GPU"],
-        "memory": memory,
-        "data": lambda: f"{len(data.load_dataset().images):,} digits",
-        "shipped weights": lambda: f"{len(list(checkpoints.FOLDER.glob('*.json')))} checkpoints",
-        "classifier": lambda: f"{len(features.digit_classifier().network.weights)} arrays of weights",
-        "folder to write to": writable,
-        "speed": lambda: f"{hardware.measure_steps_per_second(1.0):.0f} training steps of lesson 02 a second",
-    }
-    ready = True
-    for name, check in checks.items():
-        try:
-            print(f"ready      {name}: {check()}")
-        except (ValueError, OSError) as error:
-            ready = False
-            print(f"NOT READY  {name}: {error}")
-    return 0 if ready else 1
 
 
 def parser():
@@ -275,7 +247,7 @@ def parser():
     added.add_argument("--out", default="samples.png", help="a .png for a grid, an .npy, or a folder (samples.png)")
     added.add_argument("--seed", type=int, default=0, help="another number gives other images (0)")
     added = command(train)
-    added.add_argument("folder", metavar="FOLDER", help="folder of pictures: PNG, JPEG, GIF, also in subfolders")
+    added.add_argument("folder", metavar="FOLDER", help="folder of pictures, also in subfolders")
     added.add_argument("--minutes", type=float, default=5, help="how much longer to train, each time (5)")
     added.add_argument("--out", default="my_gan", help="folder for samples, backup, weights and card (my_gan)")
     added.add_argument("--by-class", action="store_true", help="a conditional GAN, with a class for each subfolder")
@@ -291,7 +263,7 @@ def main(arguments=None):
     given.given = sys.argv[1:] if arguments is None else arguments
     try:
         return given.run(given)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

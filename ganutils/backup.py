@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -218,11 +219,17 @@ def _say(text):
         print(text)
 
 
+def _is_digest(value):
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
 def _differences(saved, now, place=""):
     """Yield what differs between two runs, in words."""
     for name in sorted(set(saved) | set(now)):
         before, after = saved.get(name), now.get(name)
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _differences(before, after, f"{place}{name}: ")
+        elif before != after and {_is_digest(before), _is_digest(after)} == {True}:
+            yield f"{place}{name} is another one"
         elif before != after:
             yield f"{place}{name} was {str(before)[:80]} and is {str(after)[:80]}"

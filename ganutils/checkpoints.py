@@ -51,7 +51,7 @@ def read_card(name):
         raise FileNotFoundError(f"{path} is missing; give the .json file that `save_checkpoint` or `train` has left")
     if not path.is_file():
         known = ", ".join(sorted(card.stem for card in FOLDER.glob("*.json")))
-        raise ValueError(f"there is no checkpoint {name!r} in {FOLDER}; choose one of {known}")
+        raise ValueError(f"there is no checkpoint {name!r}, and no folder of that name; choose one of {known}")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         return {**card, "sha256": card["sha256"], "builder": card["builder"], "arguments": dict(card["arguments"])}

@@ -22,8 +22,9 @@ _MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b6
 SPLITS = {"train": 60_000, "test": 10_000}
 
 _ORDER = np.uint32(498247692)  # any number, always the same: it is a part of what a seed means
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 _MOST_PIXELS = 50_000_000  # of one file: 150 MB once it is decoded
+_TOO_LARGE = f"more than {_MOST_PIXELS:,} pixels; make it smaller"
 
 LabelledImages = collections.namedtuple("LabelledImages", "images labels")
 Folder = collections.namedtuple("Folder", "images labels classes files skipped")
@@ -72,7 +73,7 @@ def verify(path, sha256, name):
 
 
 def load_folder(path, image_size, channels=3, max_images=None):
-    """Return the PNG, JPEG and GIF pictures of a folder and its subfolders as uint8 images of one size.
+    """Return the pictures (PNG, JPEG, GIF, WebP, BMP, TIFF) of a folder and its subfolders as uint8 of one size.
 
     Each picture is turned as its camera says, laid on white where it is transparent, cropped around its centre
     to the asked shape and resized with antialiasing. Of a GIF the first frame is taken; 16 bits become 8. Files
@@ -105,9 +106,11 @@ def load_folder(path, image_size, channels=3, max_images=None):
         max_images = validation.whole_number(max_images, "max_images", 1)
     if channels not in (1, 3) or not isinstance(channels, int) or isinstance(channels, bool):
         raise ValueError(f"channels={channels!r} is not allowed; choose 1 (grey) or 3 (colour)")
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
-    names = sorted(file.relative_to(folder).as_posix() for file in found)
-    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    found = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    found = [name for name in found if not any(part.startswith(".") for part in name.split("/"))]
+    names = [name for name in found if name.lower().endswith(_SUFFIXES)]
+    if others := [name for name in found if name not in set(names)]:
+        print(f"{len(others)} files in {folder} are no {', '.join(_SUFFIXES)}, and left out; the first is {others[0]}")
     if max_images is not None and len(names) > max_images:
         names = [names[i * len(names) // max_images] for i in range(max_images)]
     images, files, skipped = np.empty((len(names), height, width, channels), "uint8"), [], {}
@@ -116,10 +119,11 @@ def load_folder(path, image_size, channels=3, max_images=None):
             images[len(files)] = _read_picture(folder / name, height, width, channels)
             files.append(name)
         except Exception as error:  # Pillow raises anything at all for broken files, struct.error included
-            skipped[name] = f"{type(error).__name__}: {error}"
+            large = isinstance(error, Image.DecompressionBombError)
+            skipped[name] = _TOO_LARGE if large else f"{type(error).__name__}: {error}"
     if skipped:
         name, reason = next(iter(skipped.items()))
-        print(f"{len(skipped)} of {len(names)} pictures in {folder} were skipped, first {name} ({reason})")
+        print(f"{len(skipped)} of {len(names)} pictures in {folder} cannot be read; the first is {name}: {reason}")
     if not files:
         raise ValueError(f"{folder} holds no picture that can be read; give one with {', '.join(_SUFFIXES)} files")
     parts = [name.partition("/") for name in files]
@@ -131,7 +135,7 @@ def load_folder(path, image_size, channels=3, max_images=None):
 def _read_picture(path, height, width, channels):
     with Image.open(path) as picture:
         if picture.width * picture.height > _MOST_PIXELS:
-            raise ValueError(f"{picture.width} x {picture.height} pixels are more than {_MOST_PIXELS:,}")
+            raise ValueError(_TOO_LARGE)
         if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255 and not divide
             picture = Image.fromarray((np.asarray(picture) // 257).astype("uint8"))
         picture = ImageOps.exif_transpose(picture)

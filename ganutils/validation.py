@@ -149,9 +149,9 @@ def number(value, name, least, most=np.inf, open_ends=True):
     """Return a finite number between `least` and `most`, without these two or with them, as a float."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
     if not is_number or not (least < value < most if open_ends else least <= value <= most):
-        allowed = f"above {least:g}" if most == np.inf else f"from {least:g} to {most:g}"
-        without = ", these two left out" if open_ends and most < np.inf else ""
-        raise ValueError(f"{name}={value!r} is not allowed; choose a number {allowed}{without}")
+        closed = f"from {least:g} to {most:g}" if most < np.inf else f"of {least:g} or more"
+        opened = f"above {least:g}" + (f" and below {most:g}" if most < np.inf else "")
+        raise ValueError(f"{name}={value!r} is not allowed; choose a number {opened if open_ends else closed}")
     return float(value)
 
 

@@ -131,7 +131,10 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("sample", "dcgan", "-n", "0"), "-n=0 is not allowed"),
         (("sample", "dcgan", "--out", "drawn.jpg"), "give a .png or .npy file, or a folder"),
         (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
-        (("train", "pictures/0", "--by-class"), "--by-class needs two subfolders"),
+        (
+            ("train", "pictures/0", "--by-class"),
+            "--by-class needs pictures in two subfolders of pictures/0 or more, and 0.png lies in none",
+        ),
         (("train", "pictures", "--minutes", "1e300"), r"--minutes=1e\+300 is not allowed"),
         (("train", "pictures", "--minutes", "nan"), "--minutes=nan is not allowed"),
     ],

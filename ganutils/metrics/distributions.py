@@ -56,7 +56,9 @@ def cautions(n, width):
             f"at equal n, or give more than {width} images of each kind"
         )
     elif n < 10 * width:
-        found.append(f"with {n} images in {width} features the Fréchet distance is still too large; compare at equal n")
+        found.append(
+            f"with {n} images in {width} features the Fréchet distance is still too large; compare it only at equal n"
+        )
     return found
 
 
