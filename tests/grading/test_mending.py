@@ -144,6 +144,15 @@ def test_a_copy_that_is_timed_is_joined_without_its_clock(released):
     assert cell.source == f"{older['source']}\n{first['source']}".rstrip()
 
 
+def test_imports_are_made_again_before_a_test_that_needs_them(released):
+    cells = mended(strange.rebound(released), released).cells
+    tests = [i for i, cell in enumerate(cells) if kind(cell) == "test"]
+    assert all(cells[i - 1].source.startswith(mending.AGAIN) for i in tests)
+    assert all("import numpy as np" in cells[i - 1].source for i in tests)
+    untouched = mended(strange.answered(released), released).cells
+    assert not any(cell.source.startswith(mending.AGAIN) for cell in untouched)
+
+
 def test_nothing_is_installed_while_a_class_is_graded(released):
     notebook = strange.answered(released)
     notebook["cells"].insert(
