@@ -119,6 +119,8 @@ def read_notebook(content):
     try:
         if found.get("nbformat", 4) < 4:
             found = nbformat.reads(json.dumps(found), as_version=4)
+            for cell in found["cells"]:  # ids by chance, which would look new each time
+                cell.pop("id", None)
         if sum(len("".join(cell.get("source", ""))) for cell in found["cells"]) > MOST_SIGNS:
             raise ValueError(f"its cells are longer than {MOST_SIGNS:,} signs")
         return nbformat.v4.new_notebook(cells=[_cell(cell, i) for i, cell in enumerate(found["cells"])])
@@ -134,7 +136,7 @@ def _cell(given, number):
     made.metadata = nbformat.from_dict(given.get("metadata") or {})
     tags = made.metadata.get("tags")
     made.metadata.tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    made.id = str(given.get("id") or f"cell-{number}")  # not one by chance, or it would look new each time
+    made.id = str(given.get("id") or f"cell-{number}")
     if kind == "code":
         outputs = [nbformat.from_dict(output) for output in given.get("outputs") or []]
         made.outputs = [output for output in outputs if _is_valid(output)]

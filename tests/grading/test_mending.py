@@ -59,6 +59,12 @@ def test_answers_come_back_into_their_cells(released, change):
         assert right in " ".join(seen[-1].split()), (name, seen)
 
 
+@pytest.mark.parametrize("change", strange.RIGHT)
+def test_a_submission_looks_the_same_each_time_it_is_read(released, change):
+    content = json.dumps(change(released)).encode()
+    assert grade.read_notebook(content) == grade.read_notebook(content)
+
+
 def test_the_answer_that_the_students_own_test_saw_counts(released):
     """Copies behind the test are trials, and stay behind it."""
     name = next(cell["id"] for cell in released["cells"] if kind(cell) == "solution")
