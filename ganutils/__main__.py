@@ -115,6 +115,8 @@ def write(images, path, labels=None, names=None):
     """
     if path.suffix.lower() not in (".png", ".npy", ""):
         raise ValueError(f"--out {path} is not allowed; give a .png or .npy file, or a folder for single pictures")
+    if path.suffix.lower() == ".npy" and path.exists():
+        raise ValueError(f"{path} is there already; choose another --out, or delete it")
     if not path.suffix and path.is_dir() and any(path.iterdir()):
         raise ValueError(f"{path} is not empty, and its pictures would be mixed with these; choose another --out")
     path.parent.mkdir(parents=True, exist_ok=True)

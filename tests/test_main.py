@@ -122,6 +122,7 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("sample", "torn.json"), "torn.json is no card of a checkpoint"),
         (("sample", "list.json"), "list.json is no card of a checkpoint"),
         (("sample", "dcgan", "--out", "pictures"), "pictures is not empty"),
+        (("sample", "dcgan", "--out", "real.npy"), "real.npy is there already"),
         (("evaluate", "torn.npy", "real.npy"), "torn.npy holds no array of numbers; save one with numpy.save"),
         (("evaluate", "objects.npy", "real.npy"), "objects.npy holds no array of numbers"),
         (("evaluate", "one.npy", "real.npy"), r"one.npy have the shape \(\)"),
