@@ -157,7 +157,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def train_step(self, batch):
         """Take the steps of all `turns`, and return the means since the start of the epoch."""
         self._step.recorded = {}
-        for part, players in self.turns(fitting.prepared(batch)):  # in a dataset of one's own done before
+        for part, players in self.turns(fitting.prepared(batch)):
             self.adversarial_step(part, players)
         strategies.average_over_replicas(self.statistics())
         return self._results()

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ganutils import data, guards, keras_workarounds, strategies, validation
 
 LOOKED_AT = 64  # images of a dataset
+_WITHOUT_MEANING = ("class_weight", "sample_weight", "validation_split")
 
 
 class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
@@ -97,9 +98,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             raise ValueError("the model is not compiled; call compile(...) with its optimizers first")
         if kwargs.pop("initial_epoch", 0):
             raise ValueError("initial_epoch alone does not resume a run: its data would begin anew; give a backup")
-        for name in ("class_weight", "sample_weight", "validation_split"):
-            if (given := kwargs.pop(name, None)) is not None and not np.array_equal(given, 0):
-                raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
+        kwargs = _without_weights(kwargs)
         if (validation_data := kwargs.get("validation_data")) is not None:
             self._check_validation()
             checked = self._checked(*pair(validation_data, "validation_data"))
@@ -221,11 +220,11 @@ def prepared(batch):
 
 
 def _without_weights(kwargs):
-    if given := [name for name in ("sample_weight", "class_weight") if kwargs.get(name) is not None]:
-        raise ValueError(
-            f"{', '.join(given)} has no meaning for several players with losses of their own; leave it out"
-        )
-    return kwargs
+    """Return arguments of Keras without those that mean nothing here; raise a ValueError where one was given."""
+    for name in _WITHOUT_MEANING:
+        if (given := kwargs.get(name)) is not None and not (name == "validation_split" and given == 0):
+            raise ValueError(f"{name} has no meaning for several players with losses of their own; leave it out")
+    return {name: value for name, value in kwargs.items() if name not in _WITHOUT_MEANING}
 
 
 def pair(values, name="a batch"):
