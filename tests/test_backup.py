@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,8 +14,8 @@ import tensorflow as tf
 from ganutils import callbacks, data, fingerprint, losses, models, training
 from tests.conftest import Interrupt, assert_equal, small_digits, tiny_gan, tiny_networks
 from tests.strategies_worker import plain_networks
+from tests.test_tools import HUNG, ROOT
 
-ROOT = Path(__file__).parents[1]
 LATENTS = np.random.default_rng(0).standard_normal((4, 5)).astype("float32")
 
 
@@ -551,7 +550,7 @@ def test_a_process_that_is_killed_is_resumed_by_another_one(tmp_path):
         command = [sys.executable, "-c", KILLED, str(tmp_path / "run"), how]
         # Sets and dicts of another process have another order.
         environment = {**os.environ, "PYTHONHASHSEED": str(code)}
-        assert subprocess.run(command, cwd=ROOT, env=environment, timeout=600).returncode == code
+        assert subprocess.run(command, cwd=ROOT, env=environment, timeout=HUNG).returncode == code
     with np.load(tmp_path / "run-weights.npz", allow_pickle=False) as arrays:
         for ours, theirs in zip(whole.get_weights(), arrays.values(), strict=True):
             np.testing.assert_array_equal(ours, theirs)

@@ -15,7 +15,8 @@ import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.test_tools import HUNG, ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 ADDRESS = PROJECT["urls"]["Repository"]
@@ -78,7 +79,7 @@ def binder():
         ["jupyter-repo2docker", "--no-build", "--debug", str(ROOT)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HUNG,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
@@ -140,7 +141,7 @@ def run_set_up_cell(script, folder, settings=None):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HUNG,
     )
 
 
@@ -235,7 +236,7 @@ def test_without_tensorflow_the_import_says_what_to_do(tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HUNG,
     )
     assert finished.returncode != 0
     assert 'pip install -c constraints.txt -e ".[cpu,notebooks]"' in finished.stderr
@@ -246,7 +247,7 @@ def test_another_keras_backend_is_named():
         [sys.executable, "-c", "import keras, types; keras.backend.backend = lambda: 'jax'; import ganutils"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HUNG,
     )
     assert "ImportError: Keras runs on jax here" in finished.stderr
 

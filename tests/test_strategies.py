@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,8 @@ import yaml
 
 from ganutils import callbacks, strategies
 from tests import strategies_worker
+from tests.test_tools import HUNG, ROOT
 
-ROOT = Path(__file__).parent.parent
-SECONDS = 600  # after which a process is killed; far above what it needs, even on a busy machine
 # float32 sums taken in another order; runs that differ in one image or latent differ by 1e-3.
 TOLERANCE = 1e-5
 
@@ -49,7 +47,7 @@ def run(mode, folder, workers=0):
     ends = [None] * len(processes)
 
     def follow(i):
-        _, messages = processes[i].communicate(timeout=SECONDS)
+        _, messages = processes[i].communicate(timeout=HUNG)
         ends[i] = (processes[i].returncode, messages)
 
     threads = [threading.Thread(target=follow, args=(i,)) for i in range(len(processes))]
@@ -57,12 +55,12 @@ def run(mode, folder, workers=0):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(SECONDS)
+            thread.join(HUNG)
     finally:
         for process in processes:
             process.kill()
             process.wait()
-    assert None not in ends, f"a process took more than {SECONDS} s"
+    assert None not in ends, f"a process took more than {HUNG} s"
     return ends
 
 
@@ -271,7 +269,7 @@ def test_the_examples_of_the_guide_make_clusters(tmp_path):
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "JOB_COMPLETION_INDEX": "1"}
 
     def cluster_of(command):
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=HUNG)
         config = json.loads(result.stdout)
         return config["cluster"]["worker"], config["task"]["index"]
 

@@ -13,6 +13,7 @@ import pytest
 import ganutils
 
 ROOT = Path(__file__).resolve().parents[1]
+HUNG = 10_000  # seconds after which a test takes a process for hung; far beyond what any needs, on the busiest machine
 
 
 def load_tool(name, folder="tools"):

@@ -16,7 +16,7 @@ import tensorflow as tf
 from ganutils import checks, models, training
 from ganutils.checks import conditional_gan, dcgan, evaluation, expectations, feedback, race, vanilla_gan
 from tests.exercises.assignments import STUBBORN
-from tests.test_tools import ROOT
+from tests.test_tools import HUNG, ROOT
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def stubborn():
 feedback.judge("9", stubborn, (), seconds=0.1)
 """
     environment = {**os.environ, "NBGRADER_EXECUTION": "autograde"}
-    finished = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=120)
+    finished = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, timeout=HUNG)
     assert finished.returncode == 1
 
 

@@ -18,7 +18,7 @@ import pytest
 from tests.exercises import answers_01
 from tests.exercises.assignments import EXERCISES, SOURCE, STUBBORN, cells, kind
 from tests.grading import strange
-from tests.test_tools import ROOT
+from tests.test_tools import HUNG, ROOT
 
 NAME = "01_vanilla_gan"
 MARK = "left-outside"
@@ -141,7 +141,7 @@ def run(course, *command, environment=None):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, **(environment or {})}
     command = [sys.executable, *command]
-    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=3000)
+    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, timeout=HUNG)
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
     return done.stdout
 

@@ -12,7 +12,7 @@ def test_an_untouched_notebook_runs_through_and_says_not_attempted(name):
     notebook = nbformat.read(EXERCISES / name / f"{name}.ipynb", as_version=4)
     # No `allow_errors`: a cell that raises fails this test.
     folder = {"metadata": {"path": str(EXERCISES / name)}}
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=folder).execute()
+    NotebookClient(notebook, kernel_name="python3", resources=folder).execute()
     tests = [cell for cell in notebook.cells if kind(cell) == "test" and cell.id != "unseen"]
     assert len(tests) >= 4
     for cell in tests:
