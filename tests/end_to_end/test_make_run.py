@@ -44,7 +44,8 @@ def test_summary_has_a_row_for_each_notebook(build):
     for row in rows:
         assert row["profile"] == "smoke"
         assert row["seconds"] > 0
-        assert 200 < row["peak_mb"] < 1500
+        # The aim of each lesson; more processors have more threads, each with memory of its own.
+        assert 200 < row["peak_mb"] < (1200 if os.cpu_count() <= 4 else 2000)
         assert row["metrics"], row["notebook"]
     table = (folder / "summary.md").read_text()
     assert table.strip() in printed
