@@ -112,20 +112,18 @@ class Lesson:
 
     def save_picture(self, figure):
         """Keep a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""
-        figure.savefig(self.folder / "picture.png", dpi=80, bbox_inches="tight", pad_inches=0.02)
+        figure.savefig(self.folder / "picture.png", dpi=80, pad_inches=0.02)
 
     def close(self, **metrics):
-        """Print what the lesson took and found (numbers by name), keep it for the run's summary, and remove backups."""
+        """Print what the lesson took, keep what it found (numbers by name) for `check_claims`, and remove backups."""
         from IPython.display import display
 
         seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
         found = {name: float(value) for name, value in metrics.items()}
         for backup in self.folder.glob("*.npz"):  # the next run trains from scratch
             backup.unlink(missing_ok=True)  # another kernel may have closed the same lesson
-        lines = [f"This lesson took {format_duration(seconds)} and at most {memory / 1000:.2f} GB of memory."]
-        lines += [f"{name.replace('_', ' ')}: {value:.4g}" for name, value in found.items()]
-        result = {"peak_mb": round(memory, 1), "metrics": found}
-        display({"text/plain": "\n".join(lines), MIME_TYPE: result}, raw=True)
+        text = f"This lesson took {format_duration(seconds)} and at most {memory / 1000:.2f} GB of memory."
+        display({"text/plain": text, MIME_TYPE: {"peak_mb": round(memory, 1), "metrics": found}}, raw=True)
 
 
 def estimate(profile, steps_per_second=None):

@@ -9,10 +9,9 @@ import json
 import textwrap
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ganutils import folders
-from ganutils.plotting import BLUE, GREY, ORANGE, finish
+from ganutils.plotting import BLUE, GREY, ORANGE, Figure, finish
 
 FOLDER = folders.DATA / "reference_runs"
 # Curves are judged after a moving median over this share of a reference run, and an excursion shorter than

@@ -20,7 +20,7 @@ class _Box(ipywidgets.VBox):
 
     def __init__(self, children, picture, alt, caption):
         super().__init__(children)
-        self._still = lambda: plotting.figure_html(picture.value, f"A still picture. {caption}", alt)
+        self._still = lambda: plotting.figure_html([picture.value], f"A still picture. {caption}", alt)
 
     def _repr_mimebundle_(self, **options):
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
@@ -147,10 +147,11 @@ def _slider(value, least, most, step):
 
 def _explorer(draw, alt, **sliders):
     """Return a box of sliders over the picture that `draw`, a function of their values, returns as a figure."""
-    picture = ipywidgets.Image(format="png")
+    picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
 
     def update(change=None):
         picture.value = plotting.png_bytes(draw(**{name: slider.value for name, slider in sliders.items()}))
+        picture.layout.width = f"{plotting.page_width(picture.value)}px"
 
     for name, slider in sliders.items():
         slider.description = name.replace("_", " ")

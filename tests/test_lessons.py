@@ -10,7 +10,7 @@ import recipes
 from ganutils import lessons
 from tests.test_tools import ROOT
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb"))
 ENTRIES = tomllib.loads((ROOT / "lessons.toml").read_text(encoding="utf-8"))
 COMMON = {"images", "epochs", "batch_size", "samples", "precision"}
 OPTIONAL = {"assignment_minutes", "recipe"}
@@ -63,7 +63,7 @@ def test_an_assignment_has_its_minutes_answers_and_checks(name):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_opens_its_own_lesson_under_its_own_title(path):
     cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-    title = f"# {path.stem[:2]} · {ENTRIES[path.stem]['title']}"
+    title = f"# {path.stem.partition('_')[0]} · {ENTRIES[path.stem]['title']}"
     assert cells[0].startswith(title), (
         f"the notebook begins with {cells[0].splitlines()[0]!r}, lessons.toml has {title!r}"
     )
@@ -73,9 +73,8 @@ def test_a_notebook_opens_its_own_lesson_under_its_own_title(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_lesson_is_recorded_and_shows_its_picture(path):
-    record = (
-        "run `python tools/run_notebooks.py --profile laptop --record --only " + path.stem[:2] + "` on an idle machine"
-    )
+    command = "python tools/run_notebooks.py --profile laptop --record --only"
+    record = f"run `{command} {path.stem.partition('_')[0]}` on an idle machine"
     costs = json.loads(lessons.RECORD.read_text(encoding="utf-8"))["lessons"]
     assert f"{path.stem} laptop" in costs, f"no time and memory of {path.stem} are recorded; {record}"
     picture = f"pictures/{path.stem}.png"
@@ -241,7 +240,7 @@ def test_a_lesson_leaves_its_result_for_the_summary_and_no_backup(recorded, monk
     result = shown[0][lessons.MIME_TYPE]
     assert result["metrics"] == {"generator_loss": 0.5}
     assert result["peak_mb"] > 0
-    assert "generator loss: 0.5" in shown[0]["text/plain"]
+    assert "at most" in shown[0]["text/plain"]
 
 
 def test_another_kernel_may_close_the_same_lesson(recorded, monkeypatch):

@@ -1,3 +1,7 @@
+import base64
+import re
+
+import matplotlib.style
 import numpy as np
 import pytest
 
@@ -245,9 +249,57 @@ def test_count_maps_write_the_numbers():
     assert axes[1].get_title() == "b"
 
 
-def test_show_gives_caption_and_alternative_text(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content))
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed in a notebook."""
+    found = []
+    monkeypatch.setattr("IPython.display.display", lambda content, raw: found.append(content))
+    monkeypatch.setattr("IPython.get_ipython", lambda: "a notebook's shell")
+    return found
+
+
+def test_a_script_prints_the_caption_and_no_picture(capsys):
+    plotting.show(plotting.image_grid(np.zeros((1, 2, 2, 1))), "What to see.")
+    plotting.show_table({"a": {"FID": "1"}}, "Smaller is better.")
+    assert capsys.readouterr().out == "What to see.\n   FID\na  1  \nSmaller is better.\n"
+
+
+def png_sizes(html):
+    found = [base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", html)]
+    return [(int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) for png in found]
+
+
+def test_panels_of_one_row_may_stand_below_each_other(shown):
+    plotting.show(plotting.training_curves(HISTORY), "Two panels.", alt="losses and accuracies")
+    page = shown[0]["text/html"]
+    (first_width, first_height), (second_width, second_height) = png_sizes(page)
+    assert first_height == second_height, "the axes are level where both fit into one row"
+    assert 300 < first_width < 900
+    assert 300 < second_width < 900
+    assert [int(width) for width in re.findall(r'width="([0-9]+)"', page)] == [first_width // 2, second_width // 2]
+    assert re.findall(r'alt="([^"]*)"', page) == ["losses and accuracies", ""], "read out once"
+    figure = plotting.Figure(figsize=(3, 3))
+    figure.subplots(2, 2)
+    plotting.show(figure, "A square of panels stays one picture.")
+    assert len(png_sizes(shown[1]["text/html"])) == 1
+
+
+def test_a_saved_figure_keeps_its_labels(tmp_path):
+    grid = plotting.image_grid(np.zeros((4, 8, 8, 1)), columns=2, row_labels=["a long name of a row", "b"])
+    grid.savefig(tmp_path / "grid.png")
+    plain = plotting.image_grid(np.zeros((4, 8, 8, 1)), columns=2)
+    plain.savefig(tmp_path / "plain.png")
+    widths = [int.from_bytes((tmp_path / f"{name}.png").read_bytes()[16:20], "big") for name in ("grid", "plain")]
+    assert widths[0] > widths[1] + 150
+
+
+def test_figures_look_the_same_whatever_the_readers_settings(monkeypatch):
+    usual = plotting.png_bytes(plotting.training_curves(HISTORY))
+    with matplotlib.style.context("dark_background"), matplotlib.rc_context({"axes.spines.top": True}):
+        assert plotting.png_bytes(plotting.training_curves(HISTORY)) == usual
+
+
+def test_show_gives_caption_and_alternative_text(shown):
     plotting.show(plotting.image_grid(np.zeros((1, 2, 2, 1))), "What to <b>see</b>.", alt='A "black" square')
     page = shown[0]["text/html"]
     assert shown[0]["text/plain"] == "What to <b>see</b>."
@@ -256,9 +308,7 @@ def test_show_gives_caption_and_alternative_text(monkeypatch):
     assert "data:image/png;base64,iVBOR" in page, "the beginning of every PNG, in base64"
 
 
-def test_show_table_lines_its_columns_up_and_escapes(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda content, raw: shown.append(content))
+def test_show_table_lines_its_columns_up_and_escapes(shown):
     rows = {"early <200 steps>": {"FID": "217.5", "a & b": "1"}, "good": {"FID": "9.1", "a & b": "0.25"}}
     plotting.show_table(rows, "Smaller is <b>better</b>.", first_column="generator")
     assert shown[0]["text/plain"].splitlines() == [

@@ -240,6 +240,24 @@ def test_the_last_cell_leads_to_the_next_lesson(tables, name, end, expected):
         tables.with_links(cells, "98_none", LESSONS)
 
 
+def test_both_times_stand_below_the_badges():
+    tables = load_tool("tables")
+    badge = "[![Open in Binder](badge)](https://mybinder.org/notebooks/98_toy.ipynb)"
+    listed = {"98_toy": {"minutes": 95}}
+    first = [markdown(f"# title\n\n{badge}\n\nText.")]
+    costs = {"98_toy laptop": {"seconds": 69.4, "peak_mb": 1012, "steps_per_second": 20.3}}
+    cells = tables.with_times(first, "98_toy", listed, costs)
+    lines = "".join(cells[0]["source"]).split("\n")
+    assert lines[2:7] == [badge, "", lines[4], "", "Text."]
+    assert lines[4].startswith("**Time:** about 95 min to work through; running all of it takes 69 s and 1.0 GB on")
+    assert "20 of lesson 00's training steps a second" in lines[4]
+    assert tables.with_times(cells, "98_toy", listed, costs) == cells
+    (unrecorded,) = tables.with_times(cells, "98_toy", listed, {})
+    assert "**Time:** about 95 min to work through.\n" in "".join(unrecorded["source"])
+    with pytest.raises(SystemExit, match=r"98_toy\.ipynb has no line of badges"):
+        tables.with_times([markdown("# title")], "98_toy", listed, costs)
+
+
 def test_the_runner_chooses_by_part_and_by_name(tmp_path, monkeypatch):
     runner = load_tool("run_notebooks")
     monkeypatch.setattr(runner, "LESSONS", LESSONS)

@@ -73,7 +73,7 @@ def test_a_widget_leaves_a_still_picture_beside_itself(make):
     bundle, _ = InteractiveShell.instance().display_formatter.format(box)
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     assert bundle["application/vnd.jupyter.widget-view+json"] == view
-    pattern = '<img alt="([^"]+)" src="data:image/png;base64,([^"]+)">.*A still picture. In a running notebook'
+    pattern = '<img alt="([^"]+)" [^>]*src="data:image/png;base64,([^"]+)">.*A still picture. In a running notebook'
     alt, picture = re.search(pattern, bundle["text/html"]).groups()
     assert base64.b64decode(picture) in [getattr(child, "value", None) for child in box.children]
     assert len(alt) > 20

@@ -121,9 +121,9 @@ def generate(path, text, lessons, executed=None):
         lessons: lessons.toml as a dict.
         executed: folder of executed notebooks whose checked outputs are taken, or None.
     """
+    record = ROOT / "data" / "reference_runs" / "costs.json"
+    costs = json.loads(record.read_text(encoding="utf-8"))["lessons"] if record.is_file() else {}
     if path == ROOT / "README.md":
-        record = ROOT / "data" / "reference_runs" / "costs.json"
-        costs = json.loads(record.read_text(encoding="utf-8"))["lessons"] if record.is_file() else {}
         text = tables.fill(text, "lessons", tables.lessons_by_part(lessons, costs))
         return tables.fill(text, "assignments", tables.assignments(lessons))
     if path == ROOT / "instructor" / "README.md":
@@ -134,7 +134,8 @@ def generate(path, text, lessons, executed=None):
     copy = json.loads(copy.read_text(encoding="utf-8")) if copy and copy.is_file() else None
     notebook = clean(json.loads(text.removeprefix("\ufeff")), copy)
     if path.parent == ROOT / "notebooks":
-        notebook["cells"] = tables.with_links(notebook["cells"], path.stem, lessons)
+        cells = tables.with_links(notebook["cells"], path.stem, lessons)
+        notebook["cells"] = tables.with_times(cells, path.stem, lessons, costs)
     return as_text(notebook)
 
 

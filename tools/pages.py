@@ -79,7 +79,7 @@ class Pages:
     def __init__(self, notebooks, folder):
         notebooks, self.folder = Path(notebooks).resolve(), Path(folder)
         self.root = notebooks.parent
-        self.lessons = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+        self.lessons = sorted(notebooks.glob("[0-9][0-9]*_*.ipynb"))
         self.exercises = sorted(self.root.glob("exercises/*/[0-9][0-9]_*.ipynb"))
         self.pages = {path: f"{path.stem}.html" for path in self.lessons}
         self.pages |= {path: f"exercises/{path.stem}.html" for path in self.exercises}
@@ -95,7 +95,7 @@ class Pages:
             if path in chosen:
                 (self.folder / path.name).unlink(missing_ok=True)
             if not (self.folder / path.name).exists():
-                self._write(path, path, NOT_EXECUTED.format(path.stem[:2]))
+                self._write(path, path, NOT_EXECUTED.format(path.stem.partition("_")[0]))
         for path in self.exercises:
             self._write(path, path, EXERCISE.format(f"exercises/{path.stem}/{path.name}"))
 

@@ -45,11 +45,12 @@ def find_notebooks(folder, only="", part="1"):
         part: "1", "2" or "3" of the course, or "all", where `only` is empty. A notebook without an entry in
             lessons.toml belongs to each part.
     """
-    found = sorted(path for path in Path(folder).glob("[0-9][0-9]_*.ipynb"))
+    found = sorted(path for path in Path(folder).glob("[0-9][0-9]*_*.ipynb"))
     if not found:
         raise SystemExit(f"no numbered notebooks in {folder}")
     if only:
-        beginnings = tuple(part.strip() for part in only.split(","))
+        numbers = {path.stem.partition("_")[0] for path in found}  # 04 is not 04b
+        beginnings = tuple(f"{part.strip()}_" if part.strip() in numbers else part.strip() for part in only.split(","))
         chosen = [path for path in found if path.name.startswith(beginnings)]
         if not chosen:
             raise SystemExit(f"no notebook begins with {only!r}; there are {', '.join(p.stem for p in found)}")
@@ -131,11 +132,10 @@ def read_result(path):
 def write_summary(rows, folder):
     """Write summary.json and summary.md, and return the table as text."""
     (folder / "summary.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    lines = ["| notebook | profile | seconds | peak MB | metrics |", "|---|---|---|---|---|"]
+    lines = ["| notebook | profile | seconds | peak MB |", "|---|---|---|---|"]
     for row in rows:
-        metrics = ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items())
         peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"
-        lines.append(f"| {row['notebook']} | {row['profile']} | {row['seconds']:.0f} | {peak} | {metrics} |")
+        lines.append(f"| {row['notebook']} | {row['profile']} | {row['seconds']:.0f} | {peak} |")
     table = "\n".join(lines) + "\n"
     (folder / "summary.md").write_text(table, encoding="utf-8")
     return table

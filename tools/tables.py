@@ -9,12 +9,18 @@ LAST = "This was the last lesson"
 
 def heading(name, lessons):
     """Return a lesson's number and title, such as "02 · DCGAN"."""
-    return f"{name[:2]} · {lessons[name]['title']}"
+    return f"{name.partition('_')[0]} · {lessons[name]['title']}"
 
 
 def for_people(minutes):
     """Return minutes of work as the READMEs show them: "90 min", "2 h"."""
     return f"{minutes / 60:g} h" if minutes >= 120 and minutes % 30 == 0 else f"{minutes} min"
+
+
+def of_machine(cost):
+    """Return the time and the memory of a recorded run, as the READMEs show them: "69 s", "1.0 GB"."""
+    time = f"{cost['seconds']:.0f} s" if cost["seconds"] < 90 else f"{cost['seconds'] / 60:.1f} min"
+    return time, f"{cost['peak_mb'] / 1000:.1f} GB"
 
 
 def table(columns, rows):
@@ -38,8 +44,7 @@ def lessons_by_part(lessons, costs):
                 continue
             time = memory = "–"
             if cost := costs.get(f"{name} laptop"):
-                time = f"{cost['seconds']:.0f} s" if cost["seconds"] < 90 else f"{cost['seconds'] / 60:.1f} min"
-                memory = f"{cost['peak_mb'] / 1000:.1f} GB"
+                time, memory = of_machine(cost)
             link = f"[{heading(name, lessons)}](notebooks/{name}.ipynb)"
             rows.append([link, lesson["objectives"], time, memory, for_people(lesson["minutes"])])
         if rows:
@@ -93,6 +98,24 @@ def fill(text, name, content):
     if begin not in text or end not in text:
         raise SystemExit(f"there is no place for the table of {name}; put it between {begin} and {end}")
     return text.partition(begin)[0] + f"{begin}\n\n{content}\n\n{end}" + text.partition(end)[2]
+
+
+def with_times(cells, name, lessons, costs):
+    """Return a lesson's cells with its two times below the badges of the first one: for the machine, for a person."""
+    person = f"about {for_people(lessons[name]['minutes'])} to work through"
+    line = f"**Time:** {person}."
+    if cost := costs.get(f"{name} laptop"):
+        time, memory = of_machine(cost)
+        speed = f"an idle machine that takes {cost['steps_per_second']:.0f} of lesson 00's training steps a second"
+        line = f"**Time:** {person}; running all of it takes {time} and {memory} on {speed}."
+    lines = "".join(cells[0]["source"]).split("\n")
+    lines = [old for old in lines if not old.startswith("**Time:** ")]
+    lines = [old for i, old in enumerate(lines) if old or i == 0 or lines[i - 1]]  # no two empty lines
+    badges = max((i for i, old in enumerate(lines) if old.startswith("[![Open in ")), default=None)
+    if badges is None:
+        raise SystemExit(f"notebooks/{name}.ipynb has no line of badges in its first cell; copy that of another lesson")
+    lines[badges + 1 : badges + 1] = ["", line]
+    return [{**cells[0], "source": "\n".join(lines).splitlines(keepends=True)}, *cells[1:]]
 
 
 def with_links(cells, name, lessons):

@@ -1,10 +1,9 @@
 """Curves of training, and numbers as bars, lines and points."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ganutils import validation
-from ganutils.plotting._page import BLUE, GREY, LINES, ORANGE, finish
+from ganutils.plotting._page import BLUE, GREY, LINES, ORANGE, Figure, finish
 
 # Where a discriminator that always answers one half puts the two losses of Goodfellow et al. 2014.
 EQUILIBRIUM = {"discriminator_loss": 2 * np.log(2), "generator_loss": np.log(2)}
@@ -74,10 +73,9 @@ def class_shares(shares):
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()
     bars = axes.bar(range(len(shares)), shares, color=BLUE)
-    axes.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=9)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares])
     axes.axhline(1 / len(shares), color=ORANGE, linestyle="--")
     axes.set(xlabel="digit", ylabel="share of the samples", xticks=range(len(shares)))
-    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -94,11 +92,10 @@ def points(results, xlabel):
         mean = np.mean(values)
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.7)
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
-        axes.annotate(f"{mean:.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+        axes.annotate(f"{mean:.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center")
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

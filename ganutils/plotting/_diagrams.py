@@ -1,10 +1,9 @@
 """Figures that explain one idea each."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ganutils import validation
-from ganutils.plotting._page import GREY, LINES, finish
+from ganutils.plotting._page import GREY, LINES, Figure, finish
 
 
 def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
@@ -36,7 +35,7 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
     axes.plot(x, np.exp(log_data - log_mixture) / 2, color="black", linewidth=2, label="best discriminator")
     axes.axhline(0.5, color=GREY, linewidth=0.8)
     axes.set(xlabel="x", xlim=(-5, 8), ylim=(0, 1.05))
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title)
     finish(axes)
     return figure
 

@@ -3,10 +3,9 @@
 import json
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ganutils import validation
-from ganutils.plotting._page import png
+from ganutils.plotting._page import Figure, png
 
 
 def to_bytes(images):
@@ -40,7 +39,7 @@ def draw_tiles(axes, images, columns, title="", column_labels=None, row_labels=N
     axes.xaxis.tick_top()
     axes.set_xticks([(width + 2) * i + width / 2 for i in range(len(column_labels or []))], column_labels or [])
     axes.set_yticks([(height + 2) * i + height / 2 for i in range(len(row_labels or []))], row_labels or [])
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title)
 
 
 def image_grid(images, columns=10, *, column_labels=None, row_labels=None, tile_inches=0.55):
@@ -147,7 +146,7 @@ def sample_animation(images, epochs, n=36):
         figure = Figure(figsize=(3.6, 3.6))
         axes = figure.add_axes((0, 0, 1, 0.93))
         draw_tiles(axes, np.asarray(batch)[:n], columns)
-        figure.suptitle(f"epoch {epoch:g}", fontsize=10, y=0.99)
+        figure.suptitle(f"epoch {epoch:g}", y=0.99)
         pictures.append(f"data:image/png;base64,{png(figure)}")
     return HTML(_FILM.replace("LAST", str(len(pictures) - 1)).replace("PICTURES", json.dumps(pictures)))
 

@@ -1,11 +1,10 @@
 """Walks through latent space. A generator is a callable from latents (n, latent_dim) to images in [-1, 1]."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ganutils import validation
 from ganutils.plotting._images import draw_tiles, image_grid
-from ganutils.plotting._page import ORANGE
+from ganutils.plotting._page import ORANGE, Figure
 
 
 def mix_latents(latents, weights):

@@ -66,8 +66,8 @@ def test_checked_cells_print_what_is_in_git(build, lesson):
     changed = changed_outputs(committed, executed)
     assert not changed, (
         f"{lesson}: the output of {', '.join(changed)} is not the one in git. To take the new ones: `make run "
-        f"PROFILE=smoke ONLY={lesson[:2]}`, `python tools/clean_notebooks.py --take-outputs build/notebooks`, and look "
-        "at the difference"
+        f"PROFILE=smoke ONLY={lesson.partition('_')[0]}`, `python tools/clean_notebooks.py --take-outputs "
+        "build/notebooks`, and look at the difference"
     )
 
 
