@@ -156,19 +156,24 @@ class Samples(keras.callbacks.Callback):
         inputs: what the model's `draw_samples` takes: latents (n, latent_dim) of a GAN.
         epochs: times at which to take them, counted in epochs from the start, such as [0.1, 0.5, 1, 2];
             None takes them after each epoch. The state before training is always taken, as epoch 0.
+        measure: function from the model to a number that is kept for each of these times, such as its
+            `evaluation.measure(model).frechet_distance`; or None.
 
     Attributes:
         epochs: list of the times at which images were taken.
         images: list of uint8 arrays (n, height, width, channels), one for each time; a growing model's get larger.
+        measured: list of what `measure` returned, one number for each time.
     """
 
-    def __init__(self, inputs, epochs=None):
+    def __init__(self, inputs, epochs=None, measure=None):
         super().__init__()
-        self.inputs = inputs
+        self.inputs, self.measure = inputs, measure
+        if measure is not None and not callable(measure):
+            raise ValueError(f"measure={measure!r} is not allowed; give a function from the model to a number, or None")
         if np.ndim(epochs) != 1 and epochs is not None:
             raise ValueError(f"epochs={epochs!r} is not allowed; give a list of times, such as [0.5, 1, 2], or None")
         self.chosen_epochs = None if epochs is None else sorted(validation.number(at, "epochs", 0) for at in epochs)
-        self.epochs, self.images = [], []
+        self.epochs, self.images, self.measured = [], [], []
 
     def on_train_begin(self, logs=None):
         if not self.epochs:
@@ -194,6 +199,8 @@ class Samples(keras.callbacks.Callback):
     def _take(self, epoch):
         self.epochs.append(epoch)
         self.images.append(data.unscale(keras.ops.convert_to_numpy(self.model.draw_samples(self.inputs))))
+        if self.measure:
+            self.measured.append(float(self.measure(self.model)))
 
     def get_config(self):
         return {"epochs": self.chosen_epochs}
@@ -201,7 +208,7 @@ class Samples(keras.callbacks.Callback):
     def get_state(self):
         images = {f"images_{i}": images for i, images in enumerate(self.images)}
         inputs = {f"inputs_{i}": np.asarray(part) for i, part in enumerate(keras.tree.flatten(self.inputs))}
-        return {"epochs": np.asarray(self.epochs), **images, **inputs}
+        return {"epochs": np.asarray(self.epochs), "measured": np.asarray(self.measured), **images, **inputs}
 
     def set_state(self, state):
         """Take the state of another one, its inputs too: all images of a run are of the same ones."""
@@ -209,6 +216,7 @@ class Samples(keras.callbacks.Callback):
         self.inputs = keras.tree.pack_sequence_as(self.inputs, inputs)
         self.epochs = state["epochs"].tolist()
         self.images = [state[f"images_{i}"] for i in range(len(self.epochs))]
+        self.measured = state["measured"].tolist()
 
 
 class TimeLimit(keras.callbacks.Callback):

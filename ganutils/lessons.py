@@ -103,10 +103,14 @@ class Lesson:
             _SPEED.write_text(json.dumps({"machine": machine(), "steps_per_second": rate}), encoding="utf-8")
         return rate
 
-    def is_this_normal(self, history, gan):
-        """Show `callbacks.Curves.history` and the trained GAN's FID (digits) over reference runs, with a verdict."""
-        distance = evaluation.measure(gan).frechet_distance
-        figure, verdict = references.figure(history, self.name, distance, self.profile.batch_size)
+    def is_this_normal(self, history, gan, distances=None):
+        """Show `callbacks.Curves.history` and the trained GAN's FID (digits) over reference runs, with a verdict.
+
+        `distances` is a pair of training steps and the FID (digits) that `evaluation.measure` found there, the last
+        after training; None measures it now.
+        """
+        distances = distances or (history["step"][-1:], [evaluation.measure(gan).frechet_distance])
+        figure, verdict = references.figure(history, self.name, distances, self.profile.batch_size)
         caption = "Your run over reference runs with other seeds. The sentence below the curves is the verdict."
         plotting.show(figure, caption, alt=f"Curves of the run over a band. {verdict.sentence}")
 

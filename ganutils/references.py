@@ -188,32 +188,35 @@ def _percent(share):
     return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %"
 
 
-def figure(history, lesson, frechet_distance=None, batch_size=None):
-    """Return a figure of a run over the reference runs, and its `Verdict`; arguments and errors as in `compare`.
+def figure(history, lesson, distances=None, batch_size=None):
+    """Return a figure of a run over the reference runs, and its `Verdict`; errors and other arguments as in `compare`.
+
+    `distances` is a pair of training steps and the FID (digits) there, the last at the run's end, or None.
 
     The dark band reaches from their tenth to their ninetieth percentile, the light one to the limits of what is
     normal; both belong to smoothed curves, such as the strong line of the run. The verdict is written below.
     """
-    reference, verdict = load(lesson), compare(history, lesson, frechet_distance, batch_size)
+    last = None if distances is None else distances[1][-1]
+    reference, verdict = load(lesson), compare(history, lesson, last, batch_size)
     steps, curves = _checked(history, reference["curves"])
     names = [*curves, *["."] * (len(curves) % 2)]
-    panels = [names[row::2] + ["FID"] * (frechet_distance is not None) for row in (0, 1)]
+    panels = [names[row::2] + ["FID"] * (distances is not None) for row in (0, 1)]
     drawn = Figure(figsize=(4.2 * len(panels[0]), 5), layout="constrained")
     axes = drawn.subplot_mosaic(panels)
     for name, values in curves.items():
         _draw_curve(axes[name], reference, name, steps, values)
     handles, labels = axes[names[0]].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=9)
-    if frechet_distance is not None:
+    drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    if distances is not None:
         low, median, high = np.percentile([run["frechet_distance"] for run in reference["runs"]], [10, 50, 90], axis=0)
         axes["FID"].fill_between(reference["measured_step"], low, high, color=BLUE, alpha=0.4, linewidth=0)
         axes["FID"].plot(reference["measured_step"], median, color=BLUE, linestyle="--", label="reference runs")
         axes["FID"].axhline(reference["floor"]["frechet_distance"], color=GREY, linestyle=":", label="real images")
-        axes["FID"].plot(steps[-1:], [frechet_distance], "o", color=ORANGE, markersize=8, label="your run")
+        axes["FID"].plot(*distances, "o-", color=ORANGE, markersize=7, label="your run")
         axes["FID"].set(xscale="log", yscale="log", xlabel="training step")
-        axes["FID"].set_title(f"FID (digits), {reference['samples']:,} samples", fontsize=10)
+        axes["FID"].set_title(f"FID (digits), {reference['samples']:,} samples")
         finish(axes["FID"])
-    drawn.supxlabel("\n".join(textwrap.wrap(verdict.sentence, width=13 * int(drawn.get_figwidth()))), fontsize=10)
+    drawn.supxlabel("\n".join(textwrap.wrap(verdict.sentence, width=11 * int(drawn.get_figwidth()))))
     return drawn, verdict
 
 
@@ -235,6 +238,5 @@ def _draw_curve(axes, reference, name, steps, values):
     elif min(values[kept].min(initial=0), low.min()) >= 0:
         axes.set_ylim(bottom=0)  # the limits may lie below 0, where such a loss cannot come
     axes.set(xlabel="training step")
-    axes.set_title(_words(name), fontsize=10)
+    axes.set_title(_words(name))
     axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -23,6 +23,22 @@ def test_curves_are_means_over_windows():
     assert np.all(np.diff(curves.history["seconds"]) >= 0)
 
 
+def test_a_number_is_measured_with_each_sample(make_gan, digits, tmp_path):
+    """Also by a run that was resumed, which keeps those of the first part."""
+    gan = make_gan()
+    steps = []
+    samples = callbacks.Samples(gan.draw_latents(2), epochs=[0.5, 1], measure=lambda model: steps.append(model) or 7)
+    gan.fit(digits, epochs=1, verbose=0, callbacks=[samples], batch_size=16)
+    assert samples.epochs == [0, 0.5, 1]
+    assert samples.measured == [7.0, 7.0, 7.0]
+    assert steps == [gan] * 3
+    other = callbacks.Samples(gan.draw_latents(2), measure=len)
+    other.set_state(samples.get_state())
+    assert other.measured == samples.measured
+    with pytest.raises(ValueError, match="measure=3 is not allowed"):
+        callbacks.Samples(gan.draw_latents(2), measure=3)
+
+
 def test_samples_come_from_the_same_latents_at_the_chosen_times(make_gan, digits):
     gan = make_gan()
     samples = callbacks.Samples(LATENTS, epochs=[0.25, 2])

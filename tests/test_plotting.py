@@ -110,6 +110,12 @@ def test_training_curves_mark_where_the_losses_rest():
     )
 
 
+def test_distances_have_a_panel_of_their_own():
+    *_, last = plotting.training_curves(HISTORY, distances=([0, 2], [350.0, 20.0])).axes
+    assert last.get_title().startswith("FID (digits)")
+    assert last.lines[0].get_xydata().tolist() == [[0, 350.0], [2, 20.0]]
+
+
 def test_lines_differ_in_more_than_colour():
     for axes in plotting.training_curves(HISTORY).axes:
         styles = [line.get_linestyle() for line in axes.lines if not line.get_label().startswith("_")]

@@ -228,7 +228,7 @@ def test_a_history_that_is_none_is_refused(runs, rng, change, message):
 def test_the_figure_has_the_band_the_run_its_distance_and_the_verdict(runs, rng):
     history = synthetic_run(rng)
     history["fake_accuracy"][70:] = [BROKEN] * 30
-    drawn, found = references.figure(history, LESSON, frechet_distance=33.0)
+    drawn, found = references.figure(history, LESSON, ([50, 1000], [90.0, 33.0]))
     assert " ".join(drawn.get_supxlabel().split()) == found.sentence
     panels = {axes.get_title(): axes for axes in drawn.axes}
     curves = {line.get_label(): line for line in panels["generator loss"].lines}
@@ -241,7 +241,7 @@ def test_the_figure_has_the_band_the_run_its_distance_and_the_verdict(runs, rng)
         np.testing.assert_allclose(np.unique(corners[corners[:, 0] == STEPS][:, 1]), [end[-1] for end in ends])
     assert 3550 in [line.get_xdata()[0] for line in panels["accuracy on generated images"].lines]
     points = {line.get_label(): line for line in panels["FID (digits), 2,000 samples"].lines}
-    assert points["your run"].get_xydata().tolist() == [[STEPS, 33.0]]
+    assert points["your run"].get_xydata().tolist() == [[50, 90.0], [1000, 33.0]]
     assert points["real images"].get_ydata()[0] == 1.9
 
 

@@ -9,7 +9,7 @@ from ganutils.plotting._page import BLUE, GREY, LINES, ORANGE, Figure, finish
 EQUILIBRIUM = {"discriminator_loss": 2 * np.log(2), "generator_loss": np.log(2)}
 
 
-def training_curves(history, equilibrium=EQUILIBRIUM):
+def training_curves(history, equilibrium=EQUILIBRIUM, distances=None):
     """Draw losses, accuracies and further measures over training steps, by the names that the model gave them.
 
     Args:
@@ -17,6 +17,7 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
             end in "loss" share a panel, and so do those that end in "accuracy"; each other one has its own.
         equilibrium: dict from the name of a loss to the value that a thin line marks, by default that of the
             non-saturating loss: ln 2 for the generator and 2 ln 2 for the discriminator.
+        distances: a pair of training steps (n,) and the FID (digits) measured there (n,), for a panel of its own.
     """
     history = getattr(history, "history", history)
     validation.check_named(history, "the history's curves", "as many values as `step` has")
@@ -31,8 +32,15 @@ def training_curves(history, equilibrium=EQUILIBRIUM):
     # Pairs of a colour and a style: the four of LINES, and then each colour in the style of another one.
     pairs = [(LINES[i % 4][0], LINES[(i + i // 4) % 4][1]) for i in range(16)]
     marker = "o" if len(history["step"]) < 5 else None  # a line of one point would not be seen
-    figure = Figure(figsize=(4.5 * len(panels), 3.2), layout="tight")
-    for axes, (title, shown) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    columns = len(panels) + (distances is not None)
+    figure = Figure(figsize=(4.5 * columns, 3.2), layout="tight")
+    row = figure.subplots(1, columns, squeeze=False)[0]
+    if distances is not None:
+        steps, values = distances
+        row[-1].plot(steps, values, color="black", marker="o")
+        row[-1].set(xlabel="training step", title="FID (digits): smaller is better", yscale="log")
+        row[-1].grid(alpha=0.25, which="both")
+    for axes, (title, shown) in zip(row, panels.items(), strict=False):
         for name in shown:
             colour, style = pairs[names.index(name) % len(pairs)]
             label = f"on {name.removesuffix('_accuracy')} images" if title.startswith("accuracy") else _words(name)
