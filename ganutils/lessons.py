@@ -98,7 +98,7 @@ class Lesson:
             print("TensorFlow sees no GPU here. Set TF_CPP_MIN_LOG_LEVEL=0 in the environment to see why.")
 
     def measure_machine(self, seconds):
-        """Return `measure_steps_per_second(seconds)`, and store it for the other lessons (not in `smoke`: too short)."""
+        """Return `measure_steps_per_second(seconds)`, and store it for other lessons (not in `smoke`: too short)."""
         rate = measure_steps_per_second(seconds)
         if self.profile.name != "smoke":
             _SPEED.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ class Lesson:
         return rate
 
     def is_this_normal(self, history, gan):
-        """Show a run's `callbacks.Curves.history` and its GAN's FID (digits) over the reference runs, with a verdict."""
+        """Show a run's `callbacks.Curves.history` and its GAN's FID (digits) over reference runs, with a verdict."""
         distance = evaluation.measure(gan).frechet_distance
         figure, verdict = references.figure(history, self.name, distance, self.profile.batch_size)
         caption = "Your run over reference runs with other seeds. The sentence below the curves is the verdict."

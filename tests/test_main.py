@@ -95,8 +95,8 @@ def test_another_run_in_the_same_folder_is_refused_in_words_of_the_command_line(
     capsys.readouterr()
     assert run("train", digits / "pictures", "--minutes", 1e-4, "--out", out, "--seed", 1) == 2
     said = capsys.readouterr().err
-    assert "another run: data: seed was 0 and is 1" in said
-    assert said.endswith(f"Give another --out, or delete {out}.\n")
+    assert "another run: data: seed was 0 and is now 1" in said
+    assert said.endswith(f"Choose another --out, or delete {out}.\n")
     assert (out / "generator.weights.h5").read_bytes() == kept
 
 

@@ -145,7 +145,7 @@ def test_broken_runs_are_not_normal_and_get_a_hint(runs, changes, expected, hint
     found = verdict(history)
     assert sides(found) == set(expected.items())
     assert found.hint == hint
-    assert "This commonly means" in found.sentence
+    assert "This usually means" in found.sentence
 
 
 def test_curves_have_the_names_that_the_model_gave_them(folder, rng):

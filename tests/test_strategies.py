@@ -206,7 +206,7 @@ def test_workers_that_differ_are_told_so(two_workers):
         assert "the workers differ in seed, which is" in worker["refusals"]["different seeds"]
         assert "the workers differ in epoch" in worker["refusals"]["folder of its own"]
         assert "cannot stop several workers" in worker["refusals"]["time limit"]
-        assert "each worker would train one of its own" in worker["refusals"]["model outside"]
+        assert "each worker would train its own" in worker["refusals"]["model outside"]
     assert [worker["chief"] for worker in two_workers] == [True, False]
 
 

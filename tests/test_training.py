@@ -227,8 +227,8 @@ def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x / 255, r"map x to 2 x - 1"),
-        (lambda x: np.where(np.arange(x.size).reshape(x.shape) % 2000 == 0, -0.1, x / 255), r"map x to 2 x - 1"),
+        (lambda x: x / 255, r"to 2 x - 1"),
+        (lambda x: np.where(np.arange(x.size).reshape(x.shape) % 2000 == 0, -0.1, x / 255), r"to 2 x - 1"),
         (lambda x: x.astype("float32"), r"use data\.scale"),
         (lambda x: x * np.nan, "contain NaN"),
         (lambda x: x.astype("int64"), "images are int64"),
@@ -436,7 +436,7 @@ def test_latents_may_be_more_than_one_tensor(digits):
 
 
 def test_the_example_of_the_docstring_trains(digits):
-    text = inspect.cleandoc(AdversarialModel.__doc__).split("::\n", 1)[1].split("What a step draws")[0]
+    text = inspect.cleandoc(AdversarialModel.__doc__).split("::\n", 1)[1].split("A step draws")[0]
     generator, discriminator = tiny_networks()
     names = {"keras": keras, "ops": keras.ops, "AdversarialModel": AdversarialModel}
     exec(textwrap.dedent(text), names | {"generator": generator, "discriminator": discriminator}, names)
