@@ -233,4 +233,4 @@ def _differences(saved, now, place=""):
         elif before != after and {_is_digest(before), _is_digest(after)} == {True}:
             yield f"{place}{name} is different"
         elif before != after:
-            yield f"{place}{name} was {str(before)[:80]} and is now {str(after)[:80]}"
+            yield f"{place}{name} was {str(before)[:80]} and is {str(after)[:80]}"

@@ -45,7 +45,7 @@ def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
     assert run("evaluate", digits / "pictures", digits / "pictures", "--size", 32) == 0
     table = capsys.readouterr().out
     assert re.search("40 images of .*pictures against 40 of .*pictures, in `untrained` features", table)
-    assert re.search(r"frechet distance +less +\d", table)
+    assert re.search(r"frechet distance +lower +\d", table)
     assert re.search(r"precision +more +\d", table)
     assert "classes" not in table
     assert "Caution: 40 images are fewer than the 64 features" in table
@@ -95,7 +95,7 @@ def test_another_run_in_the_same_folder_is_refused_in_words_of_the_command_line(
     capsys.readouterr()
     assert run("train", digits / "pictures", "--minutes", 1e-4, "--out", out, "--seed", 1) == 2
     said = capsys.readouterr().err
-    assert "another run: data: seed was 0 and is now 1" in said
+    assert "another run: data: seed was 0 and is 1" in said
     assert said.endswith(f"Choose another --out, or delete {out}.\n")
     assert (out / "generator.weights.h5").read_bytes() == kept
 
