@@ -225,7 +225,7 @@ def _is_digest(value):
 
 
 def _differences(saved, now, place=""):
-    """Yield what differs between two runs, in words."""
+    """Yield a sentence for each difference between two runs."""
     for name in sorted(set(saved) | set(now)):
         before, after = saved.get(name), now.get(name)
         if isinstance(before, dict) and isinstance(after, dict):

@@ -69,7 +69,7 @@ class R1:
 
     Args:
         weight: γ in the paper, above 0.
-        every: the penalty is computed in every so many-th step of its player, with a weight that many times as large
+        every: the penalty is computed once in `every` steps of its player, and then multiplied by `every`
             (lazy regularisation, Karras et al. 2020, section 3.1); a whole number of at least 1.
 
     Raises:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# What TensorFlow raises in a collective operation when another worker is gone.
+# What TensorFlow raises in a collective operation when another worker is lost.
 _LOST = ("UnavailableError", "DeadlineExceededError", "AbortedError", "CancelledError", "FailedPreconditionError")
 # The strategy with several workers, which a process can join only once.
 _joined = None

@@ -88,7 +88,7 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
         of: what the labels belong to, for the error about `rows`.
 
     Raises:
-        ValueError: another shape, such as (n, 1) or one-hot rows, words, fractions, NaN, or classes that do not exist.
+        ValueError: a different shape, such as (n, 1) or one-hot rows, words, fractions, NaN, or unknown classes.
     """
     if labels is None:
         raise ValueError(f"{name} are None; give whole numbers (n,)")

@@ -108,7 +108,7 @@ def blind_test(real, fake, trials=20, seed=0):
     # Only the images shown are converted to float, which takes four times the memory.
     images = [data.as_float(kind[[rng.integers(len(kind))]]) for kind in kinds]
     answers = []
-    # Without a width of its own, the picture would be stretched to that of the page.
+    # Without an explicit width, the picture would be stretched to that of the page.
     picture, text = ipywidgets.Image(format="png", layout={"width": "230px"}), ipywidgets.HTML()
     buttons = [ipywidgets.Button(description=kind) for kind in ("real", "generated")]
 

@@ -48,7 +48,7 @@ Race = collections.namedtuple("Race", "frechet_distance steps")
 
 
 def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
-    """Return the number of multiplications in the dense and convolutional layers in a step of a compiled GAN of digits.
+    """Return the number of multiplications in dense and convolutional layers per step of a compiled GAN of digits.
 
     Forward and backward passes of all updates count; a lazy penalty counts with its share of the steps.
 
