@@ -103,7 +103,7 @@ def test_weights_that_have_moved_are_told(make_gan, digits, tmp_path, capsys, mo
     train(gan, pipeline(digits), tmp_path / "run", epochs=1)
     (tmp_path / "run.npz").unlink()
     train(gan, pipeline(digits), tmp_path / "run", epochs=1)
-    assert "the model has taken 8 steps before" in capsys.readouterr().out
+    assert "the model has already taken 8 steps" in capsys.readouterr().out
     broken = make_gan()
     broken.set_weights([weight * np.nan if weight.dtype.kind == "f" else weight for weight in broken.get_weights()])
     with pytest.raises(ValueError, match="NaN or infinite before training"):
@@ -171,7 +171,7 @@ def test_a_finished_run_is_not_trained_again_and_says_so(make_gan, digits, tmp_p
     said = capsys.readouterr().out
     assert "nothing is trained now" in said
     assert str(tmp_path / "run.npz") in said, "which file to delete"
-    with pytest.raises(ValueError, match="holds 2 epochs, and 1 are asked for"):
+    with pytest.raises(ValueError, match="holds 2 epochs, but 1 are requested"):
         train(make_gan(), pipeline(digits), tmp_path / "run", epochs=1)
 
 
@@ -259,7 +259,7 @@ def test_of_two_kernels_the_one_behind_overwrites_nothing(make_gan, digits, tmp_
 
     gan, backup = make_gan(), callbacks.Backup(tmp_path / "run")
     gan.fit(digits, epochs=3, verbose=0, callbacks=[Other()], backup=backup)
-    assert "Another kernel has trained this run to epoch 3" in capsys.readouterr().out
+    assert "Another kernel has already trained this run to epoch 3" in capsys.readouterr().out
     assert backup.epoch == callbacks.Backup(tmp_path / "run").epoch == 3
 
 

@@ -232,7 +232,7 @@ def test_a_source_describes_what_it_reads_and_how(change):
         ([NUMBERED], {"n": 0}, "choose a whole number, from 1 to 100"),
         ([NUMBERED], {"batch_size": 0}, "batch_size=0"),
         ([NUMBERED], {"batch_size": 11, "n": 10}, "choose a whole number, from 1 to 10"),
-        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give as many of each"),
+        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give arrays of equal length"),
         ([], {}, "there is no array"),
     ],
 )

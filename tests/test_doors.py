@@ -66,7 +66,7 @@ def test_labels_that_cannot_be_draw_nothing(conditional, kind, door):
     labels, message = WRONG_LABELS[kind]
     with pytest.raises(ValueError, match=message):
         getattr(conditional, door)([np.zeros((64, 5), "float32"), labels])
-    with pytest.raises(ValueError, match="labels are 3 for 64 latents"):
+    with pytest.raises(ValueError, match="labels: 3 for 64 latents"):
         getattr(conditional, door)([np.zeros((64, 5), "float32"), np.arange(3)])
 
 
@@ -149,7 +149,7 @@ def test_a_keras_json_of_the_users_own_changes_nothing(tmp_path, backend):
     environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": backend}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, cwd=ROOT)
     if backend == "jax":
-        assert "Keras runs on jax here, and this course on TensorFlow" in done.stderr
+        assert "Keras runs on jax here, but this course needs TensorFlow" in done.stderr
     else:
         assert "this course uses channels_last and float32" in done.stdout
         assert "(None, 28, 28, 1) float32 float32" in done.stdout
@@ -179,7 +179,7 @@ def test_a_generator_that_cannot_draw_black_is_refused(ending):
         (lambda x: x / 255, "to 2 x - 1"),
         (lambda x: x.astype("float32"), "data.scale"),
         (lambda x: x * np.nan, "NaN"),
-        (lambda x: x // 255, "bytes up to 1, nearly black"),
+        (lambda x: x // 255, "uint8 up to 1, nearly black"),
         (lambda x: x[..., [0, 0]], "2 channels"),
         (lambda x: x[:0], "the shape"),
         (lambda x: x[0, 0], "the shape"),
@@ -229,16 +229,16 @@ def test_a_run_that_meets_nan_stops_with_the_last_good_state(make_gan, digits, t
         np.testing.assert_array_equal(one, other)
     said = capsys.readouterr().out
     assert "Training stopped in epoch 3" in said
-    assert "The weights are those of the end of epoch 2" in said
+    assert "The weights are restored to those after epoch 2" in said
     if with_backup:
         assert callbacks.Backup(tmp_path / "run").epoch == 2
 
 
 def test_fewer_images_than_features_get_a_warning_with_their_distance(rng):
     real, fake = rng.standard_normal((2, 50, 64))
-    with pytest.warns(UserWarning, match="50 images are fewer than the 64 features"):
+    with pytest.warns(UserWarning, match="50 images are too few for 64 features"):
         metrics.frechet_distance(real, fake)
-    with pytest.warns(UserWarning, match="50 images are fewer"):
+    with pytest.warns(UserWarning, match="50 images are too few"):
         metrics.evaluate(real, fake)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -330,7 +330,7 @@ def test_arguments_of_fit_that_would_do_nothing_or_harm(make_gan, digits, option
     [
         ({"discriminator_steps": "a"}, "discriminator_steps='a' is not allowed"),
         ({"discriminator_steps": np.inf}, "discriminator_steps=inf is not allowed"),
-        ({"average": "a"}, "an average of 'generator' with decay 'a'"),
+        ({"average": "a"}, "average of 'generator' with decay 'a'"),
         ({"penalty": losses.R1}, "give an instance such as losses.R1"),
     ],
 )
@@ -351,7 +351,7 @@ def test_layers_that_two_players_share_are_refused():
     body = keras.layers.Dense(64)
     one = keras.Sequential([generator, keras.layers.Flatten(), body, keras.layers.Reshape((8, 8, 1))])
     other = keras.Model(images, keras.layers.Dense(1)(body(keras.layers.Flatten()(images))))
-    with pytest.raises(ValueError, match=r"two players train .*kernel; give each layers of its own"):
+    with pytest.raises(ValueError, match=r"two players train .*kernel; give each player its own layers"):
         training.GAN(one, other).compile("adam", "adam")
     with pytest.raises(ValueError, match="two players train"):
         training.GAN(keras.Sequential([generator, discriminator]), discriminator).compile("adam", "adam")
@@ -389,7 +389,7 @@ def test_what_is_no_scalar_is_no_loss(make_gan, digits, options, message):
 
 def test_networks_of_other_classes_or_labels_first_are_refused():
     generator, discriminator = conditional_networks(classes=10)
-    with pytest.raises(ValueError, match="the generator draws 10 classes, and the discriminator judges 5"):
+    with pytest.raises(ValueError, match="the generator has 10 classes, and the discriminator 5"):
         training.ConditionalGAN(generator, conditional_networks(classes=5)[1])
     latents, labels = (keras.Input(of.shape[1:], dtype=of.dtype) for of in generator.inputs)
     turned = keras.Model([labels, latents], generator([latents, labels]))

@@ -215,8 +215,8 @@ def test_windows_and_batches_of_other_sizes(runs, rng):
     ("change", "message"),
     [
         ({"step": []}, "the history is empty"),
-        ({"real_accuracy": [0.5]}, "no real_accuracy of all its steps"),
-        ({"fake_accuracy": []}, "no fake_accuracy"),
+        ({"real_accuracy": [0.5]}, "lacks real_accuracy for all its steps"),
+        ({"fake_accuracy": []}, "lacks fake_accuracy"),
         ({"step": [1, 2] * 50}, "steps do not increase"),
     ],
 )

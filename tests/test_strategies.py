@@ -176,7 +176,7 @@ def test_statistics_become_the_mean_over_the_replicas(two_devices):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("uneven batch", "a batch of 7 images cannot be shared by 2 replicas"),
+        ("uneven batch", "a batch of 7 images cannot be split among 2 replicas"),
         ("unknown batch", "one known size"),
         ("several steps", "steps_per_execution=2"),
         ("optimizer outside", "made outside of the strategy"),

@@ -55,7 +55,7 @@ def cautions(n, width):
     found = []
     if n <= width:
         found.append(
-            f"{n} images are not more than the {width} features: the Fréchet distance is far too large; compare it "
+            f"{n} images are too few for {width} features: the Fréchet distance is far too large; compare it "
             f"only at equal n, or give more than {width} images of each kind"
         )
     elif n < 10 * width:

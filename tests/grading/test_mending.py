@@ -97,7 +97,7 @@ def test_of_several_notebooks_the_one_of_this_assignment_with_answers_is_taken(r
     ]
     path, _ = grade.choose(files, original)
     assert path == "copy (1).ipynb"
-    with pytest.raises(grade.NotGraded, match=r"other.ipynb holds no answer of this assignment; it begins"):
+    with pytest.raises(grade.NotGraded, match=r"other.ipynb holds no answer to this assignment; it begins"):
         grade.choose([files[0], files[3]], original)
 
 
