@@ -46,7 +46,7 @@ def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
     table = capsys.readouterr().out
     assert re.search("40 images of .*pictures against 40 of .*pictures, in `untrained` features", table)
     assert re.search(r"frechet distance +lower +\d", table)
-    assert re.search(r"precision +more +\d", table)
+    assert re.search(r"precision +higher +\d", table)
     assert "classes" not in table
     assert "Caution: 40 images are too few for 64 features" in table
 

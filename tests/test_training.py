@@ -196,7 +196,7 @@ def compile_as(generator, discriminator, *arguments, **options):
         (lambda g, d: training.GAN(g, g), "share a network"),
         (lambda g, d: compile_as(g, d, 1e-3, "adam"), r"generator: 0\.001 is not an optimizer"),
         (lambda g, d: compile_as(g, d, "adam", "adam", loss="wgan"), "unknown loss 'wgan'"),
-        (lambda g, d: compile_as(g, d, *[keras.optimizers.Adam()] * 2), "an optimizer of its own"),
+        (lambda g, d: compile_as(g, d, *[keras.optimizers.Adam()] * 2), "its own optimizer"),
     ],
 )
 def test_bad_arguments_are_named(call, message):
@@ -220,7 +220,7 @@ def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
     ten = keras.Sequential([discriminator, keras.layers.Dense(10)])
     gan = training.GAN(generator, ten)
     gan.compile("adam", "adam")
-    unchanged_by(gan, lambda: gan.fit(rng.integers(0, 256, (16, 8, 8, 1), "uint8"), verbose=0), "gives 10 numbers")
+    unchanged_by(gan, lambda: gan.fit(rng.integers(0, 256, (16, 8, 8, 1), "uint8"), verbose=0), "returns 10 numbers")
 
 
 @pytest.mark.parametrize("kind", ["array", "dataset", "small batches", "evaluate"])
