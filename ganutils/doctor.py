@@ -1,4 +1,4 @@
-"""Is this machine ready for the course, and if not, what to do."""
+"""Check whether this machine is ready for the course, and say what to do if it is not."""
 
 import os
 
@@ -8,18 +8,18 @@ from ganutils import checkpoints, data, features, folders, hardware
 
 
 def doctor(arguments):
-    """Say what of this machine is ready for the course, and what to do about the rest."""
+    """Check whether this machine is ready for the course, and say what to do if it is not."""
     found = hardware.machine()
 
     def writable():
         folders.BUILD.mkdir(parents=True, exist_ok=True)
         if not os.access(folders.BUILD, os.W_OK):
-            raise OSError(f"{folders.BUILD} cannot be written; set GANUTILS_BUILD to a folder of yours")
+            raise OSError(f"{folders.BUILD} is not writable; set GANUTILS_BUILD to a folder that is")
         return str(folders.BUILD)
 
     def memory():
         if float(found["memory"].split()[0]) < 3:
-            raise ValueError(f"{found['memory']}; a lesson needs 1.2 GB for itself: close other programs")
+            raise ValueError(f"{found['memory']}; a lesson needs 1.2 GB: close other programs")
         return found["memory"]
 
     checks = {

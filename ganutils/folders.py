@@ -1,4 +1,4 @@
-"""Where the course's data are, and where what it makes goes."""
+"""Folders of the course's data and of its output."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ ROOT = DATA.resolve().parent
 
 
 def _writable():
-    """Return GANUTILS_BUILD, or `build` in the course's folder, or a temporary folder where that cannot be written."""
+    """Return GANUTILS_BUILD, or `build` in the course's folder, or a temporary folder if that is not writable."""
     if chosen := os.environ.get("GANUTILS_BUILD"):
         return Path(chosen)
     there = next((folder for folder in (ROOT / "build", ROOT) if folder.exists()), ROOT)
@@ -17,7 +17,7 @@ def _writable():
 
 
 ADVICE = (
-    "A `pip install` without -e leaves the course's data behind: install with `pip install -e .` in the course's "
+    "A `pip install` without -e does not include the course's data: install with `pip install -e .` in the course's "
     "folder, or set the environment variable GANUTILS_DATA to the folder `data` of a clone."
 )
 BUILD = _writable()

@@ -1,9 +1,9 @@
 """Adversarial losses on logits.
 
-A discriminator's logit is any real number; its sigmoid is the probability that the image is real.
-Losses are computed in float32 from logits, never from probabilities: log(sigmoid(x)) written as
--softplus(-x) neither overflows nor loses its gradient. They take logits (batch, 1) for real and for generated
-images, and return a scalar; one that needs no real logits does not look at them.
+The discriminator's logit is any real number; its sigmoid is the probability that the image is real.
+Losses are computed in float32 from logits, never from probabilities: log(sigmoid(x)), written as
+-softplus(-x), neither overflows nor loses its gradient. They take logits (batch, 1) of real and of generated
+images, and return a scalar.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ class AdversarialLoss(NamedTuple):
     """What the two players minimise.
 
     Attributes:
-        name: the field's name for the pair.
+        name: the usual name of the pair of losses.
         discriminator: function of (real_logits, fake_logits), each (batch, 1), to a scalar.
-        generator: function of (fake_logits, real_logits) to a scalar; relativistic losses need the real ones.
+        generator: function of (fake_logits, real_logits) to a scalar; only relativistic losses use the real ones.
     """
 
     name: str
@@ -34,10 +34,10 @@ def _softplus(logits):
 
 
 def discriminator_cross_entropy(real_logits, fake_logits):
-    """Binary cross-entropy of calling real images 1 and generated ones 0, summed over the two kinds.
+    """Binary cross-entropy with target 1 for real images and 0 for generated ones, summed over the two kinds.
 
-    It is minus the value function V(D, G) of Goodfellow et al. 2014, equation 1. A discriminator that
-    always answers one half has the loss 2 ln 2, about 1.386. At least 0.
+    At least 0. It is minus the value function V(D, G) of Goodfellow et al. 2014, equation 1; 2 ln 2, about 1.386,
+    for a discriminator that always outputs one half.
     """
     return _softplus(-real_logits) + _softplus(fake_logits)
 
@@ -45,7 +45,7 @@ def discriminator_cross_entropy(real_logits, fake_logits):
 def minimax_generator(fake_logits, real_logits=None):
     """Mean of log(1 - D(G(z))), which the generator minimises in Goodfellow et al. 2014, equation 1.
 
-    At most 0. Its gradient goes to zero where the discriminator is sure that an image is generated.
+    At most 0. Its gradient vanishes for images that the discriminator confidently calls generated.
     """
     return -_softplus(fake_logits)
 
@@ -53,7 +53,7 @@ def minimax_generator(fake_logits, real_logits=None):
 def non_saturating_generator(fake_logits, real_logits=None):
     """Mean of -log D(G(z)), proposed in Goodfellow et al. 2014, section 3, for its stronger gradient.
 
-    At least 0; ln 2 where the discriminator answers one half.
+    At least 0; ln 2 for a discriminator that always outputs one half.
     """
     return _softplus(-fake_logits)
 
@@ -62,18 +62,18 @@ def non_saturating_generator(fake_logits, real_logits=None):
 class R1:
     """The R1 penalty of Mescheder, Geiger and Nowozin 2018, equation 9: weight / 2 · E |∇D(x)|².
 
-    The gradient is that of the logit with respect to the pixels of real images. Where the generator has learnt
-    the data, the best discriminator is flat there; the penalty charges it for every slope that is left.
-    A penalty is called with (discriminate, real_images, fake_images), where `discriminate` maps images
-    (batch, height, width, channels) to logits, and returns a float32 scalar. Its `every` says how often it is due.
+    The gradient is that of the logit with respect to the pixels of real images. If the generator has learnt
+    the data, the optimal discriminator is flat at real images; the penalty pushes the slopes there towards 0.
+    It is called with (discriminate, real_images, fake_images), where `discriminate` maps images
+    (batch, height, width, channels) to logits, and returns a float32 scalar.
 
     Args:
-        weight: factor in front, above 0; γ in the paper.
-        every: it is computed once in so many steps of its player, and then counts so many times as much (Karras
-            et al. 2020, section 3.1); a whole number of at least 1.
+        weight: γ in the paper, above 0.
+        every: the penalty is computed once in `every` steps of its player, and then multiplied by `every`
+            (lazy regularisation, Karras et al. 2020, section 3.1); a whole number of at least 1.
 
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number is out of range.
     """
 
     weight: float
@@ -86,7 +86,7 @@ class R1:
     def __call__(self, discriminate, real_images, fake_images):
         with tf.GradientTape() as tape:
             tape.watch(real_images)
-            # Each logit depends on its own image alone, so the gradient of the sum holds every image's own.
+            # Each logit depends only on its own image, so the gradient of the sum holds the gradient for each image.
             total = ops.sum(discriminate(real_images))
         slopes = ops.cast(tape.gradient(total, real_images), "float32")
         return self.weight / 2 * ops.mean(ops.sum(ops.square(slopes), axis=(1, 2, 3)))
@@ -99,7 +99,7 @@ LOSSES = {
 
 
 def get(loss):
-    """Return an `AdversarialLoss` from its name, or the one that is given.
+    """Return the `AdversarialLoss` with a name; an `AdversarialLoss` is returned as it is.
 
     Raises:
         ValueError: neither an `AdversarialLoss` nor a known name.

@@ -100,7 +100,7 @@ def test_as_float_keeps_floats_as_they_are(kind):
 
 def test_check_images_forgives_rounding_only():
     data.check_images(np.full((1, 2, 2, 1), 1.0005))
-    with pytest.raises(ValueError, match=r"\[-1, 1\] is meant"):
+    with pytest.raises(ValueError, match=r"\[-1, 1\] is expected"):
         data.check_images(np.full((1, 2, 2, 1), 1.01))
 
 
@@ -119,9 +119,9 @@ UNIT = np.linspace(0, 1, 8192).reshape(2, 64, 64, 1)
     [
         (np.full((2, 4, 4, 1), 255.0), r"samples are float from 255 to 255.*use data\.scale"),
         (np.full((2, 4, 4, 1), -1.5), r"samples are float from -1\.5 to -1\.5"),
-        (UNIT, "map x to 2 x - 1"),
-        (with_strays(UNIT, -0.02), "map x to 2 x - 1"),
-        (with_strays(UNIT, -1.0), "map x to 2 x - 1"),
+        (UNIT, "to 2 x - 1"),
+        (with_strays(UNIT, -0.02), "to 2 x - 1"),
+        (with_strays(UNIT, -1.0), "to 2 x - 1"),
         (np.array([0, np.nan, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
         (np.array([0, -np.inf, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
         (np.zeros((2, 4, 4, 1), "int64"), "samples are int64; give uint8"),
@@ -226,13 +226,13 @@ def test_a_source_describes_what_it_reads_and_how(change):
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        ([NUMBERED / 255.0], {}, "map x to 2 x - 1"),
+        ([NUMBERED / 255.0], {}, "to 2 x - 1"),
         ([NUMBERED[..., 0]], {}, "add the axis of channels"),
         ([NUMBERED], {"n": 101}, "choose a whole number, from 1 to 100"),
         ([NUMBERED], {"n": 0}, "choose a whole number, from 1 to 100"),
         ([NUMBERED], {"batch_size": 0}, "batch_size=0"),
         ([NUMBERED], {"batch_size": 11, "n": 10}, "choose a whole number, from 1 to 10"),
-        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give as many of each"),
+        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give arrays of equal length"),
         ([], {}, "there is no array"),
     ],
 )
@@ -294,7 +294,7 @@ def test_a_folder_of_pictures_of_every_kind(tmp_path, capsys):
     grey = np.asarray(Image.fromarray(COLOURS).convert("L")).astype(int)[::15, ::15, None]
     for name in ("grey.png", "sixteen.png"):
         assert np.abs(by_name[name][::7, ::7] - grey).max() < 5, name
-    assert (by_name["transparent.png"] == 255).all(), "laid on white"
+    assert (by_name["transparent.png"] == 255).all(), "composited on white"
     data.pipeline(found.images, batch_size=2)
 
 
@@ -329,7 +329,7 @@ def test_too_large_pictures_are_skipped(tmp_path, monkeypatch):
 def test_folders_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a folder"):
         data.load_folder(tmp_path / "none", 8)
-    with pytest.raises(ValueError, match="holds no picture"):
+    with pytest.raises(ValueError, match="holds no readable picture"):
         data.load_folder(tmp_path, 8)
     for options in ({"image_size": 0}, {"image_size": (8, 1.5)}, {"channels": 4}, {"max_images": 0}):
         with pytest.raises(ValueError, match=next(iter(options))):
