@@ -67,7 +67,7 @@ def load_weights(network, name):
     """
     path = _card(name).with_suffix(".weights.h5")
     shipped = f"data/checkpoints/{path.name}" if path.parent == FOLDER else None
-    data.verify(path, read_card(name)["sha256"], shipped)
+    folders.verify(path, read_card(name)["sha256"], shipped)
     network.load_weights(path)
     return network
 

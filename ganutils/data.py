@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from ganutils import folders, validation
+from ganutils import faces, folders, validation
 from ganutils.validation import as_float, check_images, unscale
 
 __all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale", "unpaired", "unscale"]
@@ -30,46 +30,35 @@ LabelledImages = collections.namedtuple("LabelledImages", "images labels")
 Folder = collections.namedtuple("Folder", "images labels classes files skipped")
 
 
-def load_dataset(name="mnist", split="train"):
-    """Return all images and labels of one split of a data set that is bundled with the course.
+def load_dataset(name="mnist", split="train", **options):
+    """Return images of a data set that is bundled with the course, and what is known of them.
 
     Args:
-        name: "mnist" (LeCun, Cortes and Burges).
-        split: "train" (60,000 images) or "test" (10,000).
+        name: "mnist" (LeCun, Cortes and Burges), or "toon_faces", which are composed when they are asked for.
+        split: "train" or "test"; 60,000 and 10,000 images of MNIST.
+        **options: of toon_faces alone: `n`, `size` and `seed`, see `faces.load`.
 
     Returns:
         `LabelledImages`, (n, 28, 28, 1) uint8 and (n,) int64, in the canonical order, which is not random: the
-        first and the last 5,000 test images of MNIST differ visibly. Shuffle before you take a subset.
+        first and the last 5,000 test images of MNIST differ visibly. Shuffle before you take a part. Or `faces.Faces`.
 
     Raises:
         ValueError, FileNotFoundError: an unknown name or split, or a damaged or missing file.
     """
-    if name != "mnist":
-        raise ValueError(f"unknown data set {name!r}; choose mnist, or load_folder(path, ...) for your own pictures")
+    if name == "toon_faces":
+        return faces.load(split=split, **options)
+    if name != "mnist" or options:
+        what = f"{', '.join(options)} for {name!r}" if options else f"data set {name!r}"
+        raise ValueError(
+            f"unknown {what}; choose mnist, toon_faces (with n, size, seed), or load_folder(path, ...) for your own "
+            "pictures"
+        )
     if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
-    verify(_MNIST_FILE, _MNIST_SHA256, "data/mnist.npz")
+    folders.verify(_MNIST_FILE, _MNIST_SHA256, "data/mnist.npz")
     with np.load(_MNIST_FILE, allow_pickle=False) as arrays:
         images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
     return LabelledImages(images[..., np.newaxis], labels.astype("int64"))
-
-
-def verify(path, sha256, name):
-    """Raise a FileNotFoundError or ValueError, with advice, if a file is missing or damaged.
-
-    Args:
-        path: path of the file.
-        sha256: the expected digest.
-        name: the file's name in the repository, or None for a user's own file.
-    """
-    advice = "Restore it, or create it again."
-    if name:
-        advice = f"Run `git checkout -- {name}` in the course's folder." if folders.DATA.is_dir() else folders.ADVICE
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {advice}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} is damaged or was replaced: its sha256 is {found}, expected {sha256}. {advice}")
 
 
 def load_folder(path, image_size, channels=3, max_images=None):
