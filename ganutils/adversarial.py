@@ -7,7 +7,7 @@ import threading
 import keras
 import tensorflow as tf
 
-from ganutils import fitting, guards, keras_workarounds, losses, strategies, validation
+from ganutils import fitting, guards, keras_workarounds, losses, penalties, strategies, validation
 
 
 class AdversarialModel(fitting.CheckedFit, keras.Model):
@@ -182,7 +182,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 if set(found) != set(self.networks):
                     raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
                 # `net.losses` are the terms of weight regularisers.
-                found = {name: _scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
+                found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
                 totals = {name: sum(net.losses, found[name]) for name, net in self.networks.items() if name in players}
             for player, total in totals.items():
                 self._update(tape, player, total)
@@ -192,12 +192,12 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def _update(self, tape, player, loss):
         network, optimizer = self.networks[player], self.optimizers[player]
         weights = network.trainable_weights
-        gradients = tape.gradient(loss, weights, output_gradients=_factor(optimizer, loss))
+        gradients = tape.gradient(loss, weights, output_gradients=penalties.factor(optimizer, loss))
         if all(gradient is None for gradient in gradients):
             raise ValueError(f"the loss of the {player} does not depend on its weights")
         for charged, penalty, arguments in self._step.penalties:
             if charged == player:
-                gradients = _with_penalty(network, optimizer, gradients, penalty, arguments)
+                gradients = penalties.add_to(gradients, network, optimizer, penalty, arguments)
         self.take_step(optimizer, gradients, weights)
         self.record(**{f"{player}_loss": loss})
         if player in self.averaged:
@@ -250,52 +250,3 @@ class _Step(threading.local):
 
     def __init__(self):
         self.players, self.penalties, self.recorded = (), [], {}
-
-
-def _scalar(value, name):
-    value = tf.convert_to_tensor(value)
-    if value.shape.rank != 0:
-        raise ValueError(f"{name} has the shape {value.shape}; return a scalar, for example with ops.mean")
-    return value
-
-
-def _factor(optimizer, loss):
-    """Return the factor of a loss's gradient: the optimizer's loss scale times this replica's share."""
-    return optimizer.scale_loss(strategies.share_of_loss(tf.ones_like(loss)))
-
-
-def _with_penalty(network, optimizer, gradients, penalty, arguments):
-    """Return a player's gradients, with those of the penalty added in the steps in which it is due."""
-    weights, every = network.trainable_weights, getattr(penalty, "every", 1)
-    idle = [g is None for g in gradients]  # such as the blocks of a growing network that are not used yet
-    # Gradients of an embedding are IndexedSlices, which cannot be added.
-    pairs = zip(weights, gradients, strict=True)
-    gradients = [tf.zeros_like(weight) if g is None else tf.convert_to_tensor(g) for weight, g in pairs]
-
-    def penalised():
-        with tf.GradientTape() as tape:
-            charge = every * _scalar(penalty(*arguments), f"{penalty}")
-        loses_slopes = _loses_slopes()  # before the graph holds the gradient of the charge itself
-        try:
-            added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
-        except LookupError as error:  # an operation, such as bicubic resizing, has no second derivative
-            raise ValueError(f"{penalty} needs second derivatives, and {error}; {_ADVICE}") from error
-        # The gradient with respect to the images does not depend on some biases, such as the last one, but it does
-        # depend on every kernel that the loss uses.
-        missed = [w for w, more, rests in zip(weights, added, idle, strict=True) if more is None and not rests]
-        kernels = [weight.path for weight in missed if len(weight.shape) > 1]
-        if kernels or all(more is None for more in added) or loses_slopes:
-            where = ", ".join(kernels) or ("a part of the gradient" if loses_slopes else "any weight")
-            raise ValueError(f"{penalty} does not reach {where}, and would silently do nothing there; {_ADVICE}")
-        return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]
-
-    return tf.cond(optimizer.iterations % every == 0, penalised, lambda: gradients)
-
-
-_ADVICE = "bilinear or bicubic resizing has no second derivative: use nearest; give a second output its own network"
-
-
-def _loses_slopes():
-    """Return whether the graph holds bilinear resizing, whose second derivative TensorFlow silently omits."""
-    operations = [] if tf.executing_eagerly() else tf.compat.v1.get_default_graph().get_operations()
-    return any(operation.type == "ResizeBilinearGrad" for operation in operations)

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 from ganutils import faces, folders, validation
 from ganutils.validation import as_float, check_images, unscale
 
-__all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale", "unpaired", "unscale"]
+__all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale"]
+__all__ += ["stacked_mnist", "unpaired", "unscale"]
 
 _MNIST_FILE = folders.DATA / "mnist.npz"
 _MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -176,6 +177,24 @@ def unpaired(first, second, *, batch_size, seed=0):
     return Source([[first], [second]], batch_size, None, seed).batches()
 
 
+def stacked_mnist(*, batch_size, labels=False, split="train", seed=0):
+    """Return a dataset of three random digits each, as the red, green and blue of one image (Metz et al. 2017).
+
+    Its 1,000 modes are the three-digit numbers. Each digit of the split is in each colour once in a pass, in an order
+    of its own; other passes pair them otherwise. Images are put together batch by batch: memory holds MNIST alone.
+
+    Args:
+        batch_size: images in a batch, at most as many as the split has digits.
+        labels: whether batches are pairs of images and the numbers (n,), 100 red + 10 green + blue.
+        split, seed: as in `load_dataset` and `pipeline`.
+
+    Returns:
+        A dataset of batches (n, 28, 28, 3), float32 in [-1, 1]; of pairs with labels.
+    """
+    digits = load_dataset("mnist", split)
+    return _Stacked([list(digits) if labels else [digits.images]] * 3, batch_size, None, seed).batches()
+
+
 class Source:
     """Groups of arrays and the order in which their rows are read. Datasets carry theirs as `.source`."""
 
@@ -253,3 +272,19 @@ class Source:
         batches = batches.map(gather).prefetch(2)
         batches.source = self  # keeps the arrays alive as long as the dataset and what is derived from it
         return batches
+
+
+class _Stacked(Source):
+    """A source of images whose channels come from the groups, and of labels with a digit from each group."""
+
+    def batches(self, first_epoch=0):
+        width = len(self.groups[0])
+
+        def stack(*parts):  # without `self`, as in the class above
+            images, *labels = (parts[i::width] for i in range(width))
+            images = tf.concat(images, axis=-1)
+            return (images, 100 * labels[0][0] + 10 * labels[0][1] + labels[0][2]) if labels else images
+
+        stacked = super().batches(first_epoch).map(stack)
+        stacked.source = self
+        return stacked

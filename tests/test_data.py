@@ -1,6 +1,7 @@
 import gc
 import hashlib
 import shutil
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -334,3 +335,43 @@ def test_folders_that_cannot_be_used_are_named(tmp_path):
     for options in ({"image_size": 0}, {"image_size": (8, 1.5)}, {"channels": 4}, {"max_images": 0}):
         with pytest.raises(ValueError, match=next(iter(options))):
             data.load_folder(tmp_path, **{"image_size": 8, **options})
+
+
+def test_stacked_digits_are_three_digits_and_their_number():
+    images, labels = next(iter(data.stacked_mnist(batch_size=32, labels=True, split="test", seed=4)))
+    digits = data.load_dataset(split="test")
+    by_content = {image.tobytes(): int(label) for image, label in zip(*digits, strict=True)}
+    images = data.unscale(images.numpy())
+    assert images.shape == (32, 28, 28, 3)
+    channels = [[by_content[np.ascontiguousarray(image[..., [c]]).tobytes()] for c in range(3)] for image in images]
+    assert [100 * r + 10 * g + b for r, g, b in channels] == labels.numpy().tolist()
+    assert len(set(labels.numpy().tolist())) > 25, "the three are drawn apart from each other"
+
+
+def test_a_pass_over_stacked_digits_has_each_digit_once_in_each_colour_and_nearly_all_numbers():
+    batches = data.stacked_mnist(batch_size=1000, labels=True, split="test")
+    passes = [np.concatenate([labels for _, labels in batches]) for _ in range(2)]
+    expected = np.bincount(data.load_dataset(split="test").labels)
+    for labels in passes:
+        assert len(labels) == 10_000
+        for place in (100, 10, 1):
+            assert np.bincount(labels // place % 10).tolist() == expected.tolist()
+        assert len(np.unique(labels)) > 990
+    assert not np.array_equal(*passes)
+
+
+def test_stacked_digits_are_not_held_in_memory():
+    tracemalloc.start()
+    batches = iter(data.stacked_mnist(batch_size=64, split="test"))
+    for _ in range(20):
+        next(batches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * 10_000 * 28 * 28, "of bytes: MNIST's test split, while it is read, and no three times as much"
+
+
+def test_a_run_on_stacked_digits_can_be_resumed_in_its_order():
+    batches = data.stacked_mnist(batch_size=2500, split="test", seed=1)
+    passes = [[batch.numpy() for batch in batches] for _ in range(2)]
+    again = [batch.numpy() for batch in batches.source.batches(1)]
+    np.testing.assert_array_equal(passes[1], again)
