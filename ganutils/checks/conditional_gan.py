@@ -1,4 +1,4 @@
-"""Checks of assignment 03: a ceiling by wrong labels, projection, a condition that gets lost, fidelity by class."""
+"""Checks of assignment 03: the share of right labels, projection, a condition that gets lost, fidelity by class."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,21 +13,21 @@ STEP = "lesson 03, *The training step*"
 FIDELITY = "lesson 03, *Does it draw what it was asked for?*"
 
 
-@check("1 · A ceiling", WRONG_LABELS)
-def label_ceiling(answer):
-    """`answer(share, classes)`: the share of labels made anew at random, and the number of classes, to a share."""
+@check("1 · The share of right labels", WRONG_LABELS)
+def share_of_right_labels(answer):
+    """`answer(share, classes)`: the share of labels drawn at random, and the number of classes, to a share."""
     for share, classes in ((0.4, 10), (0.5, 2), (1.0, 4)):
         expect(
-            f"the share of right labels where a share of {share} is drawn anew from {classes} classes",
+            f"the share of right labels where a share of {share} is drawn at random from {classes} classes",
             answer(share, classes),
             1 - share * (classes - 1) / classes,
             WRONG_LABELS,
             [
                 (1 - share, "a label drawn at random may be right by chance"),
                 (share / classes, "the labels that were left alone are missing"),
-                (1 - share + 1 / classes, "chance helps only those labels that were drawn anew"),
+                (1 - share + 1 / classes, "chance helps only those labels that were drawn at random"),
                 (1 - share / classes, "a random label is *right* in one of so many cases, not wrong"),
-                (share, "this is the share of labels that were drawn anew"),
+                (share, "this is the share of labels that were drawn at random"),
             ],
         )
 
@@ -77,7 +77,7 @@ def projection_logit(answer, seed=0):
     slopes = tape.gradient(logits, tensors[-1])
     if slopes is None:
         because = "on its way to the logits the table leaves TensorFlow, through NumPy say"
-        raise Wrong("a gradient by the class vectors", "None", because, PROJECTION)
+        raise Wrong("a gradient with respect to the class vectors", "None", because, PROJECTION)
     moved = np.flatnonzero(np.abs(ops.convert_to_numpy(ops.convert_to_tensor(slopes))).sum(axis=1) > 0)
     if moved.tolist() != sorted(labels.tolist()):
         came = f"rows {moved.tolist()}"
@@ -116,7 +116,7 @@ class _Spies:
 def conditional_losses(answer, seed=0):
     """`answer(generator, discriminator, real_images, labels, wrong_labels, latents)`, to both losses.
 
-    The losses of Reed et al. 2016, algorithm 1 (GAN-CLS): real images beside wrong labels count as generated, too.
+    The losses of Reed et al. 2016, algorithm 1 (GAN-CLS): real images with wrong labels count as generated, too.
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(10).astype("int32")
@@ -151,10 +151,10 @@ def conditional_losses(answer, seed=0):
             "label that it never saw"
         )
         count = (~own[generated]).sum()
-        raise Wrong("each generated image beside the label it was drawn for", f"{count} are not", because, STEP)
+        raise Wrong("each generated image with the label it was drawn for", f"{count} are not", because, STEP)
     kinds = {
-        "real images beside their own labels": ~generated & own,
-        "real images beside wrong labels": ~generated & ~own,
+        "real images with their own labels": ~generated & own,
+        "real images with wrong labels": ~generated & ~own,
         "generated images": generated,
     }
     for kind, rows in kinds.items():
@@ -173,10 +173,10 @@ def conditional_losses(answer, seed=0):
         on_real + (refused_m + refused_f) / 2,
         STEP,
         [
-            (on_real + refused_m + refused_f, "the two kinds that are to be refused count one half each"),
-            (on_real + refused_f, "real images beside wrong labels have no part in it"),
-            (on_real + refused_f / 2, "real images beside wrong labels have no part in it"),
-            (on_real + (accepting["m"] + refused_f) / 2, "real images beside wrong labels count as right: refuse them"),
+            (on_real + refused_m + refused_f, "the two kinds that are to be rejected count one half each"),
+            (on_real + refused_f, "real images with wrong labels have no part in it"),
+            (on_real + refused_f / 2, "real images with wrong labels have no part in it"),
+            (on_real + (accepting["m"] + refused_f) / 2, "real images with wrong labels count as right: reject them"),
             (accepting["f"], "the two losses have changed places"),
         ],
         otherwise="the loss of real pairs, and half of each loss of the two kinds of false ones",
@@ -189,7 +189,8 @@ def conditional_losses(answer, seed=0):
     for loss, player in zip(came, ("discriminator", "generator"), strict=True):
         if not tf.is_tensor(loss) or tape.gradient(loss, spies.weights[player]) is None:
             because = "the way is cut: through NumPy, or by `stop_gradient` in the wrong place"
-            raise Wrong(f"a gradient of the {player}'s loss by the {player}'s weights", "None", because, STEP)
+            wanted = f"a gradient of the {player}'s loss with respect to the {player}'s weights"
+            raise Wrong(wanted, "None", because, STEP)
 
 
 @check("4 · Which digit is ignored?", FIDELITY)

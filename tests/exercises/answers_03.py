@@ -1,6 +1,6 @@
 """Answers to assignment 03: one in another style, and wrong ones that students give, with the message they need."""
 
-CEILING = "def label_ceiling(share, classes):\n    return "
+RIGHT = "def share_of_right_labels(share, classes):\n    return "
 LOGIT = "def projection_logit(image_features, labels, weights, bias, class_vectors):\n    "
 PLAIN = "ops.sum(image_features * weights, axis=-1) + bias"
 OWN = "ops.sum(image_features * ops.take(class_vectors, labels, axis=0), axis=-1)"
@@ -34,8 +34,8 @@ def conditional(**changes):
 
 
 OTHER_STYLE = {
-    "label-ceiling": """
-def label_ceiling(share, classes):
+    "share-of-right-labels": """
+def share_of_right_labels(share, classes):
     wrong = share * (classes - 1) / classes
     return 1.0 - wrong
 """,
@@ -68,11 +68,11 @@ def fidelity_by_class(asked, read, classes=10):
 }
 
 WRONG = {
-    "label-ceiling": [
-        (f"{CEILING}1 - share", "right by chance"),
-        (f"{CEILING}1 - share / classes", "one of so many"),
-        (f"{CEILING}1 - share + 1 / classes", "only those labels that were drawn anew"),
-        (f"{CEILING}share / classes", "left alone"),
+    "share-of-right-labels": [
+        (f"{RIGHT}1 - share", "right by chance"),
+        (f"{RIGHT}1 - share / classes", "one of so many"),
+        (f"{RIGHT}1 - share + 1 / classes", "only those labels that were drawn at random"),
+        (f"{RIGHT}share / classes", "left alone"),
     ],
     "projection-logit": [
         (f"{LOGIT}return {OWN}", r"does it look real"),
@@ -103,7 +103,7 @@ WRONG = {
             "gradient of the generator's loss",
         ),
         (conditional(result="[float(x) for x in (real + (fake + mismatched) / 2, generator_loss)]"), "through NumPy"),
-        (conditional(mismatched="-mismatched_logits"), "count as right: refuse them"),
+        (conditional(mismatched="-mismatched_logits"), "count as right: reject them"),
         (conditional(before="mixed = ops.flip(labels)", real_labels="mixed"), "three kinds of pairs"),
         (conditional(result="real + fake + mismatched, generator_loss"), "one half each"),
         (conditional(result="real + fake, generator_loss"), "have no part in it"),
