@@ -130,7 +130,9 @@ def sample_strip(images, epochs, n=6, most=10):
         columns.append(np.asarray(images[time][:n]).repeat(factor, axis=1).repeat(factor, axis=2))
     tiles = [column[row] for row in range(n) for column in columns]
     labels = [f"epoch {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
-    return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
+    return image_grid(
+        np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=min(1.2, 6.3 / len(chosen))
+    )
 
 
 def sample_animation(images, epochs, n=36):

@@ -24,7 +24,8 @@ def pixel_slopes(images, slopes, moved, tile_inches=0.95):
     if not images.shape == moved.shape == slopes.shape or images.shape[-1] != 1:
         shapes = f"images {images.shape}, slopes {slopes.shape} and moved images {moved.shape}"
         raise ValueError(f"{shapes}: give grey images (n, height, width, 1), and as many slopes and moved images")
-    largest = np.abs(validation.check_numbers(slopes, "slopes")).max(axis=(1, 2, 3), keepdims=True)
+    validation.check_numbers(slopes, "slopes")
+    largest = np.abs(slopes).max(axis=(1, 2, 3), keepdims=True)
     colours = CERTAINTY(0.5 + slopes[..., 0] / np.where(largest, 2 * largest, 1)[..., 0])[..., :3]
     rows = [np.repeat(images, 3, axis=-1), (255 * colours).astype("uint8"), np.repeat(moved, 3, axis=-1)]
     figure = Figure(figsize=(len(images) * tile_inches, 3 * tile_inches))
