@@ -1,9 +1,9 @@
-"""Write the tables of README.md beside this file again, from the results of the benchmarks.
+"""Write the tables of benchmarks/README.md from the results of the benchmarks.
 
     python benchmarks/report.py
 
-Each table stands between two marks, such as `<!-- throughput -->` and `<!-- /throughput -->`; what is between
-them comes from results/throughput.json and is never edited by hand. The benchmarks print the same tables.
+Each table is between two marks, such as `<!-- throughput -->` and `<!-- /throughput -->`, comes from
+results/throughput.json and is never edited by hand. The benchmarks print the same tables.
 """
 
 import json
@@ -18,6 +18,7 @@ DATA = common.FOLDER.parent / "data"
 RATES = ("float32 operations/s", "bytes/s")
 ROWS = "contestants"  # the implementations, in results/throughput.json
 OURS = ("dcgan", "conditional_gan", "vanilla_gan")
+NAMES = {"familiar": "baseline", "fast": "small"}  # of the two DCGANs, by their keys in results and commands
 
 
 def load(name):
@@ -26,7 +27,7 @@ def load(name):
 
 
 def throughput(found):
-    """Each implementation's speed, the ratio of the first one's (ganutils) to it, and its share of the limit."""
+    """Return the table of each implementation's speed, the ratio of ganutils' to it, and its share of the limit."""
     parts = []
     for architecture, results in found["results"].items():
         first, rows = next(iter(results[ROWS])), []
@@ -43,17 +44,17 @@ def throughput(found):
         rows.append(["*the limit with memory*", "", number(batch / (arithmetic + memory)), "", "100%", ""])
         columns = ("images/s: median (range)", "share of the limit", "with memory", "peak MB")
         parts.append(
-            f"**{architecture.capitalize()} networks**, batches of {batch}, float32\n\n"
+            f"**{NAMES[architecture].capitalize()} DCGAN**, batches of {batch}, float32\n\n"
             + table(["loop", f"{first} over it", *columns], rows)
             + f"\n\nThe machine at that time, medians: {measured}. A step needs at least {work['needed'] / 1e9:.1f} · "
             f"10⁹ operations, {1e3 * arithmetic:.0f} ms at that rate, and moves {work['bytes'] / 1e6:.0f} MB in layers "
-            f"without products, {1e3 * memory:.0f} ms at that bandwidth."
+            f"without matrix products, {1e3 * memory:.0f} ms at that bandwidth."
         )
     return "\n\n".join(parts)
 
 
 def summarise(runs):
-    """Return {recipe: {seconds: (median, least, largest Fréchet distance, median of steps)}} of quality's runs."""
+    """Return {recipe: {seconds: (median, minimum, maximum Fréchet distance, median of steps)}} of quality's runs."""
     found = {}
     for entry in runs:
         for mark, steps, distance in zip(entry["seconds"], entry["steps"], entry["frechet_distance"], strict=True):
@@ -67,7 +68,7 @@ def summarise(runs):
 
 
 def quality(found):
-    """Median and range of each recipe's Fréchet distance at each mark, the picture, and the best peer over ours."""
+    """Return the table of each recipe's Fréchet distance at each time, the best peer over ours, and the picture."""
     summary, rows, last = summarise(found["runs"]), [], {}
     for name, marks in summary.items():
         cells = [f"{number(m)} ({number(low)} to {number(high)})" for m, low, high, _ in marks.values()]
@@ -81,12 +82,12 @@ def quality(found):
     if peers := [name for name in last if name not in OURS]:
         best = min(peers, key=last.get)
         ratio, peer = last[best] / last["dcgan"], best.replace("_", " ")
-        text += f"\n\nAfter {marks[-1]}, the best peer, {peer}, stands at {ratio:.1f} times the FID of our DCGAN."
+        text += f"\n\nAfter {marks[-1]}, the best peer, {peer}, has {ratio:.1f} times the FID of our DCGAN."
     return f"{text}\n\n![{alt}](results/quality.png)"
 
 
 def cost(found):
-    """Growth with the number of images, their size, the batch, and of metrics with samples; what was measured."""
+    """Return the tables of time and memory by number of images, image size, batch size and, for metrics, samples."""
     results, parts = found["results"], []
     quantities = {
         "images": ("seconds a step", "seconds an epoch", "array MB", "training MB"),
@@ -100,11 +101,11 @@ def cost(found):
         text = f"{table([part, *columns], rows)}\n\nExponent over the larger half: {exponents}."
         if line := results[part].get("memory"):
             (_, fixed), (unit, slope) = line.items()
-            text += f" The memory of training is about {number(fixed)} MB and {number(slope, 2)} {unit}."
+            text += f" The memory of training is about {number(fixed)} MB plus {number(slope, 2)} {unit}."
         parts.append(text)
     if "images" in results:
         slope = results["images"]["bytes an image"]
-        parts.append(f"Each further image takes {slope:,.0f} bytes of memory, of which the uint8 array is 784.")
+        parts.append(f"Each additional image takes {slope:,.0f} bytes of memory, 784 of them in the uint8 array.")
     if "metrics" in results:
         rows = []
         for metric, by_samples in results["metrics"].items():
@@ -117,7 +118,7 @@ def cost(found):
 
 
 def scaling(found):
-    """Speed on several devices and processes of one machine."""
+    """Return the table of speeds on several devices and processes of one machine."""
     rows = [
         [
             row["case"],
@@ -128,11 +129,12 @@ def scaling(found):
         ]
         for row in found["rows"]
     ]
-    return table(["case", "images/s", "time of a step", "peak MB, all processes", "MB sent a step and replica"], rows)
+    columns = ["case", "images/s", "time per step", "peak MB, all processes", "MB sent per step and replica"]
+    return table(columns, rows)
 
 
 def startup(found):
-    """Where the seconds before the first training step go."""
+    """Return the table of the stages before the end of the first training step."""
     stages = max((runs[0] for runs in found["runs"].values()), key=len)
 
     def median(runs, stage):
@@ -143,7 +145,7 @@ def startup(found):
 
 
 def targets(found):
-    """What the course sets out to reach on two cores, what was reached, and whether that is enough."""
+    """Return the table of the course's aims on two cores, the values reached, and whether they meet the aims."""
     rows = []
 
     def add(what, aim, reached, unit, more_is_better=False):
@@ -153,15 +155,15 @@ def targets(found):
 
     for architecture, results in found["results"].items():
         ratios = {name: common.speed_ratio(results[ROWS]["ganutils"], row) for name, row in results[ROWS].items()}
-        text, predict = f"{architecture} networks: ganutils over", ratios.pop("predict_train_on_batch")
+        text, predict = f"{NAMES[architecture]} DCGAN: ganutils over", ratios.pop("predict_train_on_batch")
         add(f"{text} `predict` + `train_on_batch`", 3, predict, " times", True)
-        # A comma marks a loop with a setting that its users do not have by default.
+        # A comma marks a loop with a setting that is not the default.
         others = [name for name in ratios if name != "ganutils" and "," not in name]
         best = min(others, key=ratios.get)
         without = "" if "pytorch_eager" in ratios else ", without PyTorch"
-        add(f"{text} the best other loop as it is installed ({best}{without})", 1.5, ratios[best], " times", True)
+        add(f"{text} the best other loop with default settings ({best}{without})", 1.5, ratios[best], " times", True)
     share = found["results"]["familiar"][ROWS]["ganutils"]["share"]
-    add("familiar networks: share of the machine's limit", 60, 100 * share, " %", True)
+    add("baseline DCGAN: share of the machine's limit", 60, 100 * share, " %", True)
     at = {name: marks for name, marks in summarise(load("quality")["runs"]).items() if 300 in marks}
     for seconds, aim in ((60, 30), (300, 10)):
         add(f"FID (digits) of the DCGAN after {seconds} s", aim, at["dcgan"][seconds][0], "")
@@ -176,16 +178,16 @@ def targets(found):
     laptop = {name: row for name, row in lessons.items() if name.endswith(" laptop")}
     add("all lessons in `laptop`", 12, sum(row["seconds"] for row in laptop.values()) / 60, " min")
     largest = max(laptop, key=lambda name: laptop[name]["peak_mb"])
-    add(f"most memory of a lesson ({largest.split()[0]})", 1.2, laptop[largest]["peak_mb"] / 1000, " GB")
+    add(f"largest peak memory of a lesson ({largest.split()[0]})", 1.2, laptop[largest]["peak_mb"] / 1000, " GB")
     for kind, runs in load("startup")["runs"].items():
         if kind != "process":
             seconds = statistics.median(run["until the first step is done"] for run in runs)
-            add(f"kernel start to first training step of the DCGAN, {kind}", 12, seconds, " s")
+            add(f"from kernel start to first training step of the DCGAN, {kind}", 12, seconds, " s")
     return table(["what", "aim", "reached", "met"], rows)
 
 
 def machine(found):
-    """The machine and the versions of the last throughput run, and which results are of another one."""
+    """Return the table of machine and versions of the last throughput run, and list results from other ones."""
     facts = {**found["machine"], "PyTorch": found.get("PyTorch")}
     text = table(["", found["date"]], [[key, value] for key, value in facts.items() if value is not None])
 
@@ -196,7 +198,7 @@ def machine(found):
     return text + (f"\n\nMeasured elsewhere, or with other versions: {', '.join(others)}." if others else "")
 
 
-# By the name of a table: its function, and the results that this takes.
+# From the name of a table to its function and the name of its results.
 TABLES = {
     "machine": (machine, "throughput"),
     "targets": (targets, "throughput"),
@@ -209,7 +211,7 @@ TABLES = {
 
 
 def fill(text):
-    """Return a text with each marked part replaced by its table."""
+    """Return a text with its marked parts replaced by the tables."""
     for name, (build, results) in TABLES.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         before, rest = text.split(begin)

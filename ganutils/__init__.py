@@ -1,7 +1,7 @@
-"""Data, training loop, plots and widgets of a course that teaches GANs by training them.
+"""Data, training loop, metrics, plots and widgets of a course that teaches GANs by training them.
 
-Importing this package imports TensorFlow, quietly. Import it before Keras or TensorFlow: their start-up
-messages would otherwise be stored in the notebook.
+Importing this package imports TensorFlow without its start-up messages. Import it before Keras or TensorFlow, or
+these messages are stored in the notebook.
 """
 
 from ganutils import _quiet

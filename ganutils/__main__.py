@@ -1,4 +1,4 @@
-"""Train, draw and measure with your own pictures, without a notebook."""
+"""Train a GAN on your own pictures, sample from it and evaluate it, without a notebook."""
 
 import argparse
 import json
@@ -29,13 +29,13 @@ from ganutils.doctor import doctor
 SIZES = (28, 32, 64)
 BATCH_SIZE = 64
 _FEW, _MOST = 200, 1_000_000  # pictures
-BETTER = {name: "less" for name in ("frechet_distance", "kernel_distance", "class_divergence", "copies")}
+BETTER = {name: "lower" for name in ("frechet_distance", "kernel_distance", "class_divergence", "copies")}
 BETTER |= {"nearest_neighbour_accuracy": "0.5", "density": "as real", "vendi_score": "as real"}
-_COPIES = 0.35  # a nearest-neighbour accuracy below it
+_COPIES = 0.35  # a nearest-neighbour accuracy below this suggests copies
 
 
 def load(path, size=32, grey=False, most=None):
-    """Return a `data.Folder` of a folder of pictures or of an .npy file, its images uint8."""
+    """Return a `data.Folder`, with uint8 images, of a folder of pictures or of an .npy file."""
     path = Path(path)
     if most is not None:
         validation.whole_number(most, "--most", 1)
@@ -46,7 +46,7 @@ def load(path, size=32, grey=False, most=None):
     try:
         images = np.load(path, allow_pickle=False)
     except ValueError:
-        raise ValueError(f"{path} holds no array of numbers; save one with numpy.save(path, images)") from None
+        raise ValueError(f"{path} does not hold an array of numbers; save one with numpy.save(path, images)") from None
     images = validation.check_images(images if images.ndim != 4 else images[:most], str(path))
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"{path}: images have {images.shape[-1]} channels; give 1 (grey) or 3 (colour)")
@@ -60,10 +60,10 @@ def evaluate(arguments):
     )
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(
-            f"{arguments.real} has images of the shape {real.shape[1:]} and {arguments.fake} of {fake.shape[1:]}; give "
+            f"{arguments.real} has images of shape {real.shape[1:]} and {arguments.fake} of {fake.shape[1:]}; give "
             "images of one shape"
         )
-    # Half of the real images stands for a perfect generator: what it gets is the floor.
+    # Half of the real images represents a perfect generator, whose score is the floor.
     order, n = np.random.default_rng(0).permutation(len(real)), min(len(real) // 2, len(fake))
     if n < 10:
         raise ValueError(f"{len(real)} real and {len(fake)} generated images are too few; give at least 20 and 10")
@@ -74,9 +74,9 @@ def evaluate(arguments):
         found, floor = metrics.evaluate(parts[0], parts[1]), metrics.evaluate(parts[0], parts[2])
     cautions = metrics.cautions(n, getattr(parts[0], "features", parts[0]).shape[1])
     if found["nearest_neighbour_accuracy"] < _COPIES:
-        cautions.append("many generated pictures lie nearer to a real one than real ones to each other: copies?")
+        cautions.append("many generated pictures are closer to a real one than real ones are to each other: copies?")
     if Path(arguments.real).resolve() == Path(arguments.fake).resolve():
-        cautions.append("real and generated pictures are the same ones")
+        cautions.append("real and generated pictures are the same")
     if arguments.json:
         rows = {name: {"value": value, "floor": floor[name]} for name, value in found.items()}
         said = {name: str(getattr(arguments, name)) for name in ("real", "fake", "features")}
@@ -85,14 +85,14 @@ def evaluate(arguments):
     print(f"{n} images of {arguments.fake} against {n} of {arguments.real}, in `{arguments.features}` features.\n")
     print(f"{'measure':28}{'better':>8}{'generated':>12}{'real (floor)':>14}")
     for name, value in found.items():
-        print(f"{name.replace('_', ' '):28}{BETTER.get(name, 'more'):>8}{value:12.4g}{floor[name]:14.4g}")
-    print("\nThe last column is what other real images get in the place of generated ones.")
+        print(f"{name.replace('_', ' '):28}{BETTER.get(name, 'higher'):>8}{value:12.4g}{floor[name]:14.4g}")
+    print("\nThe last column is the score of other real images in place of the generated ones.")
     print("\n".join(f"Caution: {text.rstrip('?.')}{'?' if text.endswith('?') else '.'}" for text in cautions))
     return 0
 
 
 def sample(arguments):
-    """Draw images of a trained generator: a grid, a folder of pictures, or an .npy file."""
+    """Sample images from a trained generator, as a grid, a folder of pictures, or an .npy file."""
     network, card = checkpoints.load_checkpoint(arguments.checkpoint), checkpoints.read_card(arguments.checkpoint)
     n, rng = validation.whole_number(arguments.number, "-n", 1, _MOST), validation.generator(arguments.seed)
     latents = rng.standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
@@ -103,20 +103,20 @@ def sample(arguments):
 
 
 def draw(network, latents, labels=None):
-    """Return images, uint8, of a generator; of the classes `labels`, where it is conditional."""
+    """Return uint8 images of a generator, for latents and, if it is conditional, labels."""
     inputs = latents if labels is None else [latents, labels]
     return data.unscale(network.predict(inputs, batch_size=250, verbose=0))
 
 
 def write(images, path, labels=None, names=None):
-    """Write images, uint8: a grid into a .png file, all into an .npy file, or one PNG each into a folder.
+    """Write uint8 images: as a grid to a .png file, as an array to an .npy file, or as PNG files into a folder.
 
-    Where there are labels, the grid has a row and the folder a subfolder for each class, by its name.
+    With labels, the grid has a row, and the folder a subfolder, for each class, under its name.
     """
     if path.suffix.lower() not in (".png", ".npy", ""):
         raise ValueError(f"--out {path} is not allowed; give a .png or .npy file, or a folder for single pictures")
     if path.suffix.lower() == ".npy" and path.exists():
-        raise ValueError(f"{path} is there already; choose another --out, or delete it")
+        raise ValueError(f"{path} already exists; choose another --out, or delete it")
     if not path.suffix and path.is_dir() and any(path.iterdir()):
         raise ValueError(f"{path} is not empty, and its pictures would be mixed with these; choose another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def write(images, path, labels=None, names=None):
 
 
 class Report(keras.callbacks.Callback):
-    """A line and a picture now and then, until the time is over."""
+    """Print a line and write a picture at intervals, and stop when the time is over."""
 
     def __init__(self, minutes, picture):
         super().__init__()
@@ -156,18 +156,18 @@ class Report(keras.callbacks.Callback):
 
 
 def train(arguments):
-    """Train lesson 02's fast DCGAN on a folder of pictures, and keep its generator."""
+    """Train lesson 02's small DCGAN on a folder of pictures, and save its generator."""
     minutes = validation.number(arguments.minutes, "--minutes", 0, 60 * 24 * 365)
     given, folder = load(arguments.folder, arguments.size, arguments.grey, arguments.most), Path(arguments.out)
     if arguments.by_class and len(given.classes) < 2:
         loose = next((name for name in given.files if "/" not in name), None)
-        what = f"{loose} lies in none" if loose else f"there is {given.classes[0]} alone"
-        raise ValueError(f"--by-class needs pictures in two subfolders of {arguments.folder} or more, and {what}")
+        what = f"{loose} is in none" if loose else f"there is only {given.classes[0]}"
+        raise ValueError(f"--by-class needs all pictures in two or more subfolders of {arguments.folder}, but {what}")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder} is a file; give a folder for samples and weights")
     folder.mkdir(parents=True, exist_ok=True)
     if (n := len(given.images)) < _FEW:
-        print(f"So few ({n}) a GAN soon knows by heart: some hundred pictures are a beginning, thousands are good.")
+        print(f"A GAN soon memorises so few pictures ({n}): a few hundred are a start, thousands are good.")
     shape, classes = given.images.shape[1:], len(given.classes) if arguments.by_class else 0
     keras.utils.set_random_seed(arguments.seed)
     options = {"average": 0.99, "penalty": losses.R1(1.0), "seed": arguments.seed}
@@ -192,14 +192,14 @@ def train(arguments):
     def picture(name):
         write(draw(gan, latents.astype("float32"), wanted), folder / name, wanted, given.classes)
 
-    backup = callbacks.Backup(folder / "backup")  # the clock ends a call, and nothing the run
+    backup = callbacks.Backup(folder / "backup")
     before = folder / "generator.json"
     made = f"It was made by: {checkpoints.read_card(before)['command']}. " if before.is_file() else ""
-    backup.advice = f"{made}Give another --out, or delete {folder}."
-    try:
+    backup.advice = f"{made}Choose another --out, or delete {folder}."
+    try:  # `Report` ends this call when the time is over; the run itself has no end
         gan.fit(batches, epochs=10**6, verbose=0, callbacks=[Report(minutes, picture)], backup=backup)
     except KeyboardInterrupt:
-        print("interrupted: no generator is written. The same command goes on after the last whole pass")
+        print("interrupted: no generator is written. The same command resumes after the last finished pass")
         return 130
     picture("samples.png")
     card = checkpoints.save_checkpoint(
@@ -213,12 +213,12 @@ def train(arguments):
         metrics={},
         classes=given.classes if classes else (),
     )
-    print(f"{card}: draw with `python -m ganutils sample {shlex.quote(str(folder))}`; the same command trains on")
+    print(f"{card}: sample with `python -m ganutils sample {shlex.quote(str(folder))}`; the same command trains on")
     return 0
 
 
 def parser():
-    """Return the command line."""
+    """Return the command line's parser."""
     top = argparse.ArgumentParser(prog="python -m ganutils", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -230,7 +230,7 @@ def parser():
     def pictures(added):
         added.add_argument("--size", type=int, default=32, choices=SIZES, help="side of the images in pixels (32)")
         added.add_argument("--grey", action="store_true", help="one channel instead of three")
-        added.add_argument("--most", type=int, help="read at most so many pictures of a folder")
+        added.add_argument("--most", type=int, help="maximum number of pictures to read from a folder")
 
     added = command(evaluate)
     added.add_argument("real", metavar="REAL", help="folder of real pictures, or an .npy file of images")
@@ -250,17 +250,17 @@ def parser():
     added.add_argument("--seed", type=int, default=0, help="another number gives other images (0)")
     added = command(train)
     added.add_argument("folder", metavar="FOLDER", help="folder of pictures, also in subfolders")
-    added.add_argument("--minutes", type=float, default=5, help="how much longer to train, each time (5)")
-    added.add_argument("--out", default="my_gan", help="folder for samples, backup, weights and card (my_gan)")
-    added.add_argument("--by-class", action="store_true", help="a conditional GAN, with a class for each subfolder")
-    added.add_argument("--seed", type=int, default=0, help="of weights, latents and order (0)")
+    added.add_argument("--minutes", type=float, default=5, help="how long to train in this call (5)")
+    added.add_argument("--out", default="my_gan", help="folder for samples, backup, weights and model card (my_gan)")
+    added.add_argument("--by-class", action="store_true", help="train a conditional GAN with a class per subfolder")
+    added.add_argument("--seed", type=int, default=0, help="seed of weights, latents and order of the pictures (0)")
     pictures(added)
     command(doctor)
     return top
 
 
 def main(arguments=None):
-    """Run a command, and return its exit code: 0, or 2 with a sentence for what the user has to change."""
+    """Run a command and return its exit code; for errors that the user can fix, print one sentence and return 2."""
     given = parser().parse_args(arguments)
     given.given = sys.argv[1:] if arguments is None else arguments
     try:

@@ -3,17 +3,17 @@
 import os
 import tempfile
 
-# Warnings of TensorFlow's C++ side stay out of notebooks; errors still reach the user as exceptions.
+# Keep warnings of TensorFlow's C++ code out of notebooks; errors still reach the user as exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# The training loop is written for TensorFlow; Keras would otherwise read the user's own configuration.
+# The training loop is written for TensorFlow; otherwise Keras would use the backend in the user's configuration.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# TensorFlow uses oneDNN's convolutions by default only where it sees AVX-512 VNNI or better. With AVX2 alone they
-# made a training step of lesson 02 1.2 times as fast, and one of the familiar networks 1.4 times.
+# By default TensorFlow uses oneDNN's convolutions only on processors with AVX-512 VNNI or better. With only AVX2 they
+# made a training step of lesson 02's small DCGAN 1.2 times as fast, and one of the baseline DCGAN 1.4 times.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def import_tensorflow():
-    """Import TensorFlow with file descriptor 2 turned away: its libraries write there before any setting is read."""
+    """Import TensorFlow with file descriptor 2 redirected: its libraries write there before they read any setting."""
     standard_error = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
@@ -28,13 +28,13 @@ def import_tensorflow():
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
-    # TensorFlow warns that a function is traced again when a notebook trains its fifth model, as it should.
+    # TensorFlow warns about retracing when a notebook trains its fifth model, although that is intended.
     tf.get_logger().setLevel("ERROR")
 
 
 def check_keras():
-    """Raise an ImportError that says what to do where Keras is too old or runs on another backend."""
-    # Before Keras is imported: it would look for the other backend, and say that this is missing.
+    """Raise an ImportError that says what to do if Keras is too old or uses another backend."""
+    # Before Keras is imported, since it would complain that the other backend is missing.
     backend = os.environ["KERAS_BACKEND"]
     if backend == "tensorflow":
         import keras
@@ -42,10 +42,10 @@ def check_keras():
         backend = keras.backend.backend()
     if backend != "tensorflow":
         raise ImportError(
-            f"Keras runs on {backend} here, and this course on TensorFlow. Set the environment variable "
+            f"Keras runs on {backend} here, but this course needs TensorFlow. Set the environment variable "
             "KERAS_BACKEND=tensorflow, and restart the kernel."
         )
-    # A keras.json of the user's own: the networks and weights of the course are written for these.
+    # The user's keras.json may say otherwise; the course's networks and weights need these settings.
     if (keras.config.image_data_format(), keras.config.floatx()) != ("channels_last", "float32"):
         print("Keras is set to channels_first or to another floatx here; this course uses channels_last and float32.")
         keras.config.set_image_data_format("channels_last")

@@ -1,4 +1,4 @@
-"""What all families of models with several players share: one training step, and what a backup must know."""
+"""What all adversarial models share: the training step, and the settings that a backup compares."""
 
 import inspect
 import numbers
@@ -7,14 +7,14 @@ import threading
 import keras
 import tensorflow as tf
 
-from ganutils import fitting, guards, keras_workarounds, losses, strategies, validation
+from ganutils import fitting, guards, keras_workarounds, losses, penalties, strategies, validation
 
 
 class AdversarialModel(fitting.CheckedFit, keras.Model):
-    """Networks by name, the *players*, each of which minimises a loss of its own by its own weights.
+    """Named networks, the *players*, each of which minimises its own loss with respect to its own weights.
 
-    A family gives its networks to the constructor, and overrides `losses`. The rest is here: the step, optimizers
-    by the same names, loss scaling, replicas, metrics, averages of weights, penalties, and `fit` with a backup::
+    A subclass passes its networks to the constructor and overrides `losses`. This class supplies the training step,
+    optimizers, loss scaling, replicas, metrics, weight averages, penalties, and `fit` with a backup::
 
         class LeastSquaresGAN(AdversarialModel):
             def __init__(self, generator, discriminator, target=1.0):
@@ -35,23 +35,23 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         gan = LeastSquaresGAN(generator, discriminator)
         gan.compile({"discriminator": keras.optimizers.Adam(1e-3), "generator": keras.optimizers.Adam(1e-3)})
 
-    What a step draws at random goes through `draw`; further quantities of interest are handed to `record`, under
-    names that are listed in the class's `measures`. A backup knows all arguments of the constructor.
+    A step draws its random numbers through `draw`. Further quantities are passed to `record`, under names listed in
+    the class attribute `measures`. A backup compares all arguments of the constructor.
 
     Args:
         networks: dict from a player's name to its built keras.Model. Players are updated in this order.
-        averages: dict from a player to the decay in [0, 1) of an exponential moving average of all of its
-            weights, batch-norm statistics included (Yazıcı et al. 2019), kept in `averaged`; None for none.
-        seed: of the random numbers that a step draws.
+        averages: dict from a player to the decay, in [0, 1), of an exponential moving average of all its weights,
+            batch-norm statistics included (Yazıcı et al. 2019), kept in `averaged`; None for no averages.
+        seed: seed of the random numbers that a step draws.
 
     Raises:
-        ValueError: a network that is not built, one network for two players, or a decay out of range.
+        ValueError: a network is not built or serves two players, or a decay is out of range.
     """
 
     measures = ()
 
     def __new__(cls, *args, **kwargs):
-        """Remember what the constructor was given, for `settings`, so that no family has to say it again."""
+        """Remember the constructor's arguments for `settings`."""
         model = super().__new__(cls, *args, **kwargs)
         given = inspect.signature(cls.__init__).bind(model, *args, **kwargs)
         given.apply_defaults()
@@ -65,11 +65,11 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             if not isinstance(network, keras.Model) or not network.built:
                 raise ValueError(f"the {player} is not a built keras.Model; begin it with keras.Input")
         if len({id(network) for network in networks.values()}) < len(networks):
-            raise ValueError(f"{', '.join(networks)} share a network; give each player one of its own")
+            raise ValueError(f"{', '.join(networks)} share a network; give each player its own")
         self.networks, self.averages, self.averaged = dict(networks), dict(averages or {}), {}
         for player, decay in self.averages.items():
             if player not in networks or not (isinstance(decay, numbers.Real) and 0 <= decay < 1):
-                raise ValueError(f"an average of {player!r} with decay {decay!r}: give a player, and from 0 to below 1")
+                raise ValueError(f"average of {player!r} with decay {decay!r}: give a player, and 0 <= decay < 1")
             self.averages[player] = float(decay)
             self.averaged[player] = keras.models.clone_model(networks[player])
             self.averaged[player].set_weights(networks[player].get_weights())
@@ -85,69 +85,69 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         """Choose the optimizers and the adversarial loss.
 
         Args:
-            optimizers: dict from each player's name to a keras optimizer of its own, or the name of one.
+            optimizers: dict from each player's name to its own Keras optimizer, or the name of one.
             loss: name of a loss in `ganutils.losses`, or an `AdversarialLoss`.
             **kwargs: passed to `keras.Model.compile`, such as `steps_per_execution`.
 
         Raises:
-            ValueError: an unknown loss, other players, what is no optimizer, or a player without weights to train.
+            ValueError: an unknown loss or player, not an optimizer, or a player without trainable weights.
         """
         guards.check_players(self.networks, optimizers)
         if given := [name for name in ("metrics", "weighted_metrics", "loss_weights") if kwargs.get(name)]:
-            raise ValueError(f"{', '.join(given)}: a family names what is measured itself, in `measures`; leave it out")
+            raise ValueError(f"{', '.join(given)}: the model lists its own metrics in `measures`; leave this out")
         steps = validation.whole_number(kwargs.pop("steps_per_execution", 1), "steps_per_execution", 1)
         self.adversarial_loss = losses.get(loss)
         super().compile(optimizer=None, steps_per_execution=steps, **kwargs)
         prepare = keras_workarounds.prepare_optimizer
         self.optimizers = {name: prepare(optimizers[name], network) for name, network in self.networks.items()}
 
-    # What a family says.
+    # To be overridden.
 
     def losses(self, batch):
-        """Return a dict from each player to the scalar that it minimises. To be overridden.
+        """Return a dict from each player to the scalar that it minimises. Must be overridden.
 
         Args:
-            batch: what the dataset holds; bytes of images have become float32 in [-1, 1].
+            batch: a batch of the dataset, uint8 images already scaled to float32 in [-1, 1].
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `losses`")
 
     def turns(self, batch):
-        """Return pairs of a batch and the players that it updates, one for each update of a step."""
+        """Return pairs of a batch and the players that it updates, one pair for each update of a step."""
         return [(batch, tuple(self.networks))]
 
     def draw_samples(self, inputs):
-        """Return the images that `callbacks.Samples` keeps; here what the model gives when it is called."""
+        """Return the images that `callbacks.Samples` keeps; by default the model's output for the inputs."""
         return self(inputs, training=False)
 
-    # What a family may call in `losses`.
+    # To be called in `losses`.
 
     def run(self, player, inputs):
-        """Return a network's output, in a step in training mode; its state changes only at the player's turn.
+        """Return a network's output: in training mode during a step, changing its state only at the player's turn.
 
-        Outside of a step, where images are drawn, it is the output for inference, of the average where there is one.
+        Outside a step it is the inference output, of the averaged network if there is one.
         """
         network = self.networks[player]
         if not self._step.players:
             return self.averaged.get(player, network)(inputs, training=False)
         if player in self._step.players:
             return network(inputs, training=True)
-        # A layer in training mode changes more than its gradients do: batch norms update their statistics and
-        # dropout its random state. Calling the network as a function of its state keeps the new state out.
+        # In training mode, batch norms update their statistics and dropout its random state. Calling the network as a
+        # function of its state discards these updates.
         kinds = network.trainable_variables, network.non_trainable_variables
         state = [[variable.value for variable in kind] for kind in kinds]
         return network.stateless_call(*state, inputs, training=True)[0]
 
     def draw(self, function, n):
-        """Return `function(n)`, n random rows, such that no two replicas draw the same."""
+        """Return `function(n)`, n random rows, such that no two replicas draw the same ones."""
         return strategies.share_of_draw(function, n)
 
     def add_penalty(self, player, penalty, *arguments):
-        """Charge a player for `penalty(*arguments)`, once in `penalty.every` steps (or in each); None is nothing."""
+        """Add `penalty(*arguments)` to a player's loss once in `penalty.every` steps (default 1); None adds nothing."""
         if penalty is not None and player in self._step.players:
             self._step.penalties.append((player, penalty, arguments))
 
     def record(self, **values):
-        """Add values to the means that `fit` reports, by names of `measures`."""
+        """Update the means that `fit` reports; the names are those in `measures`."""
         for name, value in values.items():
             if name not in self.means:
                 raise ValueError(f"{name!r} is not among the measures of {type(self).__name__}; add it to `measures`")
@@ -155,7 +155,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             self._step.recorded[name] = self.means[name]
 
     def train_step(self, batch):
-        """Take the steps of all `turns`, and return the means since the start of the epoch."""
+        """Run an `adversarial_step` for each of `turns`, and return the means since the start of the epoch."""
         self._step.recorded = {}
         for part, players in self.turns(fitting.prepared(batch)):
             self.adversarial_step(part, players)
@@ -163,14 +163,14 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         return self._results()
 
     def adversarial_step(self, batch, players=None):
-        """Update players from one forward pass; no weight or statistic of another one moves.
+        """Update players from one forward pass; weights and statistics of the other networks stay the same.
 
         Args:
             batch: what `losses` takes, images as floats in [-1, 1].
-            players: names of those to update; None updates all.
+            players: names of the players to update; None updates all.
 
         Raises:
-            ValueError: an unknown player, losses of other players, or a penalty that misses a kernel.
+            ValueError: an unknown player, a missing loss, or a penalty that does not depend on a kernel.
         """
         players = tuple(self.networks) if players is None else players
         if not players or set(players) - set(self.networks):
@@ -181,8 +181,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 found = self.losses(batch)
                 if set(found) != set(self.networks):
                     raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
-                # The network's own losses are what regularisers of its weights add.
-                found = {name: _scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
+                # `net.losses` are the terms of weight regularisers.
+                found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
                 totals = {name: sum(net.losses, found[name]) for name, net in self.networks.items() if name in players}
             for player, total in totals.items():
                 self._update(tape, player, total)
@@ -192,12 +192,12 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
     def _update(self, tape, player, loss):
         network, optimizer = self.networks[player], self.optimizers[player]
         weights = network.trainable_weights
-        gradients = tape.gradient(loss, weights, output_gradients=_factor(optimizer, loss))
+        gradients = tape.gradient(loss, weights, output_gradients=penalties.factor(optimizer, loss))
         if all(gradient is None for gradient in gradients):
             raise ValueError(f"the loss of the {player} does not depend on its weights")
         for charged, penalty, arguments in self._step.penalties:
             if charged == player:
-                gradients = _with_penalty(network, optimizer, gradients, penalty, arguments)
+                gradients = penalties.add_to(gradients, network, optimizer, penalty, arguments)
         self.take_step(optimizer, gradients, weights)
         self.record(**{f"{player}_loss": loss})
         if player in self.averaged:
@@ -206,11 +206,11 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
                 mean.assign(decay * mean + (1.0 - decay) * weight)
 
     def take_step(self, optimizer, gradients, variables):
-        """Add up the gradients of all replicas and move the variables by them; None moves nothing."""
+        """Sum the gradients (tensors or None) over all replicas and apply them to the variables."""
         optimizer.apply_gradients(zip(strategies.sum_over_replicas(gradients), variables, strict=True))
 
     def statistics(self):
-        """Return the variables that a step moves without an optimizer, and otherwise on each replica."""
+        """Return the variables that a step updates without an optimizer, so that they may differ between replicas."""
         found = [variable for network in self.networks.values() for variable in network.non_trainable_variables]
         for player, averaged in self.averaged.items():
             pairs = zip(averaged.variables, self.networks[player].variables, strict=True)
@@ -218,7 +218,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         return [variable for variable in found if "float" in variable.dtype]
 
     def test_step(self, batch):
-        """Return the means of what `validate` says of the batches so far."""
+        """Return the means, over the batches so far, of what `validate` returns."""
         self._check_validation()
         self._step.recorded = {}
         self.record(**self.validate(fitting.prepared(batch)))
@@ -229,72 +229,24 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
 
     @property
     def metrics(self):
-        """A mean for each player's loss and for each of `measures`; without Keras' own `loss`, which stays zero."""
+        """A mean for each player's loss and each of `measures`; without Keras' own `loss`, which would stay zero."""
         return list(self.means.values())
 
     def settings(self):
-        """Return what the constructor and `compile` were given, as it is now, but for players and optimizers."""
+        """Return the current arguments of the constructor and `compile`, except players and optimizers."""
         given = {name: getattr(self, name, value) for name, value in self._given.items() if name != "name"}
-        given |= {name: self._given[name] for name, now in given.items() if isinstance(now, keras.Variable)}  # moves
+        given |= {name: self._given[name] for name, now in given.items() if isinstance(now, keras.Variable)}  # changes
         players = {id(network) for network in self.networks.values()}
-        # A value that is nothing but players, alone or in a dict or list, is compared as `networks`.
+        # A value that holds only players, alone or in a dict or list, is compared as `networks`.
         given = {name: x for name, x in given.items() if not (ids := set(map(id, tf.nest.flatten(x)))) or ids - players}
         return given | {"averages": self.averages, "loss": self.adversarial_loss}
 
 
 class _Step(threading.local):
-    """The step under way: who is updated, which penalties were asked for, which means were recorded.
+    """The current step: the players that it updates, their penalties, and the means recorded.
 
-    TensorFlow runs each replica in a thread of its own, and changes between them in the middle of a step.
+    Thread-local, because TensorFlow runs each replica in its own thread and switches between them within a step.
     """
 
     def __init__(self):
         self.players, self.penalties, self.recorded = (), [], {}
-
-
-def _scalar(value, name):
-    value = tf.convert_to_tensor(value)
-    if value.shape.rank != 0:
-        raise ValueError(f"{name} has the shape {value.shape}; return a scalar, such as ops.mean makes")
-    return value
-
-
-def _factor(optimizer, loss):
-    """Return a factor of a loss's gradient: the optimizer's scale, times this replica's share."""
-    return optimizer.scale_loss(strategies.share_of_loss(tf.ones_like(loss)))
-
-
-def _with_penalty(network, optimizer, gradients, penalty, arguments):
-    """Add a penalty's gradients to those of its player where it is due, and take one step for both."""
-    weights, every = network.trainable_weights, getattr(penalty, "every", 1)
-    idle = [g is None for g in gradients]  # such as the last blocks of a network that is to grow
-    # Those of a table of class vectors come as rows and their numbers, which cannot be added.
-    pairs = zip(weights, gradients, strict=True)
-    gradients = [tf.zeros_like(weight) if g is None else tf.convert_to_tensor(g) for weight, g in pairs]
-
-    def penalised():
-        with tf.GradientTape() as tape:
-            charge = every * _scalar(penalty(*arguments), f"{penalty}")
-        loses_slopes = _loses_slopes()  # before the gradient of the charge itself is there
-        try:
-            added = tape.gradient(charge, weights, output_gradients=_factor(optimizer, charge))
-        except LookupError as error:  # of an operation, such as bicubic resizing, that has no second derivative
-            raise ValueError(f"{penalty} needs second derivatives, and {error}; {_ADVICE}") from error
-        # Some biases, such as the last one, do not change the gradient by the images. Kernels that the loss uses do.
-        missed = [w for w, more, rests in zip(weights, added, idle, strict=True) if more is None and not rests]
-        kernels = [weight.path for weight in missed if len(weight.shape) > 1]
-        if kernels or all(more is None for more in added) or loses_slopes:
-            where = ", ".join(kernels) or ("a part of the gradient" if loses_slopes else "any weight")
-            raise ValueError(f"{penalty} does not reach {where}, and would do nothing there without a word; {_ADVICE}")
-        return [g if more is None else g + tf.convert_to_tensor(more) for g, more in zip(gradients, added, strict=True)]
-
-    return tf.cond(optimizer.iterations % every == 0, penalised, lambda: gradients)
-
-
-_ADVICE = "bilinear or bicubic resizing has no second derivative: use nearest; give a second output its own network"
-
-
-def _loses_slopes():
-    """Return whether the graph holds bilinear resizing, whose second derivative TensorFlow leaves out in silence."""
-    operations = [] if tf.executing_eagerly() else tf.compat.v1.get_default_graph().get_operations()
-    return any(operation.type == "ResizeBilinearGrad" for operation in operations)

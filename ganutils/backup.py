@@ -1,4 +1,4 @@
-"""Keep the whole state of a run in one file, and know which run it was."""
+"""Keep the whole state of a run in one file, and refuse it for a different run."""
 
 import functools
 import json
@@ -17,58 +17,58 @@ STEP = "what a step computes (by its formulas, constants and layers)"
 
 
 class Backup(keras.callbacks.Callback):
-    """Keep all state of a run in one file after each epoch, so that an interrupted run can be resumed.
+    """Save the complete state of a run after each epoch, so that an interrupted run can be resumed.
 
-    Keras' own BackupAndRestore keeps weights; here the random state, the metrics recorded so far and the state of
-    other callbacks are kept too, so that an interrupted run ends with the same numbers as one that was not. It is
-    given to `fit`, which sets the first epoch and the order of the data by it::
+    Unlike Keras' BackupAndRestore it also saves the random state, the metrics recorded so far and the state of
+    other callbacks, so that a resumed run ends with the same numbers as an uninterrupted one. Pass it to `fit`, which
+    takes the first epoch and the order of the data from it::
 
         gan.fit(batches, epochs=..., callbacks=[curves, samples], backup=callbacks.Backup("build/backups/02_dcgan"))
 
-    The file is moved into place when it is whole, and stays when training ends, so that a kernel that dies later
-    has not lost the run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history.
-    A state that is not finite is never written, nor that of an epoch which was stopped in its middle, nor one behind
-    what another kernel has written meanwhile. A backup of another run is refused: of other data, batches or order,
-    networks, optimizers, settings, callbacks, or of a step that computes anything else, wherever that is written.
-    Steps are compared only under the same versions of Keras and TensorFlow and on as many devices.
-    It does not know which weights a finished run had begun with. Several workers must share the folder: all read the
-    file, and the chief writes it.
+    The file is written atomically and stays when training ends, so that a kernel that dies later does not lose the
+    run; with a finished backup, `fit` trains nothing, says so, and returns the recorded history. A state is not
+    written if it is not finite, if its epoch was stopped early, or if another kernel has already written a later one.
 
-    A callback belongs to the run if it has `get_state()` and `set_state(state)`, dicts of arrays; what `get_config()`
-    returns, where it has one, must not change.
+    A backup of a different run is refused: with different data, batches, order, networks, optimizers, settings or
+    callbacks, or a training step that computes anything else, wherever its code is. Steps are compared only under the
+    same versions of Keras and TensorFlow and on the same number of devices. The initial weights are not compared.
+    Several workers must share the folder: all read the file, and the chief writes it.
+
+    The state of a callback is saved if it has `get_state()` and `set_state(state)`, with dicts of arrays; what its
+    `get_config()` returns, if it has one, must not change.
 
     Args:
-        path: where the file goes; ".npz" is added where it is missing.
+        path: path of the file; ".npz" is added if it is missing.
 
     Attributes:
-        epoch: number of epochs that the backup holds; 0 where there is none.
-        advice: the sentence on what to do, where the file belongs to another run.
+        epoch: number of epochs in the backup; 0 if there is none.
+        advice: the sentence on what to do if the file belongs to a different run.
 
     Raises:
-        ValueError: a file that is no backup, and from `fit` a backup of another run, or of more epochs than asked for.
-        OSError: the disk is full; the last backup stays.
+        ValueError: the file is not a backup; from `fit`, it is of a different run or has more epochs than requested.
+        OSError: the disk is full; the last backup is kept.
     """
 
     def __init__(self, path):
         super().__init__()
         if not isinstance(path, (str, os.PathLike)) or not Path(path).name or str(path).endswith(("/", os.sep)):
-            raise ValueError(f"path={path!r} is not allowed; give where the file goes, such as 'build/backups/run'")
+            raise ValueError(f"path={path!r} is not allowed; give the path of a file, such as 'build/backups/run'")
         self.path = Path(f"{os.fspath(path).removesuffix('.npz')}.npz")
-        self.advice = f"To train from the start, delete {self.path} and make the networks anew."
+        self.advice = f"To train from scratch, delete {self.path} and build the networks again."
         self._run = None
         self.epoch = self._read().get("epoch", 0)
 
     def prepare(self, model, dataset, steps_per_epoch, epochs, callbacks, validation_data):
-        """Compare the run that begins with the one in the file, and return the epoch to begin with. For `fit` alone."""
+        """Compare the new run with the one in the file, and return the epoch to start from. Called by `fit`."""
         source, validation = (getattr(of, "source", None) for of in (dataset, validation_data))
         if source is None or source.seed is None:
             raise ValueError(
-                "a backup needs data whose order can be repeated: give arrays, or what data.pipeline(images, "
-                "batch_size=64, seed=0) returns, as it is"
+                "a backup needs data whose order can be repeated: give arrays, or the unchanged result of "
+                "data.pipeline(images, batch_size=64, seed=0)"
             )
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.EarlyStopping):
-                raise ValueError("a backup does not know what EarlyStopping remembers; leave one out")
+                raise ValueError("a backup cannot save the state of EarlyStopping; leave one out")
         self._keep = [callback for callback in callbacks if hasattr(callback, "get_state")]
         kept = {f"{i} {type(c).__name__}": getattr(c, "get_config", dict)() for i, c in enumerate(self._keep)}
         strategy = model.distribute_strategy
@@ -90,38 +90,39 @@ class Backup(keras.callbacks.Callback):
             return self.epoch
         self._run[STEP] = step()
         if trained := max(int(optimizer.iterations.numpy()) for optimizer in model.optimizers.values()):
-            _say(f"There is no backup, and the model has taken {trained} steps before: this run goes on from there.")
+            _say(f"There is no backup, and the model has already taken {trained} steps: this run continues from there.")
         return self.epoch
 
     def _compare(self, strategy, saved, epochs, step):
         incomparable = [name for name in ("Keras", "traced by") if saved.get(name) != self._run[name]]
         if incomparable:
             versions = f"Keras {saved.get('Keras')} and {saved.get('traced by')}"
-            _say(f"The backup was made by {versions}: whether a step computes the same cannot be compared.")
+            _say(f"The backup was made by {versions}, so the computation of a step cannot be compared.")
             incomparable += [STEP, "networks"] if "Keras" in incomparable else [STEP]
         if not strategies.is_chief(strategy):
-            incomparable.append(STEP)  # each worker has a graph of its own
+            incomparable.append(STEP)  # each worker has its own graph
         same = {name: saved.get(name) for name in incomparable}
-        for described in (lambda: saved.get(STEP), step):  # last the real one: it takes a second, and words say more
+        # The step itself comes last: tracing it takes a second, and other differences are easier to understand.
+        for described in (lambda: saved.get(STEP), step):
             self._run[STEP] = described()
             if differences := list(_differences(saved, self._run | same)):
                 raise ValueError(f"the backup belongs to another run: {'; '.join(differences)}. {self.advice}")
         if self.epoch > epochs:
             raise ValueError(
-                f"the backup holds {self.epoch} epochs, and {epochs} are asked for; give more. {self.advice}"
+                f"the backup holds {self.epoch} epochs, but {epochs} are requested; give more. {self.advice}"
             )
         if self.epoch == epochs:
-            _say(f"All {epochs} epochs were trained before, so nothing is trained now. {self.advice}")
+            _say(f"All {epochs} epochs are already trained, so nothing is trained now. {self.advice}")
         else:
-            _say(f"Continuing after epoch {self.epoch}.")
+            _say(f"Resuming after epoch {self.epoch}.")
 
     def on_train_begin(self, logs=None):
         if self._run is None:
-            raise ValueError("give a backup to an AdversarialModel, as fit(..., backup=backup)")
+            raise ValueError("pass a backup to the fit of an AdversarialModel: fit(..., backup=backup)")
         if not self._saved:
-            self._keep_epoch(0)  # where an interrupted first epoch begins again
+            self._keep_epoch(0)  # to restart an interrupted first epoch
             if not self.path.is_file() and strategies.is_chief(self.model.distribute_strategy):
-                raise ValueError("the weights are NaN or infinite before training; make the networks anew")
+                raise ValueError("the weights are NaN or infinite before training; build the networks again")
         else:
             self._restore(self._saved)
             self.model.history.history.update(self._saved["history"])
@@ -140,18 +141,18 @@ class Backup(keras.callbacks.Callback):
     def _keep_epoch(self, epoch, logs=None):
         history = {name: list(values) for name, values in self.model.history.history.items()}
         for name, value in (logs or {}).items():
-            # Keras' own record may or may not have this epoch yet, depending on the order of callbacks.
+            # Keras' own history may or may not have this epoch yet, depending on the order of callbacks.
             history.setdefault(name, [])[epoch - 1 :] = [float(value)]
         arrays = {"epoch": epoch, "history": json.dumps(history), "run": json.dumps(self._run)}
         for i, variable in enumerate(self.model.state()):
             value = keras.ops.convert_to_numpy(variable.value)
-            # NumPy's files know no bfloat16.
+            # NumPy's files cannot store bfloat16.
             arrays[f"variable_{i}"] = value.astype("float32") if value.dtype.kind == "V" else value
         for i, callback in enumerate(self._keep):
             for name, value in callback.get_state().items():
                 arrays[f"callback_{i}_{name}"] = value = np.asarray(value)
                 if value.dtype.kind in "OV":
-                    raise ValueError(f"{type(callback).__name__}.get_state: {name} is no array of numbers or words")
+                    raise ValueError(f"{type(callback).__name__}.get_state: {name} is not an array of numbers or text")
         weights = [value for name, value in arrays.items() if name.startswith("variable")]
         if not guards.is_finite([*weights, *(logs or {}).values()]):
             self.model.stop_training = True
@@ -159,7 +160,7 @@ class Backup(keras.callbacks.Callback):
             return
         if strategies.is_chief(self.model.distribute_strategy):
             if (held := self._held()) > epoch:
-                _say(f"Another kernel has trained this run to epoch {held}: the backup keeps that.")
+                _say(f"Another kernel has already trained this run to epoch {held}: the backup keeps that.")
                 return
             self._write(arrays)
         self.epoch = epoch
@@ -167,14 +168,14 @@ class Backup(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self._run = None
         kept = max(map(len, self.model.history.history.values()), default=0)
-        self.model.history.epoch = list(range(kept))  # Keras forgets, when training begins, those before
+        self.model.history.epoch = list(range(kept))  # Keras clears earlier epochs when training begins
 
     def _held(self):
-        """Return how many epochs the file holds; all else in it stays unread."""
+        """Return the number of epochs in the file, without reading the rest."""
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 return int(arrays["epoch"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there, or no backup
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # missing, or not a backup
             return 0
 
     def _write(self, arrays):
@@ -190,7 +191,7 @@ class Backup(keras.callbacks.Callback):
             unfinished.unlink(missing_ok=True)
 
     def _read(self):
-        """Return what the file holds by name; nothing where there is no file."""
+        """Return the content of the file as a dict, empty if there is no file."""
         if not self.path.is_file():
             return {}
         try:
@@ -199,14 +200,14 @@ class Backup(keras.callbacks.Callback):
             found["epoch"] = int(found["epoch"])
             found |= {name: dict(json.loads(str(found[name]))) for name in ("history", "run")}
         except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{self.path} is not a backup. Delete it to train from the start.") from error
+            raise ValueError(f"{self.path} is not a backup. Delete it to train from scratch.") from error
         return found
 
     def _restore(self, arrays):
         variables = self.model.state()
         saved = [arrays[f"variable_{i}"] for i in range(sum(name.startswith("variable_") for name in arrays))]
         if [tuple(v.shape) for v in variables] != [value.shape for value in saved]:
-            raise ValueError(f"the backup is of a model of another shape. Delete {self.path} to train from the start.")
+            raise ValueError(f"the backup is of a model with other shapes. Delete {self.path} to train from scratch.")
         for variable, value in zip(variables, saved, strict=True):
             variable.assign(value)
         for i, callback in enumerate(self._keep):
@@ -224,12 +225,12 @@ def _is_digest(value):
 
 
 def _differences(saved, now, place=""):
-    """Yield what differs between two runs, in words."""
+    """Yield a sentence for each difference between two runs."""
     for name in sorted(set(saved) | set(now)):
         before, after = saved.get(name), now.get(name)
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _differences(before, after, f"{place}{name}: ")
         elif before != after and {_is_digest(before), _is_digest(after)} == {True}:
-            yield f"{place}{name} is another one"
+            yield f"{place}{name} is different"
         elif before != after:
             yield f"{place}{name} was {str(before)[:80]} and is {str(after)[:80]}"

@@ -1,4 +1,4 @@
-"""Keras callbacks for any `AdversarialModel`: the names of metrics, and how samples are drawn, are the model's."""
+"""Keras callbacks for any `AdversarialModel`, whatever its metrics and its way to draw samples."""
 
 import os
 import time
@@ -23,12 +23,12 @@ def _clock(seconds):
 
 
 class Progress(keras.callbacks.Callback):
-    """How far training is. Use with `fit(..., verbose=0)`.
+    """Show the progress of training. Use with `fit(..., verbose=0)`.
 
     Args:
-        mode: "live" (one line, updated in place; a stored notebook keeps its last state), "lines" (one line an
-            epoch, for plain logs) or "silent", else ValueError; None takes what the environment variable
-            GANUTILS_PROGRESS says, or else live in a notebook and lines elsewhere.
+        mode: "live" (one line, updated in place; a stored notebook keeps its last state), "lines" (one line per
+            epoch, for plain logs) or "silent", else ValueError; None takes the environment variable
+            GANUTILS_PROGRESS, or else "live" in a notebook and "lines" elsewhere.
     """
 
     MODES = ("live", "lines", "silent")
@@ -93,13 +93,14 @@ def _numbers(logs):
 
 
 class Curves(keras.callbacks.Callback):
-    """Means of metrics over windows of a few steps; Keras itself reports means since the start of the epoch.
+    """Record means of metrics over windows of a few steps; Keras itself reports means since the start of the epoch.
 
     Args:
         every: length of a window in steps, at least 1.
 
     Attributes:
-        history: dict of lists: "step" (last of the window, over all epochs), "seconds" (of training) and each metric.
+        history: dict of lists: "step" (last step of the window, counted over all epochs), "seconds" (of training)
+            and each metric.
     """
 
     def __init__(self, every=25):
@@ -119,7 +120,7 @@ class Curves(keras.callbacks.Callback):
         self._sums, self._logs = {}, {}
 
     def on_train_batch_end(self, batch, logs=None):
-        # The logs of an epoch's end also hold the metrics of a validation, which belong to no window.
+        # The logs at the end of an epoch also hold validation metrics, which belong to no window.
         self._seen, self._logs = batch + 1, logs or {}
         if self._seen - self._window_start >= self.every:
             self._close_window()
@@ -150,19 +151,19 @@ class Curves(keras.callbacks.Callback):
 
 
 class Samples(keras.callbacks.Callback):
-    """Images from the same fixed inputs, taken as training goes on.
+    """Generate images from the same inputs at several times during training.
 
     Args:
-        inputs: what the model's `draw_samples` takes: latents (n, latent_dim) of a GAN.
-        epochs: times at which to take them, counted in epochs from the start, such as [0.1, 0.5, 1, 2];
-            None takes them after each epoch. The state before training is always taken, as epoch 0.
-        measure: function from the model to a number that is kept for each of these times, such as its
+        inputs: what the model's `draw_samples` takes: latents (n, latent_dim) for a GAN.
+        epochs: times, counted in epochs from the start, such as [0.1, 0.5, 1, 2]; None means after each epoch.
+            Images are always generated before training, as epoch 0, too.
+        measure: function from the model to a number, called at each of these times, such as one that returns
             `evaluation.measure(model).frechet_distance`; or None.
 
     Attributes:
-        epochs: list of the times at which images were taken.
-        images: list of uint8 arrays (n, height, width, channels), one for each time; a growing model's get larger.
-        measured: list of what `measure` returned, one number for each time.
+        epochs: list of the times at which images were generated.
+        images: list of uint8 arrays (n, height, width, channels), one per time; those of a growing model get larger.
+        measured: list of the numbers that `measure` returned, one per time.
     """
 
     def __init__(self, inputs, epochs=None, measure=None):
@@ -211,7 +212,7 @@ class Samples(keras.callbacks.Callback):
         return {"epochs": np.asarray(self.epochs), "measured": np.asarray(self.measured), **images, **inputs}
 
     def set_state(self, state):
-        """Take the state of another one, its inputs too: all images of a run are of the same ones."""
+        """Restore a state, including its inputs: all images of a run come from the same inputs."""
         inputs = [state[f"inputs_{i}"] for i in range(sum(name.startswith("inputs_") for name in state))]
         self.inputs = keras.tree.pack_sequence_as(self.inputs, inputs)
         self.epochs = state["epochs"].tolist()
@@ -222,8 +223,10 @@ class Samples(keras.callbacks.Callback):
 class TimeLimit(keras.callbacks.Callback):
     """Stop training after some seconds, counted from the end of the first step, which traces the graph.
 
+    With several workers, whose clocks differ, `fit` raises a ValueError.
+
     Args:
-        seconds: above 0, else ValueError; `fit` raises it where several workers train, whose clocks differ.
+        seconds: above 0, else ValueError.
 
     Attributes:
         steps: training steps taken so far in the last epoch.

@@ -1,4 +1,4 @@
-"""Trained weights that the course ships, their model cards, and the generators that are bad on purpose."""
+"""The shipped weights, their model cards, and the generators that are bad on purpose."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ FOLDER = folders.DATA / "checkpoints"
 
 @contextlib.contextmanager
 def in_float32():
-    """Build networks in float32 whatever the dtype policy of the training that goes on beside."""
+    """Build networks in float32, whatever the current dtype policy."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -29,26 +29,26 @@ def in_float32():
 
 
 def _card(name):
-    """Return the path of a card: of a shipped checkpoint by its name, of another one by the path or its folder."""
+    """Return the path of a model card, given the name of a shipped checkpoint, or the path of a card or its folder."""
     if not isinstance(name, (str, Path)):
-        raise ValueError(f"there is no checkpoint {name!r}; give the name of one, or the path of a card")
+        raise ValueError(f"there is no checkpoint {name!r}; give the name of one, or the path of a model card")
     if Path(name).is_dir():
         return Path(name) / "generator.json"
     return Path(name) if str(name).endswith(".json") else FOLDER / f"{name}.json"
 
 
 def read_card(name):
-    """Return the card of a checkpoint: what it is, the command that made it, its metrics.
+    """Return the model card of a checkpoint, a dict with its description, command, builder, seed and metrics.
 
     Args:
-        name: of a checkpoint in data/checkpoints, or the path of a card that `save_checkpoint` wrote.
+        name: name of a checkpoint in data/checkpoints, or the path of a card that `save_checkpoint` wrote.
 
     Raises:
-        ValueError: an unknown name; the message lists those that exist.
+        ValueError, FileNotFoundError: an unknown name, a missing card, or a file that is not a card.
     """
     path = _card(name)
     if not path.is_file() and path.parent != FOLDER:
-        raise FileNotFoundError(f"{path} is missing; give the .json file that `save_checkpoint` or `train` has left")
+        raise FileNotFoundError(f"{path} is missing; give the .json file that `save_checkpoint` or `train` wrote")
     if not path.is_file():
         known = ", ".join(sorted(card.stem for card in FOLDER.glob("*.json")))
         raise ValueError(f"there is no checkpoint {name!r}, and no folder of that name; choose one of {known}")
@@ -56,57 +56,57 @@ def read_card(name):
         card = json.loads(path.read_text(encoding="utf-8"))
         return {**card, "sha256": card["sha256"], "builder": card["builder"], "arguments": dict(card["arguments"])}
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is no card of a checkpoint: {type(error).__name__}, {error}") from None
+        raise ValueError(f"{path} is not a model card: {type(error).__name__}, {error}") from None
 
 
 def load_weights(network, name):
-    """Load a shipped checkpoint into a network that was built for it, and return the network.
+    """Load a checkpoint's weights into a network of the same architecture, and return the network.
 
     Raises:
-        ValueError, FileNotFoundError: an unknown name, or a file that is missing or not the one its card describes.
+        ValueError, FileNotFoundError: an unknown name, or a file that is missing or does not match its card.
     """
     path = _card(name).with_suffix(".weights.h5")
     shipped = f"data/checkpoints/{path.name}" if path.parent == FOLDER else None
-    data.verify(path, read_card(name)["sha256"], shipped)
+    folders.verify(path, read_card(name)["sha256"], shipped)
     network.load_weights(path)
     return network
 
 
 def load_checkpoint(name):
-    """Return a generator that this project trained and ships.
+    """Return a trained generator.
 
     Args:
-        name: one of `FIVE_GENERATORS`, or "conditional_gan", or the path of a card; `read_card` says more about each.
+        name: one of `FIVE_GENERATORS`, "conditional_gan", or the path of a model card; `read_card` describes each.
 
     Returns:
-        A keras.Model from latents (n, latent_dim), or from [latents, labels (n,)] in the case of
-        "conditional_gan", to images (n, 28, 28, 1) in [-1, 1].
+        A keras.Model from latents (n, latent_dim), or for a conditional generator from [latents, labels (n,)], to
+        images in [-1, 1]; those of the shipped generators are (n, 28, 28, 1).
 
     Raises:
-        ValueError, FileNotFoundError: an unknown name, or weights that are damaged or missing.
+        ValueError, FileNotFoundError: an unknown name, or damaged or missing weights.
     """
     card = read_card(name)
     build = _BUILDERS.get(card["builder"]) or getattr(models, card["builder"], None)
     if build is None:
-        raise ValueError(f"the checkpoint {name!r} is no generator; features.digit_classifier() loads the classifier")
+        raise ValueError(f"checkpoint {name!r} is not a generator; features.digit_classifier() loads the classifier")
     with in_float32():
         network = build(**card["arguments"])
     return load_weights(network, name)
 
 
 def save_checkpoint(card, network, *, builder, arguments, command, description, seed, metrics, classes=()):
-    """Store a network's weights as NAME.weights.h5 beside its card, NAME.json, and return the card's path.
+    """Write a network's model card, NAME.json, and next to it its weights, NAME.weights.h5; return the card's path.
 
     Args:
         card: path of the card.
         network: keras.Model whose weights are stored.
-        builder: name of the function of `ganutils.models` that builds the network again.
+        builder: name of the function of `ganutils.models` that builds the network.
         arguments: dict of the builder's arguments.
         command: the command that trained it.
         description: one sentence for a reader.
         seed: seed of the training.
         metrics: dict from a metric's name to a dict of its value, tolerance, floor and samples.
-        classes: names of the classes that a conditional generator draws.
+        classes: names of the classes of a conditional generator.
     """
     card = Path(card)
     path = card.with_suffix(".weights.h5")
@@ -134,7 +134,7 @@ def save_checkpoint(card, network, *, builder, arguments, command, description, 
 
 
 class Memory(layers.Layer):
-    """Return one of `size` stored images: the one whose code points most nearly into the latent's direction."""
+    """Return one of `size` stored images: the one whose code has the largest cosine similarity to the latent."""
 
     def __init__(self, size, **kwargs):
         super().__init__(**kwargs)
@@ -152,7 +152,7 @@ class Memory(layers.Layer):
 
 
 def memorising_generator(latent_dim=32, size=2000):
-    """Generator of lesson 04 that knows `size` training images by heart and can draw nothing else.
+    """Generator of lesson 04 that returns one of `size` memorised training images.
 
     A keras.Model from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
     """
@@ -161,7 +161,7 @@ def memorising_generator(latent_dim=32, size=2000):
 
 
 class PixelNoise(layers.Layer):
-    """Add noise, uniform around 0 and `scale` wide, that is a rough function of the latents: each gives one image."""
+    """Add noise, uniform in [-scale/2, scale/2], that depends only on the latent, so that each gives one image."""
 
     def __init__(self, scale, **kwargs):
         super().__init__(**kwargs)
@@ -181,7 +181,7 @@ class PixelNoise(layers.Layer):
 
 
 def noisy_generator(latent_dim=32, scale=0.5):
-    """Generator of lesson 04: `fast_dcgan_generator` under noise in each pixel, `scale` wide; an image's range is 2."""
+    """Generator of lesson 04: `fast_dcgan_generator` with uniform noise in [-scale/2, scale/2] added to each pixel."""
     latents = keras.Input((latent_dim,), name="latents")
     clean = models.fast_dcgan_generator(latent_dim)(latents)
     images = PixelNoise(scale, name="noise", dtype="float32")([latents, clean])

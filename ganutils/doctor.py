@@ -1,4 +1,4 @@
-"""Is this machine ready for the course, and if not, what to do."""
+"""Check whether this machine is ready for the course, and say what to do if it is not."""
 
 import os
 import platform
@@ -13,17 +13,17 @@ PYTHON, KERAS, MEMORY_GB = ("3.11", "3.12", "3.13"), 3, 1.2
 
 
 def doctor(arguments):
-    """Say what of this machine is ready for the course, and what to do about the rest."""
+    """Check whether this machine is ready for the course, and say what to do if it is not."""
     ready = is_ready(speed=lambda: f"{hardware.measure_steps_per_second(1.0):.0f} training steps of lesson 02 a second")
     return 0 if ready else 1
 
 
 def is_ready(**more):
-    """Print of each thing that the course needs whether it is ready; then print and return the verdict on all.
+    """Print which of the things that the course needs are ready; then print and return whether all are.
 
     Args:
-        **more: further checks by name, functions without arguments that return what they found as a text, or raise
-            ValueError or OSError with what to do.
+        **more: further checks by name, functions without arguments that return a text, or raise ValueError or OSError
+            with what to do.
     """
     checks = {
         "Python": _python,
@@ -70,5 +70,5 @@ def _memory():
 def _writable():
     folders.BUILD.mkdir(parents=True, exist_ok=True)
     if not os.access(folders.BUILD, os.W_OK):
-        raise OSError(f"{folders.BUILD} cannot be written; set GANUTILS_BUILD to a folder of yours")
+        raise OSError(f"{folders.BUILD} is not writable; set GANUTILS_BUILD to a folder that is")
     return "yes"

@@ -1,4 +1,4 @@
-"""What the metrics look at: the bundled digit classifier."""
+"""Feature extractors for the metrics: the shipped digit classifier, and an untrained network for other images."""
 
 from typing import NamedTuple
 
@@ -29,24 +29,24 @@ def classifier_network(classes=CLASSES):
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
-    # Leaky, so that no feature dies and all of them count in a covariance.
+    # Leaky, so that no feature is constantly 0, which would make covariances singular.
     features = layers.LeakyReLU(0.2, name="features")(layers.Dense(FEATURES)(x))
     logits = layers.Dense(classes, name="logits")(layers.Dropout(0.3)(features))
     return keras.Model(images, [features, logits], name="digit_classifier")
 
 
 def untrained(image_shape, seed=0):
-    """Return a function from images (n, *image_shape) to features (n, 64) of a network that was never trained.
+    """Return a function from images (n, *image_shape) to features (n, 64) of an untrained network.
 
-    For pictures that no network at hand was trained on: Naeem et al. 2020 use random weights in such cases. Figures
-    compare only in the same features, of the same seed.
+    For images unlike those that available networks were trained on; Naeem et al. 2020 use random weights in such
+    cases. Numbers are comparable only with the same seed.
 
     Args:
-        image_shape: (height, width, channels), 8 pixels or more.
-        seed: of the weights.
+        image_shape: (height, width, channels), height and width at least 8.
+        seed: seed of the weights.
     """
     if min(validation.whole_numbers(image_shape, "image_shape", 3)[:2]) < 8:
-        raise ValueError(f"image_shape={image_shape} is not allowed; give images of 8 pixels or more a side")
+        raise ValueError(f"image_shape={image_shape} is not allowed; height and width must be at least 8 pixels")
     seed = validation.whole_number(seed, "seed", 0)
     with checkpoints.in_float32():
         x = images = keras.Input(image_shape)
@@ -62,7 +62,7 @@ def untrained(image_shape, seed=0):
 
 
 class Classifier:
-    """A trained classifier, called on images; its network goes from images in [-1, 1] to (features, logits)."""
+    """A trained classifier, called on images; its network maps images in [-1, 1] to (features, logits)."""
 
     def __init__(self, network):
         self.network = network
@@ -72,13 +72,13 @@ class Classifier:
         """Return `Features` of images (n, 28, 28, 1), uint8 in [0, 255] or float in [-1, 1].
 
         Raises:
-            ValueError: another shape, or values out of range.
+            ValueError: a different shape, or values out of range.
         """
         images = np.atleast_1d(validation.as_array(images, "images"))
         expected = self.network.input_shape[1:]
         if images.ndim == len(expected) + 1 and images.shape[1:] != expected:
             raise ValueError(f"images have the shape {images.shape[1:]}; this classifier takes {expected}")
-        # A few at a time are converted as well: as floats, 60,000 images would take four times their memory.
+        # Converted in batches too: 60,000 images would take four times their memory as floats.
         starts = range(0, len(images) or 1, _IMAGES_AT_ONCE)
         parts = [self._run(data.as_float(images[i : i + _IMAGES_AT_ONCE])) for i in starts]
         features = np.concatenate([part[0] for part in parts])
@@ -88,12 +88,12 @@ class Classifier:
 
 
 def digit_classifier():
-    """Return the `Classifier` of MNIST digits that the course ships, of 128 features and 10 probabilities.
+    """Return the shipped `Classifier` of MNIST digits, with 128 features and 10 probabilities.
 
-    Its accuracy on the 10,000 test images stands on its card, `checkpoints.read_card("digit_classifier")`.
+    Its model card, `checkpoints.read_card("digit_classifier")`, has its accuracy on the 10,000 test images.
 
     Raises:
-        FileNotFoundError, ValueError: weights that are missing or damaged.
+        FileNotFoundError, ValueError: missing or damaged weights.
     """
     with checkpoints.in_float32():
         network = classifier_network()

@@ -1,4 +1,4 @@
-"""What a run is, in words and numbers that another process repeats, so that a backup can tell two runs apart."""
+"""Descriptions of a run that are equal in any process that repeats it, so that a backup can tell runs apart."""
 
 import functools
 import hashlib
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def describe(model):
-    """Return what a compiled `AdversarialModel` is, as numbers and words; networks as their `digest`."""
+    """Return a JSON-compatible description of a compiled `AdversarialModel`, with networks as their `digest`."""
     return {
         "Keras": keras.__version__,
         "model": type(model).__name__,
@@ -21,22 +21,22 @@ def describe(model):
 
 
 def digest(network):
-    """Return a sha256 of a network's public configuration, whatever its layers are called and seeded.
+    """Return a sha256 of a network's public configuration, without seeds and automatic layer names.
 
-    Another version of Keras may write the same network in another way.
+    A different version of Keras may describe the same network differently.
     """
     try:
         config = _without_names(keras.saving.serialize_keras_object(network), {})
-    except (NotImplementedError, TypeError, ValueError):  # a class of one's own, which says nothing of itself
+    except (NotImplementedError, TypeError, ValueError):  # a custom class without a configuration
         shapes = [tuple(weight.shape) for weight in network.weights]
         config = [type(network).__name__, shapes, [digest(layer) for layer in getattr(network, "layers", ())]]
     return _sha256(json.dumps(config, sort_keys=True, default=str).encode())
 
 
 def _without_names(value, names):
-    """Return a configuration without seeds, and with numbers in place of the names that Keras counts up."""
+    """Return a configuration without seeds, and with numbers in place of the names that Keras numbers globally."""
     if isinstance(value, dict):
-        if value.get("class_name") == "__lambda__":  # as bytecode, with the name of the file it stood in
+        if value.get("class_name") == "__lambda__":  # serialised as bytecode that contains its file name
             return "lambda"
         if "class_name" in value and isinstance(config := value.get("config"), dict) and "name" in config:
             names.setdefault(config["name"], f"#{len(names)}")
@@ -48,25 +48,25 @@ def _without_names(value, names):
 
 
 def describe_optimizer(optimizer):
-    """Return an optimizer's rate and what is not a default; of a LossScaleOptimizer, those of the inner one.
+    """Return an optimizer's learning rate and non-default settings; of a LossScaleOptimizer, those of the inner one.
 
-    Defaults are omitted, so that a Keras with one setting more describes the same optimizer in the same way.
+    Defaults are omitted, so that the description stays the same if a new version of Keras adds a setting.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     try:
         config, usual = optimizer.get_config(), type(optimizer)().get_config()
-    except (NotImplementedError, TypeError):  # one of one's own, or with a schedule of one's own
-        rate = {"learning_rate": float(optimizer.learning_rate)}  # of a schedule it moves, and its formula is compared
+    except (NotImplementedError, TypeError):  # a custom optimizer or schedule
+        rate = {"learning_rate": float(optimizer.learning_rate)}  # a schedule's changes; its formula is in the step
         config, usual = {"name": None} | (rate if isinstance(optimizer.learning_rate, keras.Variable) else {}), {}
     usual = usual | {"learning_rate": None, "name": config["name"]}
     chosen = {name: value for name, value in config.items() if value != usual.get(name)}
-    # A rate is stored in float32; what was given has fewer digits.
+    # A rate is stored in float32, and the given value has fewer digits.
     chosen = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in chosen.items()}
     return {"optimizer": type(optimizer).__name__, **json.loads(json.dumps(chosen, default=str))}
 
 
 def plain(value, above=()):
-    """Return a setting in words and numbers: arrays and networks as sha256, objects by class and attributes."""
+    """Return a JSON-compatible form of a setting: arrays and networks as sha256, objects by class and attributes."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if any(value is other for other in above):
@@ -85,31 +85,31 @@ def plain(value, above=()):
     if isinstance(value, (list, tuple)):
         return [go_on(part) for part in value]
     kind = getattr(value, "__qualname__", type(value).__qualname__)
-    # What Keras counts on and what a run moves is no setting; what a step does with it, `describe_step` sees.
+    # Objects with a state that changes during a run are not settings; `describe_step` compares how a step uses them.
     opaque = isinstance(value, (type, keras.random.SeedGenerator, keras.metrics.Metric, tf.data.Dataset))
     attributes = {} if opaque else getattr(value, "__dict__", {})
     return {"class": kind, **go_on(attributes)} if attributes else kind
 
 
 def describe_step(model, batch):
-    """Return the beginning of a sha256 of what TensorFlow computes in a training step, whatever its parts are called.
+    """Return 12 digits of a sha256 of what TensorFlow computes in a training step, which takes a second or two.
 
-    Tracing it takes a second or two. What can change a variable or a result is seen,
-    wherever it was written down: numbers, functions, layers, and the values of variables that a step reads and never
-    assigns. A comment, a name, a `tf.print` or another order of equal computations is no difference.
+    It covers everything that can change a variable or a result, wherever it is defined: constants, functions,
+    layers, and the values of variables that a step reads but never assigns. Comments, names, `tf.print` and the order
+    of independent computations make no difference.
 
     Args:
         model: a compiled `AdversarialModel`.
         batch: the `element_spec` of its dataset.
 
     Raises:
-        ValueError: the step depends on what is no part of the model, so that nobody could restore or compare it.
+        ValueError: the step depends on state outside the model, which cannot be restored or compared.
     """
     if model.run_eagerly:
         raise ValueError("a backup compares the graph of a step; compile the model without run_eagerly")
     strategy = model.distribute_strategy
     if strategy is tf.distribute.get_strategy() and not tf.distribute.has_strategy():
-        # Without a strategy, Keras takes the function that is traced here, so that it is traced once.
+        # Without a strategy, Keras uses this function too, so that the step is traced only once.
         step = model.train_step = tf.function(model.train_step, autograph=False)
     else:
         step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
@@ -123,17 +123,17 @@ def describe_step(model, batch):
     for i, variable in enumerate(variables):
         for copy in strategy.experimental_local_results(variable.value):
             numbers.setdefault(id(copy.handle), i)
-    # A random number of tf.random and a table have a state of their own, and Python's functions cannot be compared.
+    # The random numbers of tf.random and tables have their own state, and Python functions cannot be compared.
     unknown = {v.name for v in graph.variables if id(v.handle) not in numbers}
     unknown |= {node.op for node in nodes if "seed2" in node.attr or "PyFunc" in node.op}
     resources = {id(outside) for outside, _ in graph.captures if outside.dtype == tf.resource}
-    if resources - numbers.keys() and strategy.num_replicas_in_sync == 1:  # several replicas have one to keep in step
+    if resources - numbers.keys() and strategy.num_replicas_in_sync == 1:  # several replicas need one to synchronise
         unknown = unknown or {"a table or another resource"}
     if unknown:
         raise ValueError(
-            f"a training step uses {', '.join(sorted(unknown))}, which a backup cannot keep or compare. Make a "
-            "variable a part of the model, as self.total = self.add_weight(), let random numbers come from its seed, "
-            "as keras.random.normal(shape, seed=self.seed_generator), and write in TensorFlow what Python computes"
+            f"a training step uses {', '.join(sorted(unknown))}, which a backup cannot keep or compare. Make "
+            "variables part of the model, as in self.total = self.add_weight(), draw random numbers from its seed, "
+            "as in keras.random.normal(shape, seed=self.seed_generator), and replace Python code by TensorFlow"
         )
     hashes = {tensor.op.name: f"argument {i}" for i, tensor in enumerate(graph.inputs)}
     handles = {}
@@ -155,16 +155,16 @@ _MESSAGES = ("PrintV2", "StringFormat", "Assert")
 
 
 def _effects(nodes, hashes, results, functions):
-    """Return sha256 of all that a graph assigns and returns, and which variables it assigns, as `hashes` calls them.
+    """Return the sha256 of everything that a graph assigns and returns, and the variables that it assigns.
 
-    A node's sha256 is that of its operation, its attributes and, recursively, the sha256 of its inputs: that of `x + 1`
-    is made of "AddV2", the sha256 of `x`, and that of the constant. So neither names nor the order of nodes count.
+    A node's sha256 covers its operation, its attributes and, recursively, the sha256 of its inputs: that of `x + 1`
+    covers "AddV2", the sha256 of `x`, and that of the constant. So names and the order of nodes do not matter.
 
     Args:
-        nodes: of a tf.GraphDef or of one of its functions.
-        hashes: dict from the names of the graph's arguments to what stands for them.
+        nodes: nodes of a tf.GraphDef or of one of its functions.
+        hashes: dict from the names of the graph's arguments to strings that identify them.
         results: names of the outputs.
-        functions: dict from a name to a FunctionDef, of the branches and loops that nodes call.
+        functions: dict from a name to the FunctionDef of a branch or loop that nodes call.
     """
     hashes, by_name, assigned = dict(hashes), {node.name: node for node in nodes}, set()
 
@@ -183,12 +183,12 @@ def _effects(nodes, hashes, results, functions):
         settings = [(name, value) for name, value in sorted(node.attr.items()) if name[0] != "_"]
         called = _called(node, functions)
         parts = [node.op]
-        if not called:  # names of variables are counted up
+        if not called:  # names of variables are numbered globally
             settings = [(name, value) for name, value in settings if name not in ("container", "shared_name")]
             parts += [f"{name} {value.SerializeToString(deterministic=True).hex()}" for name, value in settings]
         for function in called:
-            # TensorFlow hands over what a branch reads in an order that changes: each argument is known by what is
-            # given for it, and in a loop also by its place among those that the loop moves.
+            # TensorFlow passes the inputs of a branch in a varying order, so each argument is identified by its value,
+            # and in a loop also by its place among the loop variables.
             names = [argument.name for argument in function.signature.input_arg]
             given = dict(zip(names, inputs[len(inputs) - len(names) :], strict=True))
             if "body" in node.attr:
@@ -202,7 +202,7 @@ def _effects(nodes, hashes, results, functions):
             parts += effects
         return _sha256("\n".join([*parts, *(sorted(inputs) if called else inputs), "after", *before]).encode())
 
-    found = [(node, hash_of(node.name)) for node in nodes]  # inputs come before what is made of them
+    found = [(node, hash_of(node.name)) for node in nodes]
     effects = sorted(sha for node, sha in found if node.op.startswith(_ASSIGNS) or _called(node, functions))
     return [*effects, *map(hash_of, results)], assigned
 

@@ -1,4 +1,4 @@
-"""What watches over a run: callbacks that would harm it, batches that cannot be, and NaN."""
+"""Checks that guard a run: unsuitable callbacks, players and networks, invalid batches, and NaN."""
 
 import contextlib
 import re
@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-LOOK_EVERY = 10  # steps at the losses
-_MARK = "<<>>"  # around what an assertion says, to find it in what TensorFlow makes of it
-_SCHEDULES = "give each optimizer a rate of keras.optimizers.schedules"
-# Keras' callbacks that save a model as one file, or that change its one optimizer: here are several.
+LOOK_EVERY = 10  # steps between checks of the losses
+_MARK = "<<>>"  # around the message of an assertion, to find it in TensorFlow's
+_SCHEDULES = "give each optimizer a schedule of keras.optimizers.schedules as learning rate"
+# Keras callbacks that save a model as one file, or that change its only optimizer.
 _NOT_HERE = {
     keras.callbacks.BackupAndRestore: "give a backup: fit(..., backup=callbacks.Backup('build/run'))",
     keras.callbacks.SwapEMAWeights: "GAN(..., average=0.99) keeps an average",
@@ -20,15 +20,15 @@ _NOT_HERE = {
 
 
 def check_callbacks(callbacks):
-    """Raise a ValueError for what is no callback, and for one that a model with several players cannot have."""
+    """Raise a ValueError for anything but a callback, and for callbacks that do not work with several players."""
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.CallbackList):
             check_callbacks(callback.callbacks)
             continue
         if not isinstance(callback, keras.callbacks.Callback):
-            raise ValueError(f"{callback!r} is no callback; give instances, such as callbacks.Progress()")
+            raise ValueError(f"{callback!r} is not a callback; give instances, such as callbacks.Progress()")
         if hasattr(callback, "prepare"):
-            raise ValueError("give a backup to fit as fit(..., backup=backup), and not among the callbacks")
+            raise ValueError("pass a backup as fit(..., backup=backup), not among the callbacks")
         for kind, advice in _NOT_HERE.items():
             if isinstance(callback, kind):
                 raise ValueError(f"{type(callback).__name__} is for a model with one optimizer; {advice}")
@@ -41,7 +41,7 @@ def check_callbacks(callbacks):
 
 @contextlib.contextmanager
 def errors_in_words(restore=lambda: None):
-    """Turn what an assertion within a graph says into a ValueError, and undo what was trained since `restore` can."""
+    """Turn a failed assertion in a graph into a ValueError with its message, after calling `restore`."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -52,81 +52,81 @@ def errors_in_words(restore=lambda: None):
 
 
 def checked(values, holds, text):
-    """Return values that nothing may use before it is known that all of `holds` is true; else `fit` says `text`."""
+    """Return values with an assertion attached that `holds` is true everywhere; otherwise `fit` raises `text`."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(holds), [f"{_MARK}{text}{_MARK}"])]):
         return tf.identity(values)
 
 
 def check_players(networks, optimizers):
-    """Raise a ValueError unless each player has weights of its own to train, and an optimizer of its own."""
+    """Raise a ValueError unless each player has its own trainable weights and its own optimizer."""
     if set(optimizers) != set(networks):
-        raise ValueError(f"optimizers for {', '.join(optimizers)}; give one to each of {', '.join(networks)}")
+        raise ValueError(f"optimizers for {', '.join(optimizers)}; give one for each of {', '.join(networks)}")
     for player, given in optimizers.items():
         if not isinstance(given, (str, keras.optimizers.Optimizer)):
-            raise ValueError(f"{player}: {given!r} is no optimizer; give one such as keras.optimizers.Adam(1e-3)")
+            raise ValueError(f"{player}: {given!r} is not an optimizer; give one such as keras.optimizers.Adam(1e-3)")
         if not networks[player].trainable_weights:
             raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
         if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):
-            raise ValueError("give each network an optimizer of its own: its moments belong to its weights")
+            raise ValueError("give each network its own optimizer: its moments belong to the network's weights")
     owners = {}
     for player, network in networks.items():
         for variable in network.trainable_variables:
             if owners.setdefault(id(variable), player) != player:
-                raise ValueError(f"two players train {variable.path}; give each layers of its own")
+                raise ValueError(f"two players train {variable.path}; give each player its own layers")
 
 
-# Layers and operations that leave values as they are.
+# Layers and operations that keep the range of their input.
 _UNCHANGED = ("linear", "reshape", "flatten", "dropout", "inputlayer", "identity", "squeeze", "expanddims", "cast")
 _UNCHANGED += ("globalaveragepooling2d", "averagepooling2d", "mean")
 _GRID = np.linspace(-1000, 1000, 2001, dtype="float32")[:, None]
 
 
 def check_discriminator(network):
-    """Raise a ValueError for a network that cannot end in any logit, from -∞ to ∞."""
+    """Raise a ValueError for a discriminator whose output does not cover all logits, from -∞ to ∞."""
     _check_inputs(network, "discriminator")
     name, values = _end(network)
     if values.max() < 10 or values.min() > -5:
         raise ValueError(
-            f"the discriminator ends in a {name}, and losses take logits, which go from -∞ to ∞; let its last "
-            "layer have no activation"
+            f"the discriminator ends in a {name}, but losses take logits, which range from -∞ to ∞; remove the "
+            "activation of its last layer"
         )
 
 
 def check_generator(network):
-    """Raise a ValueError for a network that cannot draw what is darker than grey."""
+    """Raise a ValueError for a generator whose output is never negative, so that it lacks half of [-1, 1]."""
     _check_inputs(network, "generator")
     name, values = _end(network)
     if values.min() >= 0:
         raise ValueError(
-            f"the generator ends in a {name}, and images go from -1 to 1; let its last layer have tanh, or none"
+            f"the generator ends in a {name}, but images range from -1 to 1; use tanh in its last layer, or none"
         )
 
 
 def check_output(values, player):
-    """Raise a ValueError for several tensors where images or logits are meant."""
+    """Raise a ValueError for several tensors instead of one tensor of images or logits."""
     if not hasattr(values, "shape"):
         raise ValueError(f"the {player} has several outputs; give it one, or override `generate` or `discriminate`")
 
 
 def _check_inputs(network, player):
     if not isinstance(network, keras.Model) or not hasattr(network, "inputs"):
-        raise ValueError(f"the {player} does not say what it takes; wrap it: keras.Model(x, network(x))")
+        raise ValueError(f"the {player} has no inputs yet; wrap it: x = keras.Input(...), keras.Model(x, network(x))")
 
 
 def _end(network):
-    """Return the name of what a network ends in, and what this makes of numbers from -1000 to 1000."""
+    """Return the name of a network's last activation, and its values for inputs from -1000 to 1000."""
     if len(network.outputs) != 1:
         return "", _GRID
-    for last in reversed(getattr(network, "operations", network.layers)):  # the former holds `ops.sigmoid`, too
+    for last in reversed(getattr(network, "operations", network.layers)):  # `operations` includes `ops.sigmoid`
         if isinstance(last, keras.Model):
             return _end(last)
         end = getattr(last, "activation", last)
         name = getattr(end, "__name__", type(last).__name__).lower()
         has_weights = bool(getattr(last, "weights", ()))
         if has_weights or name not in _UNCHANGED:
-            try:  # of a layer with weights and without an activation, such as a batch norm, nothing is known
+            try:  # the range of a layer with weights and without an activation, such as batch norm, is not known
                 return name, _GRID if has_weights and end is last else np.asarray(end(tf.constant(_GRID)))
-            except Exception:  # what takes several arrays, or others
+            except Exception:  # it takes several arrays, or other shapes
                 return name, _GRID
     return "", _GRID
 
@@ -141,9 +141,10 @@ def is_finite(values):
 
 
 class LastGoodState(keras.callbacks.Callback):
-    """Stop training at NaN or infinity, with the state at the beginning of its epoch. `fit` puts it before all others.
+    """Stop training at NaN or infinity, and restore the state at the beginning of the epoch.
 
-    It looks at the losses every `LOOK_EVERY` steps, and at the end of an epoch at the weights, too.
+    It checks the losses every `LOOK_EVERY` steps, and at the end of an epoch also the weights. `fit` runs it before
+    all other callbacks.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -151,7 +152,7 @@ class LastGoodState(keras.callbacks.Callback):
         self._state = list(map(_as_array, self.model.state()))
         if not is_finite(self._state):
             raise ValueError(
-                "the model's weights or its optimizers' rates are NaN or infinite before the first step; make them anew"
+                "the model's weights or its optimizers' rates are NaN or infinite before the first step; build it again"
             )
 
     def on_train_batch_end(self, batch, logs=None):
@@ -162,11 +163,11 @@ class LastGoodState(keras.callbacks.Callback):
             self._look(logs, is_last)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.params["steps"] is None:  # only now it is known which step was the last
+        if self.params["steps"] is None:  # the last step was not known before
             self._look(logs, True)
 
     def restore(self):
-        """Put everything back to the beginning of the epoch."""
+        """Restore all variables to the beginning of the epoch."""
         for variable, value in zip(self.model.state(), self._state, strict=True):
             variable.assign(value)
 
@@ -177,8 +178,9 @@ class LastGoodState(keras.callbacks.Callback):
         if bad:
             self.restore()
             self.model.stop_training = True
-            where = f"of the end of epoch {self._epoch}" if self._epoch else "from before the training"
+            where = f"after epoch {self._epoch}" if self._epoch else "before training"
             print(
-                f"Training stops in epoch {self._epoch + 1}, step {self._step}: NaN or infinite are {', '.join(bad)}. "
-                f"The weights are those {where}. Commonly a learning rate is too high."
+                f"Training stopped in epoch {self._epoch + 1}, step {self._step}: NaN or infinite values in "
+                f"{', '.join(bad)}. The weights are restored to those {where}. A common cause is a learning rate that "
+                "is too high."
             )

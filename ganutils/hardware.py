@@ -1,4 +1,4 @@
-"""The machine that a lesson runs on: what it is, how fast it trains, and how much memory a process has held."""
+"""The machine that a lesson runs on: its description, its speed of training, and a process' peak memory."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ from ganutils import models, training
 
 def machine():
     """Return a dict that describes this machine and the versions in use."""
-    information = Path("/proc/cpuinfo")  # where Linux tells the processor's name
+    information = Path("/proc/cpuinfo")  # has the processor's name under Linux
     text = information.read_text(encoding="utf-8") if information.is_file() else ""
     processor = text.partition("model name")[2].partition("\n")[0].strip("\t :")
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
@@ -34,13 +34,13 @@ def machine():
 
 
 def peak_memory_mb():
-    """Return the most memory that this process has held so far, in megabytes (10⁶ bytes)."""
+    """Return the peak memory of this process so far, in megabytes (10⁶ bytes)."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 1e6
     if sys.platform == "linux":
-        # Not getrusage: there, a process inherits the peak of the one that started it.
+        # Not getrusage, whose peak is inherited from the parent process.
         _, found, peak = Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")
-        if found:  # some sandboxes leave the field out
+        if found:  # some sandboxes lack the field
             return int(peak.split()[0]) * 1024 / 1e6
     import resource
 
@@ -48,10 +48,10 @@ def peak_memory_mb():
 
 
 def measure_steps_per_second(seconds=2.0):
-    """Return how many training steps of lesson 02's small DCGAN this machine takes in a second.
+    """Return the number of training steps of lesson 02's small DCGAN that this machine takes per second.
 
-    It measures for `seconds`; building the networks and tracing take about 3 more. The result is the third
-    quartile over chunks of ten steps: other programs slow some chunks down, none speeds one up.
+    Measuring takes `seconds`; building the networks and tracing about 3 more. The result is the third
+    quartile over chunks of ten steps, because other programs can only slow chunks down.
     """
     gan = training.GAN(models.fast_dcgan_generator(), models.fast_dcgan_discriminator())
     gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))

@@ -4,10 +4,10 @@ import keras
 
 
 class NoSymbolicBuild:
-    """Keep Keras from reading a batch to build what is built.
+    """Keep Keras from reading a batch to build a model that is already built.
 
-    Under a `tf.distribute` strategy, its trainer takes a batch of its own before the first step. The order of
-    a shuffled dataset then moves on by one pass, so that a resumed run could not repeat it (keras-team/keras#20394;
+    Under a `tf.distribute` strategy, Keras' trainer reads an extra batch before the first step. That advances the
+    order of a shuffled dataset by one pass, so that a resumed run could not repeat it (keras-team/keras#20394;
     seen in Keras 3.12 to 3.15, `keras/src/backend/tensorflow/trainer.py`). There is no public switch.
     """
 
@@ -16,10 +16,10 @@ class NoSymbolicBuild:
 
 
 def prepare_optimizer(optimizer, network):
-    """Return an optimizer, given as such or by its name, that is built and scales the loss of a float16 network.
+    """Return an optimizer (given as such or by name), built, and with loss scaling for a float16 network.
 
-    It does not add up gradients over replicas, which `AdversarialModel.take_step` does before. Keras' own sum, even
-    over one replica, makes TensorFlow keep the graph for good, and with it all weights and moments
+    It does not sum gradients over replicas, which `AdversarialModel.take_step` has already done. Keras' own sum, even
+    over one replica, makes TensorFlow keep the graph forever, and with it all weights and moments
     (tensorflow/tensorflow#97697): 35 MB for each GAN that a lesson trains.
     """
     optimizer = keras.optimizers.get(optimizer)

@@ -1,6 +1,6 @@
-"""A lesson's sizes and what it costs: read from lessons.toml, estimated before the lesson, measured at its end.
+"""A lesson's sizes, from lessons.toml, and its cost: estimated at the start, measured at the end.
 
-The estimate is a recorded run (`make record`), scaled by the speed of training steps that lesson 00 measures here.
+The estimate is a recorded run (`make record`), scaled by the training speed that lesson 00 measures.
 """
 
 import json
@@ -23,10 +23,10 @@ PROFILES = ("smoke", "laptop", "gpu")
 
 
 class Profile:
-    """How large a run of a lesson is. Its sizes in lessons.toml are attributes; so are `steps_per_epoch` and `steps`.
+    """The sizes of a run of a lesson, as attributes: those in lessons.toml, `steps_per_epoch` and `steps`.
 
     Args:
-        lesson: name of a notebook without its ending, such as "02_dcgan".
+        lesson: name of a notebook without its suffix, such as "02_dcgan".
         name: "smoke" (seconds, for tests), "laptop" (two CPU cores) or "gpu" (the full run).
         **changes: sizes to replace, such as `epochs=20`.
 
@@ -40,7 +40,7 @@ class Profile:
                 raise ValueError(f"unknown {what} {given!r}; choose one of {', '.join(allowed)}")
         sizes = {**LESSONS[lesson][name], **changes}
         if taken := sizes.keys() & {"lesson", "name", "steps", "steps_per_epoch"}:
-            raise ValueError(f"{', '.join(sorted(taken))}: a profile has an attribute of that name; choose another one")
+            raise ValueError(f"{', '.join(sorted(taken))}: a profile has an attribute of that name; choose another")
         if unknown := sizes.keys() - LESSONS[lesson][name]:
             raise ValueError(f"unknown {', '.join(sorted(unknown))}; {lesson} has {', '.join(LESSONS[lesson][name])}")
         for key, value in sizes.items():
@@ -55,21 +55,23 @@ class Profile:
         self.steps_per_epoch = self.images // self.batch_size  # an incomplete last batch is dropped
         self.steps = self.epochs * self.steps_per_epoch
 
-    def __getattr__(self, key):  # is asked only for what is not there
+    def __getattr__(self, key):  # called only for missing attributes
         sizes = ", ".join(self.__dict__.get("_sizes", ()))
         raise AttributeError(f"no {key!r}: for this lesson and profile lessons.toml has {sizes}")
 
 
 class Lesson:
-    """One lesson from its first cell to its last; opening it prints what to expect.
+    """One lesson, from its first cell to its last; creating it prints the expected cost.
+
+    With a GPU it also makes TensorFlow deterministic, and prints so.
 
     Args:
-        name: name of the notebook without its ending.
-        profile: "smoke", "laptop" or "gpu"; the environment variable GANUTILS_PROFILE, where it is set, overrides it.
+        name: name of the notebook without its suffix.
+        profile: "smoke", "laptop" or "gpu"; the environment variable GANUTILS_PROFILE, if set, overrides it.
 
     Attributes:
         profile: the lesson's `Profile`.
-        folder: where the lesson keeps its backup, weights and picture; not in git.
+        folder: folder for the lesson's backup, weights and picture; not in git.
     """
 
     def __init__(self, name, profile):
@@ -84,7 +86,7 @@ class Lesson:
         text = "No run of it has been recorded, so there is no estimate."
         if expected := estimate(self.profile, rate := stored_speed()):
             seconds, memory, recorded_rate = expected
-            idle = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps a second."
+            idle = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps per second."
             where = "this machine, if it is as idle as when lesson 00 measured it." if rate else idle
             text = f"Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory on {where}"
         print(f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}. {text}")
@@ -93,10 +95,10 @@ class Lesson:
             tf.config.experimental.enable_op_determinism()
             print("The GPU computes deterministically: the same seed gives the same numbers, a little more slowly.")
         elif chosen == "gpu":
-            print("TensorFlow sees no GPU here. TF_CPP_MIN_LOG_LEVEL=0 in the environment lets it say why.")
+            print("TensorFlow sees no GPU here. Set TF_CPP_MIN_LOG_LEVEL=0 in the environment to see why.")
 
     def measure_machine(self, seconds):
-        """Return `measure_steps_per_second`, and store it for the other lessons (but not in `smoke`: too short)."""
+        """Return `measure_steps_per_second(seconds)`, and store it for other lessons (not in `smoke`: too short)."""
         rate = measure_steps_per_second(seconds)
         if self.profile.name != "smoke":
             _SPEED.parent.mkdir(parents=True, exist_ok=True)
@@ -115,11 +117,15 @@ class Lesson:
         plotting.show(figure, caption, alt=f"Curves of the run over a band. {verdict.sentence}")
 
     def save_picture(self, figure):
-        """Keep a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""
+        """Save a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""
         figure.savefig(self.folder / "picture.png", dpi=80, pad_inches=0.02)
 
     def close(self, **metrics):
-        """Print what the lesson took, keep what it found (numbers by name) for `check_claims`, and remove backups."""
+        """Print the lesson's time and memory, store its results for `check_claims`, and remove its backups.
+
+        Args:
+            **metrics: the results, numbers by name.
+        """
         from IPython.display import display
 
         seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
@@ -131,10 +137,14 @@ class Lesson:
 
 
 def estimate(profile, steps_per_second=None):
-    """Return (seconds, peak megabytes, recorded steps a second) to expect of a `Profile`, or None without a record.
+    """Return the expected seconds and peak megabytes of a `Profile`, and the recorded steps per second; or None.
 
-    A profile without a record of its own is scaled from `laptop` by the number of training images seen. For the
-    speed here, give what `measure_steps_per_second` found; None leaves the recorded one.
+    None means that no run is recorded. A profile without its own record is scaled from `laptop` by the number of
+    training images.
+
+    Args:
+        profile: a `Profile`.
+        steps_per_second: this machine's speed, from `measure_steps_per_second`; None takes the recorded one.
     """
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))["lessons"] if RECORD.is_file() else {}
     for measured in (profile, Profile(profile.lesson, "laptop")):
@@ -151,12 +161,12 @@ def stored_speed():
     try:
         found = json.loads(_SPEED.read_text(encoding="utf-8"))
         return found["steps_per_second"] if found["machine"] == machine() else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or something else
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # missing, or a different kind of file
         return None
 
 
 def format_duration(seconds):
-    """Return a duration as people say it: "40 s", "3 min", "2.5 h"."""
+    """Return a duration in a readable unit: "40 s", "3 min", "2.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,7 +1,7 @@
-"""Is a student's run normal? The recorded reference runs of a lesson, and a verdict on a run next to them.
+"""Is a student's run normal? The recorded reference runs of a lesson, and a verdict on a run compared with them.
 
-`tools/record_reference_runs.py` makes `data/reference_runs/LESSON.json`: the lesson's own recipe, trained
-with several seeds. The lessons' default seed is none of them.
+`tools/record_reference_runs.py` writes `data/reference_runs/LESSON.json`: the lesson's recipe, trained
+with several seeds, none of which is the lessons' default seed.
 """
 
 import collections
@@ -14,42 +14,42 @@ from ganutils import folders
 from ganutils.plotting import BLUE, GREY, ORANGE, Figure, finish
 
 FOLDER = folders.DATA / "reference_runs"
-# Curves are judged after a moving median over this share of a reference run, and an excursion shorter than
-# the same share is no departure.
+# Curves are compared after a moving median over this share of a reference run; shorter excursions are ignored.
 SMOOTHING = 0.05
-# Every other new run would leave the tenth to ninetieth percentile of five runs somewhere. With two and a half times
-# their distance on both sides, few do. That distance is the median over a fifth of a run, since runs may just be
-# crossing at one step, and at least a twentieth, in units of a loss or as a share of images.
+# Half of all new runs would leave the band from the 10th to the 90th percentile of five runs somewhere. Widened by two
+# and a half times its height on both sides, few do. The height is the median over a fifth of a run, since the runs
+# may cross at a single step; the margin is at least 0.05, in units of the loss or the accuracy.
 MARGIN, HEIGHTS, LEAST_MARGIN = 2.5, 0.2, 0.05
 
-# Where the curves of two players go when the discriminator is too strong. Other players get no hint.
+# Where the curves of a GAN go if the discriminator is too strong. Models with other players get no hint.
 _STRONG = {("discriminator_loss", "below"), ("generator_loss", "above")}
 _STRONG |= {("real_accuracy", "above"), ("fake_accuracy", "above")}
 _HINTS = {
-    "strong": "is too strong: it tells the two kinds of images apart so easily that the generator learns little. Look "
-    "at the generator's optimizer, then at the discriminator's learning rate.",
-    "weak": "is too weak, or does not learn at all, so that it teaches the generator little. See whether its weights "
-    "change, then look at its learning rate.",
-    "all real": "calls nearly every image real. Look for a sigmoid before a loss that expects logits, and for labels "
-    "that are swapped.",
-    "all generated": "calls nearly every image generated. See whether the real images are scaled to [-1, 1], and "
+    "strong": "is too strong: it tells real and generated images apart so easily that the generator learns little. "
+    "Check the generator's optimizer, then the discriminator's learning rate.",
+    "weak": "is too weak, or does not learn at all, so that the generator learns little from it. Check whether its "
+    "weights change, then its learning rate.",
+    "all real": "calls nearly every image real. Look for a sigmoid before a loss that expects logits, and for swapped "
+    "labels.",
+    "all generated": "calls nearly every image generated. Check whether the real images are scaled to [-1, 1], and "
     "whether labels are swapped.",
 }
 
 
-# A smoothed curve "above" or "below" what is normal: from which step on, and in which share of the steps.
+# A smoothed curve that leaves the normal range on a side ("above" or "below"): its first step outside, and the share
+# of steps outside.
 Departure = collections.namedtuple("Departure", "curve side step share")
-# What is said of a run: whether it is normal (None: too short to tell), its departures in the order in which they
-# happen, the step of the first NaN or infinite value of each curve that has one, a common cause (a key of _HINTS, or
-# None), and all of it in a sentence for students.
+# The result of a comparison: whether the run is normal (None: too short to tell), its departures in order of their
+# steps, the step of the first NaN or infinite value of each curve that has one, the likely cause (a key of _HINTS, or
+# None), and a sentence for students.
 Verdict = collections.namedtuple("Verdict", "normal departures not_finite hint sentence")
 
 
 def load(lesson):
-    """Return the recorded runs of a lesson, dicts of lists under "runs", and how they were made.
+    """Return a lesson's record: a dict with its "runs", which are dicts of lists, and how they were made.
 
     Raises:
-        FileNotFoundError: no runs of it are recorded.
+        FileNotFoundError: the lesson has no recorded runs.
     """
     path = FOLDER / f"{lesson}.json"
     if not path.is_file():
@@ -65,10 +65,11 @@ def smooth(steps, values, width):
 
 
 def limits(reference, name):
-    """Return percentiles 10, 50 and 90 of the smoothed reference runs and the two ends of what is normal, (5, steps).
+    """Return percentiles 10, 50 and 90 of the smoothed reference runs and the limits of the normal range, (5, steps).
 
-    What is normal is that band, widened by `MARGIN` times its height around the step (median over `HEIGHTS` of a
-    run), or times its median height over the whole run where that is more, and at least by `LEAST_MARGIN`.
+    The normal range is the band from percentile 10 to 90, widened by `MARGIN` times its height around the step (median
+    over `HEIGHTS` of a run) or its median height over the whole run, whichever is larger, and at least by
+    `LEAST_MARGIN`.
     """
     steps = np.asarray(reference["step"])
     smoothed = [smooth(steps, run[name], SMOOTHING * steps[-1]) for run in reference["runs"]]
@@ -82,16 +83,16 @@ def compare(history, lesson, frechet_distance=None, batch_size=None):
     """Compare a run, step by step, with the reference runs of a lesson.
 
     Args:
-        history: dict of lists "step" and the curves of the lesson, such as `callbacks.Curves.history`.
+        history: dict of lists, "step" and the lesson's curves, such as `callbacks.Curves.history`.
         lesson: name of a lesson that has reference runs, such as "02_dcgan".
-        frechet_distance: FID (digits) at the run's end, as `evaluation.measure` gives it, or None.
-        batch_size: images in a step of the run, or None: the number of the reference runs.
+        frechet_distance: FID (digits) at the end of the run, from `evaluation.measure`, or None.
+        batch_size: batch size of the run; None means that of the reference runs.
 
     Returns:
-        A `Verdict`. Only steps that both have are compared, up to the first value that is not finite.
+        A `Verdict`. Only steps within the reference runs are compared, up to the first value that is not finite.
 
     Raises:
-        ValueError: a history that is empty, lacks a curve, or has steps that do not increase.
+        ValueError: the history is empty, lacks a curve, or has steps that do not increase.
     """
     reference = load(lesson)
     steps, curves = _checked(history, reference["curves"])
@@ -99,7 +100,7 @@ def compare(history, lesson, frechet_distance=None, batch_size=None):
     not_finite = {name: int(steps[~np.isfinite(v)][0]) for name, v in curves.items() if not np.isfinite(v).all()}
     width = SMOOTHING * recorded[-1]
     sound = (steps < min(not_finite.values(), default=np.inf)) & (recorded[0] <= steps) & (steps <= recorded[-1])
-    # A window stands for the steps since the one before it.
+    # Each value is a mean over the steps since the previous one.
     lengths, compared = np.diff(steps, prepend=0)[sound], steps[sound]
     enough, found = len(compared) > 0 and compared[-1] >= width, []
     for name in curves if enough else ():
@@ -128,10 +129,10 @@ def _checked(history, names):
     if not len(history.get("step", [])):
         raise ValueError("the history is empty: nothing was trained with this `callbacks.Curves`")
     if missing := [name for name in names if len(history.get(name, [])) != len(history["step"])]:
-        raise ValueError(f"the history has no {', '.join(missing)} of all its steps; give that of `callbacks.Curves`")
+        raise ValueError(f"the history lacks {', '.join(missing)} for all its steps; give that of `callbacks.Curves`")
     steps = np.asarray(history["step"])
     if steps[0] < 1 or (np.diff(steps) <= 0).any():
-        raise ValueError("the history's steps do not increase from 1 or more on; give the history of one run")
+        raise ValueError("the history's steps do not increase, starting at 1 or more; give the history of one run")
     return steps, {name: np.asarray(history[name], "float64") for name in names}
 
 
@@ -151,7 +152,7 @@ def _about_curves(found, not_finite, hint, enough, runs):
     if not_finite:
         name, step = min(not_finite.items(), key=lambda item: item[1])
         yield f"Your {_words(name)} is not a finite number from step {step:,} on, and the run is lost."
-        yield "Commonly a learning rate is too high, or a logarithm meets a zero."
+        yield "Common causes are a learning rate that is too high, and the logarithm of zero."
     if enough and not found:
         yield f"{'Before, your' if not_finite else 'Your'} run stays within the normal range of {runs} reference runs."
     for i, (curve, side, step, share) in enumerate(found):
@@ -159,12 +160,12 @@ def _about_curves(found, not_finite, hint, enough, runs):
         where = f"at step {step:,} and is {side} it for {_percent(share)} of the steps"
         yield f"Your {_words(curve)} leaves {what} {where}."
     if hint:
-        yield f"This commonly means that the discriminator {_HINTS[hint]}"
+        yield f"This usually means that the discriminator {_HINTS[hint]}"
 
 
 def _about_distance(distance, step, reference):
     if not np.isfinite(distance):
-        return "Its images are not finite numbers, so there is no FID (digits)."
+        return "Its images are not finite, so there is no FID (digits)."
     first, *_, last = reference["measured_step"]
     text = f"Its FID (digits) is {_number(distance)}"
     if step >= first:
@@ -193,8 +194,8 @@ def figure(history, lesson, distances=None, batch_size=None):
 
     `distances` is a pair of training steps and the FID (digits) there, the last at the run's end, or None.
 
-    The dark band reaches from their tenth to their ninetieth percentile, the light one to the limits of what is
-    normal; both belong to smoothed curves, such as the strong line of the run. The verdict is written below.
+    The dark band spans their 10th to 90th percentile, the light one the normal range; both are for smoothed
+    curves, like the thick line of the run. The verdict is written below.
     """
     last = None if distances is None else distances[1][-1]
     reference, verdict = load(lesson), compare(history, lesson, last, batch_size)
@@ -229,14 +230,14 @@ def _draw_curve(axes, reference, name, steps, values):
     axes.plot(recorded, median, color=BLUE, linestyle="--", linewidth=1.2, label="their median")
     axes.plot(steps[kept], values[kept], color=ORANGE, linewidth=0.8, alpha=0.4)
     smoothed = smooth(steps[kept], values[kept], SMOOTHING * recorded[-1])
-    marker = "o" if len(smoothed) < 5 else None  # a run of few windows would be an invisible line
+    marker = "o" if len(smoothed) < 5 else None  # a line through few points would be hard to see
     axes.plot(steps[kept], smoothed, color=ORANGE, linewidth=2, marker=marker, markersize=4, label="your run")
     if not kept.all():
         axes.axvline(steps[~kept][0], color=ORANGE, linestyle=":", label="not a number")
     if name.endswith("accuracy"):
         axes.set_ylim(-0.02, 1.02)
     elif min(values[kept].min(initial=0), low.min()) >= 0:
-        axes.set_ylim(bottom=0)  # the limits may lie below 0, where such a loss cannot come
+        axes.set_ylim(bottom=0)  # the normal range may extend below 0, but such a loss cannot
     axes.set(xlabel="training step")
     axes.set_title(_words(name))
     axes.grid(alpha=0.25)

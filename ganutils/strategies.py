@@ -1,10 +1,9 @@
-"""Training on several devices or machines: which strategy, and what a training step does differently under it.
+"""Training on several devices or machines: the choice of a strategy, and what a training step does under it.
 
 A *replica* is one copy of the model on one device; a *worker* is one process with one or more replicas. All
-replicas take each step together, on parts of one global batch, and end it with the same weights. With n
-replicas, `batch_size` stays the global batch. Losses are means, so each replica's loss is divided by n and the
-gradients are added up: the sum is the gradient for the global batch, and the learning rate stays what it was.
-docs/several_devices.md shows how a program is written for several devices.
+replicas take each step together, on parts of one global batch of `batch_size` images, and have the same weights
+after it. Losses are means, so each of n replicas divides its loss by n and the gradients are summed: the sum is the
+gradient for the global batch, and the learning rate needs no change. docs/several_devices.md is the user's guide.
 """
 
 import contextlib
@@ -15,29 +14,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# What TensorFlow raises in a collective operation when another worker is gone.
+# What TensorFlow raises in a collective operation when another worker is lost.
 _LOST = ("UnavailableError", "DeadlineExceededError", "AbortedError", "CancelledError", "FailedPreconditionError")
-# The strategy of several workers, which a process can join only once.
+# The strategy with several workers, which a process can join only once.
 _joined = None
 
 
 def choose_strategy(devices=None, *, cluster=None):
-    """Return the `tf.distribute` strategy for the machine or machines at hand.
+    """Return the `tf.distribute` strategy for the available devices or machines.
 
-    - a cluster of several workers: `MultiWorkerMirroredStrategy`, over all of them and all GPUs that they see. Call
-      this before anything else of TensorFlow's. It returns when all workers are there.
+    - a cluster of several workers: `MultiWorkerMirroredStrategy`, over all workers and their visible GPUs. Call this
+      before any other use of TensorFlow. It returns when all workers are connected.
     - several devices: `MirroredStrategy` over them.
-    - one device that is named: `OneDeviceStrategy`, which trains on that one.
-    - one device, or none but the processor: TensorFlow's default strategy, which adds nothing to a step.
+    - one device, given by name: `OneDeviceStrategy` on it.
+    - at most one GPU, `devices` not given: TensorFlow's default strategy, which adds no overhead.
 
     Args:
         devices: names of this machine's devices such as ["GPU:0", "GPU:1"]; None takes all visible GPUs.
         cluster: one of `tf.distribute.cluster_resolver`, such as `SlurmClusterResolver()`; None reads TF_CONFIG.
 
     Raises:
-        ValueError: a TF_CONFIG that cannot be used, devices that are no list or an empty one, or devices together
+        ValueError: an invalid TF_CONFIG, devices that are not a list or an empty one, or devices together
             with several workers.
-        RuntimeError: TensorFlow was in use before, which several workers do not allow.
+        RuntimeError: TensorFlow has been used before, which several workers do not allow.
     """
     global _joined
     if devices is not None and (isinstance(devices, str) or not len(devices)):
@@ -45,7 +44,7 @@ def choose_strategy(devices=None, *, cluster=None):
     cluster = cluster or tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if _size(cluster) > 1:
         if devices is not None:
-            raise ValueError("several workers take all GPUs that they see; leave devices out")
+            raise ValueError("several workers use all GPUs that they see; leave devices out")
         if _joined is None:
             try:
                 _joined = tf.distribute.MultiWorkerMirroredStrategy(cluster)
@@ -72,11 +71,11 @@ def _size(cluster):
         if unknown := set(jobs) - {"chief", "worker"}:
             raise ValueError(f"tasks of the types {', '.join(unknown)}; allowed are chief and worker")
         return sum(len(addresses) for addresses in jobs.values())
-    except Exception as error:  # whatever a resolver raises
+    except Exception as error:  # resolvers raise errors of any type
         if not is_environment:
-            raise ValueError(f"{type(cluster).__name__} names no cluster that can be used: {error}") from error
+            raise ValueError(f"{type(cluster).__name__} gives no usable cluster: {error}") from error
         raise ValueError(
-            f"TF_CONFIG cannot be used: {error}. It is {environment!r}; expected is JSON such as "
+            f"TF_CONFIG cannot be used: {error}. It is {environment!r}; expected JSON such as "
             '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}, with '
             "another index on each worker. Unset it to train in one process"
         ) from error
@@ -88,7 +87,7 @@ def number_of_workers(strategy):
 
 
 def is_chief(strategy):
-    """Return whether this process is the one that writes files: the only one, the chief, or the first worker."""
+    """Return whether this process writes files: it is the only one, the chief, or, without a chief, worker 0."""
     if number_of_workers(strategy) == 1:
         return True
     resolver = strategy.cluster_resolver
@@ -96,22 +95,22 @@ def is_chief(strategy):
 
 
 def _replicas():
-    """Return this replica's number and how many there are: 0 and 1 outside of a distributed step."""
+    """Return this replica's number and the number of replicas: 0 and 1 outside a distributed step."""
     context = tf.distribute.get_replica_context()
     return (0, 1) if context is None else (context.replica_id_in_sync_group, context.num_replicas_in_sync)
 
 
 def share_of_loss(loss):
-    """Return a replica's mean loss divided by the number of replicas, since gradients are added up."""
+    """Return a replica's mean loss divided by the number of replicas, since gradients are summed."""
     _, replicas = _replicas()
     return loss if replicas == 1 else loss / replicas
 
 
 def sum_over_replicas(gradients):
-    """Return the sums of gradients (tensors or None) over the replicas, with one exchange.
+    """Return the sums of gradients (tensors or None) over the replicas, with one all-reduce.
 
-    It comes before the optimizer sees them. Keras' optimizers would add up too, but only after each replica has
-    clipped its own part, or has looked for itself whether a loss scale was too large.
+    Keras' optimizers would sum too, but only after each replica has clipped its own part, or checked it for a loss
+    scale that is too large.
     """
     _, replicas = _replicas()
     there = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
@@ -124,20 +123,19 @@ def sum_over_replicas(gradients):
 def share_of_draw(draw, n):
     """Return n random rows that no other replica has.
 
-    Random states are the same on all replicas, which would draw the same n rows. Here each draws the rows of
-    the global batch by `draw(number)` and keeps its own part, so that the replicas together have the rows that one
-    process with the same global batch draws.
+    Random states are the same on all replicas, so `draw(n)` would give the same rows on each. Instead, each draws the
+    rows of the global batch and keeps its part; together they have the rows that a single process would draw.
     """
     replica, replicas = _replicas()
     return draw(n) if replicas == 1 else draw(n * replicas)[replica * n : (replica + 1) * n]
 
 
 def average_over_replicas(variables):
-    """Set variables to their mean over the replicas, with one exchange. Without replicas nothing happens."""
+    """Set variables to their mean over the replicas, with one all-reduce."""
     _, replicas = _replicas()
     if replicas == 1 or not variables:
         return
-    # Copies, which are placed on the device of their replica: a value that is read may have no device.
+    # Copies are placed on the device of their replica; a value that is only read may have no device.
     values = [tf.identity(variable.value) for variable in variables]
     means = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
     for variable, mean in zip(variables, means, strict=True):
@@ -145,23 +143,23 @@ def average_over_replicas(variables):
 
 
 def reducible(value):
-    """Return a metric as Keras can average it over replicas: scalars make it fail with several workers."""
+    """Return a metric in a form that Keras can average over replicas: with several workers, scalars make it fail."""
     return value if number_of_workers(tf.distribute.get_strategy()) == 1 else tf.reshape(value, (1,))
 
 
 def check_dataset(dataset, model):
-    """Check what `fit` is given under several replicas: each takes an equal part of every batch of the dataset.
+    """Check that each replica can take an equal part of every batch of a dataset.
 
     Raises:
-        ValueError: batches of unknown size or that the replicas cannot share evenly, or
-            a model that was made outside of the strategy's scope.
+        ValueError: batches of unknown size, or that the number of replicas does not divide, or
+            a model that was created outside the strategy's scope.
     """
     strategy = model.distribute_strategy
     workers, replicas = number_of_workers(strategy), strategy.num_replicas_in_sync
     if workers == 1 and (_joined or _size(tf.distribute.cluster_resolver.TFConfigClusterResolver()) > 1):
         raise ValueError(
-            "there are several workers, but the model was made outside of their strategy, and each worker would "
-            "train one of its own; make it inside `with choose_strategy().scope():`"
+            "there are several workers, but the model was made outside of their strategy, so each worker would "
+            "train its own; create it inside `with choose_strategy().scope():`"
         )
     if replicas == 1:
         return
@@ -171,28 +169,28 @@ def check_dataset(dataset, model):
     for variable in [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]:
         if not strategy.extended.variable_created_in_scope(variable.value):
             raise ValueError(
-                f"{variable.path} was made outside of the strategy; make networks, optimizers and the model inside "
+                f"{variable.path} was made outside of the strategy; create networks, optimizers and the model inside "
                 "`with strategy.scope():`"
             )
     sizes = {spec.shape[0] if spec.shape.rank else None for spec in tf.nest.flatten(dataset.element_spec)}
     if len(sizes) != 1 or None in sizes:
         raise ValueError("several devices need batches of one known size; batch with drop_remainder=True")
     if (size := sizes.pop()) % replicas:
-        raise ValueError(f"a batch of {size} images cannot be shared by {replicas} replicas; choose a multiple of it")
+        raise ValueError(f"a batch of {size} images cannot be split among {replicas} replicas; choose a multiple of it")
 
 
 def shard(dataset):
-    """Return a dataset of which each worker takes a part of every batch, and not other files than its peers."""
+    """Return a dataset of which each worker takes a part of every batch, instead of some of its files."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)
 
 
 class SpreadRandomState(keras.callbacks.Callback):
-    """Give each replica its own dropout, from the random states that all workers share before.
+    """Give each replica its own dropout, with random states derived from the shared ones.
 
-    `fit` appends it to the callbacks, so that it comes after a backup has restored the states. The random
-    states that are attributes of the model itself stay the same on all replicas: see `share_of_draw`.
+    `fit` appends it to the callbacks, so it runs after a backup has restored the states. The seed generators
+    that are attributes of the model itself stay the same on all replicas: see `share_of_draw`.
     """
 
     STRIDE = 1_000_003
@@ -212,17 +210,17 @@ class SpreadRandomState(keras.callbacks.Callback):
 
 
 def check_agreement(strategy, **numbers):
-    """Raise a ValueError where the workers differ in a number, such as the epoch that they begin with."""
+    """Raise a ValueError if the workers differ in a number, such as their first epoch."""
     if number_of_workers(strategy) == 1:
         return
-    # Exact in float32, which every way of communication can add up.
+    # Exact in float32, which every communication backend can sum.
     own = np.array([zlib.crc32(f"{value}".encode()) % 2**20 for value in numbers.values()], "float32")
     mean = strategy.reduce(tf.distribute.ReduceOp.MEAN, tf.constant(own), axis=None)
     for (name, value), number, of_all in zip(numbers.items(), own, np.asarray(mean), strict=True):
         if number != of_all:
             raise ValueError(
                 f"the workers differ in {name}, which is {value} here. Start the same program on each, with the same "
-                "seed, and keep backups in a folder that all of them share"
+                "seed, and keep backups in a folder that all workers share"
             )
 
 
@@ -235,6 +233,6 @@ def clear_errors(strategy):
         if number_of_workers(strategy) == 1 or type(error).__name__ not in _LOST:
             raise
         raise RuntimeError(
-            "this worker lost contact with another one, whose own output says why. Start all workers again; with a "
-            f"backup the run is resumed after its last epoch. TensorFlow's message: {error.message[-500:]}"
+            "this worker lost contact with another one, whose output says why. Start all workers again; with a "
+            f"backup, the run resumes after its last epoch. TensorFlow's message: {error.message[-500:]}"
         ) from error

@@ -1,4 +1,4 @@
-"""The GAN of the first lessons, and the conditional GAN. The step of lesson 01, and where each line of it stands here:
+"""The GAN of the first lessons, and the conditional GAN. The step of lesson 01, with the place of each line here:
 
 latents = keras.random.normal((n, latent_dim), seed=seed_generator)  # GAN.draw_latents
 with tf.GradientTape(persistent=True) as tape:                       # AdversarialModel.adversarial_step
@@ -24,24 +24,24 @@ from ganutils.adversarial import AdversarialModel
 
 
 class GAN(AdversarialModel):
-    """Two networks trained against each other, used as `gan.compile(...)` and `gan.fit(...)`.
+    """A generator and a discriminator, trained with `gan.compile(...)` and `gan.fit(...)`.
 
     One training step draws latents, generates images, and updates both networks from one shared forward
     pass (Goodfellow et al. 2014, algorithm 1, with both updates taken at the same point). Calling the
-    model on latents gives images from the averaged generator where there is one.
+    model on latents returns images, from the averaged generator if there is one.
 
     Args:
         generator: built keras.Model from latents (n, latent_dim) to images in [-1, 1].
         discriminator: built keras.Model from such images to logits (n, 1).
-        discriminator_steps: discriminator updates per generator update, at least 1. Each batch is cut into that
+        discriminator_steps: discriminator updates per generator update, at least 1. Each batch is split into that
             many equal parts, so that no real image is seen twice in a pass over the data.
-        average: decay in [0, 1) of an average of the generator's weights, or None: see `AdversarialModel`.
-        penalty: what the discriminator pays in addition to its loss, such as `losses.R1(1.0)`, or None.
-        generator_penalty: what the generator pays, called with (generate, latents), or None.
+        average: decay in [0, 1) of a moving average of the generator's weights, or None: see `AdversarialModel`.
+        penalty: added to the discriminator's loss, such as `losses.R1(1.0)`, or None.
+        generator_penalty: added to the generator's loss, a function of (generate, latents), or None.
         seed: seed of the latents.
 
     Raises:
-        ValueError: a number out of range, or a network that is not built.
+        ValueError: a number is out of range, or a network is not built.
     """
 
     measures = ("real_accuracy", "fake_accuracy")
@@ -52,7 +52,7 @@ class GAN(AdversarialModel):
         latents = self.draw_latents(ops.shape(real_images)[0])
         fake_images = self.generate(latents, condition)
         _check_images(real_images, fake_images)
-        # Two passes, not one over both kinds: a batch norm must not mix real and generated statistics.
+        # Two passes, so that a batch norm does not mix the statistics of real and generated images.
         real_logits = self.discriminate(real_images, condition)
         _check_logits(real_logits)
         fake_logits = self.discriminate(fake_images, condition)
@@ -95,19 +95,19 @@ class GAN(AdversarialModel):
         self.latent_dim = generator.inputs[0].shape[-1]
 
     def generate(self, latents, condition=None):
-        """Return images for what `draw_latents` drew. Override it for another way from latents to images."""
+        """Return images for the latents of `draw_latents`. Override it to map latents to images differently."""
         return self.run("generator", latents)
 
     def discriminate(self, images, condition=None):
-        """Return logits (n, 1). Override it to pack or to augment images before the discriminator sees them."""
+        """Return logits (n, 1). Override it to pack or augment images before the discriminator sees them."""
         return self.run("discriminator", images)
 
     def check_condition(self, condition):
-        """Raise a ValueError where labels would be ignored."""
+        """Raise a ValueError if labels would be ignored."""
         own = [getattr(type(self), name) is getattr(GAN, name) for name in ("generate", "discriminate", "losses")]
         if condition is not None and all(own):
             raise ValueError(
-                "this GAN takes images alone, and labels would do nothing; leave them out, or train a ConditionalGAN"
+                "this GAN takes only images, and would ignore labels; leave them out, or train a ConditionalGAN"
             )
 
     def check_inputs(self, inputs):
@@ -116,9 +116,9 @@ class GAN(AdversarialModel):
             validation.check_numbers(np.asarray(part), "latents")
 
     def draw_latents(self, n):
-        """Return n latents (n, latent_dim), normally distributed; each call draws new ones.
+        """Return n new latents (n, latent_dim) from a standard normal distribution.
 
-        Override it, and `generate`, where a generator takes more than one tensor.
+        Override it, and `generate`, if the generator takes more than one tensor.
         """
         return self.draw(lambda n: keras.random.normal((n, self.latent_dim), seed=self.seed_generator), n)
 
@@ -126,13 +126,13 @@ class GAN(AdversarialModel):
         """Return n new images (n, height, width, channels), uint8 in [0, 255].
 
         Args:
-            labels: (n,) of a conditional GAN; None takes its classes in turn.
+            labels: (n,) for a conditional GAN; None takes the classes in turn.
         """
         n = validation.whole_number(n, "n", 1)
         inputs = ops.convert_to_numpy(self.draw_latents(n))
         if len(self.generator.inputs) == 2:
             if labels is None and self.classes is None:
-                raise ValueError("the generator does not tell how many classes there are; give labels")
+                raise ValueError("the number of classes cannot be read off the generator; give labels")
             labels = np.arange(n) % self.classes if labels is None else labels
             inputs = [inputs, validation.check_labels(labels, classes=self.classes, rows=n, of="images to draw")]
         elif labels is not None:
@@ -140,7 +140,7 @@ class GAN(AdversarialModel):
         return data.unscale(self.predict(inputs, batch_size=250, verbose=0))
 
     def turns(self, batch):
-        """Cut a batch into `discriminator_steps` parts; the generator's turn comes with the last."""
+        """Split a batch into `discriminator_steps` parts; the last one updates the generator too."""
         images, condition = fitting.pair(batch)
         parts = self._parts(images)
         if condition is not None:
@@ -152,13 +152,13 @@ class GAN(AdversarialModel):
         batch_size = batch.shape[0]
         if self.discriminator_steps > 1 and (batch_size is None or batch_size % self.discriminator_steps):
             raise ValueError(
-                f"a batch of {batch_size or 'any number of'} images cannot be cut into {self.discriminator_steps} "
-                "equal parts; choose another batch size, and in a dataset of your own batch(..., drop_remainder=True)"
+                f"a batch of {batch_size or 'any number of'} images cannot be split into {self.discriminator_steps} "
+                "equal parts; choose another batch size, and in your own dataset batch(..., drop_remainder=True)"
             )
         return tf.split(batch, self.discriminator_steps)
 
     def compile(self, generator_optimizer, discriminator_optimizer, loss="non_saturating", **kwargs):
-        """Choose the two optimizers and the adversarial loss; all else as in `AdversarialModel.compile`."""
+        """Choose the two optimizers and the adversarial loss; see `AdversarialModel.compile`."""
         optimizers = {"discriminator": discriminator_optimizer, "generator": generator_optimizer}
         super().compile(optimizers, loss, **kwargs)
 
@@ -176,18 +176,18 @@ class GAN(AdversarialModel):
 class ConditionalGAN(GAN):
     """A GAN whose two networks are told the class of each image (Mirza and Osindero 2014).
 
-    Trained on pairs of images and labels. The generated images of a step have the labels of its real
-    ones: the classes come as often as in the data, and the discriminator cannot tell the two kinds apart
-    by their labels. Calling the model on [latents, labels] gives images.
+    Trained on pairs of images and labels. The generated images of a step get the labels of its real
+    images: classes are as frequent as in the data, and labels do not reveal to the discriminator which images are
+    generated. Calling the model on [latents, labels] returns images.
 
     Args:
-        generator: built keras.Model from [latents (n, latent_dim), labels (n,)] to images in [-1, 1]. How many
-            classes there are is read off its one-hot or embedding layer, where it has one.
+        generator: built keras.Model from [latents (n, latent_dim), labels (n,)] to images in [-1, 1]. The number of
+            classes is read off its one-hot or embedding layer, if it has one.
         discriminator: built keras.Model from [images, labels (n,)] to logits (n, 1).
-        **kwargs: as in `GAN`.
+        **kwargs: the other arguments of `GAN`.
 
     Raises:
-        ValueError: as in `GAN`, or a network without a second input.
+        ValueError: as `GAN` raises it, or a network lacks a second input.
     """
 
     def __init__(self, generator, discriminator, **kwargs):
@@ -200,7 +200,7 @@ class ConditionalGAN(GAN):
         self.classes = validation.classes_of(generator)
         judged = validation.classes_of(discriminator)
         if self.classes and judged and self.classes != judged:
-            raise ValueError(f"the generator draws {self.classes} classes, and the discriminator judges {judged}")
+            raise ValueError(f"the generator has {self.classes} classes, and the discriminator {judged}")
 
     def generate(self, latents, condition=None):
         """Return images for latents and labels (n,)."""
@@ -211,7 +211,7 @@ class ConditionalGAN(GAN):
         return self.run("discriminator", [images, self._labels(condition)])
 
     def prepare(self, batch):
-        """As in the base class, with a look at the labels."""
+        """Return a batch as `losses` takes it, after checking images and labels; runs in the dataset's graph."""
         images, condition = fitting.pair(super().prepare(batch))
         return images, self._labels(condition)
 
@@ -221,12 +221,12 @@ class ConditionalGAN(GAN):
         expected = self.generator.inputs[1].shape
         if len(condition.shape) != len(expected):
             raise ValueError(
-                f"labels have the shape {tuple(condition.shape)}, the generator takes {expected}; labels[:, 0] makes "
-                "(n,) of (n, 1), and labels.argmax(axis=1) of one-hot rows"
+                f"labels have the shape {tuple(condition.shape)}, the generator takes {expected}; use labels[:, 0] for "
+                "(n, 1), or labels.argmax(axis=1) for one-hot rows"
             )
-        if self.classes:  # an embedding would take another row for a class that does not exist, on a GPU in silence
+        if self.classes:  # an embedding would return the row of another class, on a GPU silently
             condition = ops.convert_to_tensor(condition)
-            text = f"labels hold others than whole numbers from 0 to {self.classes - 1}"
+            text = f"labels hold values other than whole numbers from 0 to {self.classes - 1}"
             whole = ops.cast(ops.cast(condition, "int64"), condition.dtype) == condition
             exist = (condition >= 0) & (condition < self.classes) & whole
             condition = guards.checked(condition, exist, text)
@@ -239,9 +239,9 @@ class ConditionalGAN(GAN):
         return self.generate(*map(ops.convert_to_tensor, inputs))
 
     def check_inputs(self, inputs):
-        """Raise a ValueError for labels of classes that do not exist, and for as many as there are no latents."""
+        """Raise a ValueError for labels that are not one per latent, or name classes that do not exist."""
         if not isinstance(inputs, (tuple, list)) or len(inputs) != 2:
-            raise ValueError("a conditional GAN draws from two arrays; give [latents, labels]")
+            raise ValueError("a conditional GAN takes two arrays; give [latents, labels]")
         latents, labels = inputs
         super().check_inputs(latents)
         validation.check_labels(labels, classes=self.classes, rows=len(latents), of="latents")
@@ -255,10 +255,10 @@ def _check_images(real_images, fake_images):
     guards.check_output(fake_images, "generator")
     real, fake = tuple(real_images.shape[1:]), tuple(fake_images.shape[1:])
     if real != fake:
-        raise ValueError(f"the generator makes images of the shape {fake}, and the real ones have {real}")
+        raise ValueError(f"the generator makes images of shape {fake}, but the real ones have {real}")
 
 
 def _check_logits(logits):
     guards.check_output(logits, "discriminator")
     if logits.shape[-1] != 1:
-        raise ValueError(f"the discriminator gives {logits.shape[-1]} numbers for an image; let it end in one logit")
+        raise ValueError(f"the discriminator returns {logits.shape[-1]} numbers per image; let it end in one logit")

@@ -1,20 +1,20 @@
-"""Checks of images, labels and numbers, in one place and with one wording; and the way between bytes and floats."""
+"""Checks of images, labels and numbers, and the conversion between uint8 and float images."""
 
 import numbers
 
 import numpy as np
 
-TOLERANCE = 1e-3  # float images may leave [-1, 1] by so much
+TOLERANCE = 1e-3  # float images may leave [-1, 1] by this much
 _LABELS_SHOWN = 5
-_STRAY = 1e-2  # images of which fewer pixels are below 0 were scaled to [0, 1]: real ones have dark places
-# How layers and operations that take a label call the number of classes.
+_STRAY = 1e-2  # with a smaller share of pixels below 0, images are taken to be in [0, 1]: real ones have dark areas
+# Names that layers and operations on labels use for the number of classes.
 _SIZES = ("input_dim", "num_classes", "num_tokens")
 _NEARLY_BLACK = 8  # of 255
-_MOST_CLASSES = 100_000  # where their number is not known; counts of each are kept
+_MOST_CLASSES = 100_000  # if the number is not known, since an array of counts per class is kept
 
 
 def as_array(values, name):
-    """Return values as an array, or raise a ValueError in words for lists of unequal lengths."""
+    """Return values as an array, or raise a readable ValueError for lists of unequal lengths."""
     try:
         return np.asarray(values)
     except ValueError:
@@ -22,14 +22,15 @@ def as_array(values, name):
 
 
 def check_images(images, name="images"):
-    """Return images as they were given, after a look at their shape, type and range: the same at every door.
+    """Return images unchanged, after checking their shape, type and range.
 
     Args:
-        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1]; an error calls them `name`.
+        images: (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
+        name: what an error calls them.
 
     Raises:
-        ValueError: another number of axes or type, no image, values that are not finite or out of range, bytes
-            that are all 0 or 1, or floats hardly any of which are below 0: they were scaled to [0, 1].
+        ValueError: a different number of axes or type, no image, values not finite or out of range, uint8 that is
+            nearly black (such as 0 and 1), or floats of which hardly any is below 0, which are in [0, 1].
     """
     images = as_array(images, name)
     if images.ndim != 4 or not images.size:
@@ -37,7 +38,7 @@ def check_images(images, name="images"):
         raise ValueError(f"{name} have the shape {images.shape}; give (n, height, width, channels), n at least 1{hint}")
     if images.dtype == np.uint8:
         if 0 < images.max() <= _NEARLY_BLACK:
-            raise ValueError(f"{name} are bytes up to {images.max()}, nearly black; multiply those of 0 and 1 by 255")
+            raise ValueError(f"{name} are uint8 up to {images.max()}, nearly black; multiply those of 0 and 1 by 255")
         return images
     if images.dtype.kind != "f":
         raise ValueError(f"{name} are {images.dtype}; give uint8 in [0, 255] or float in [-1, 1]")
@@ -45,19 +46,19 @@ def check_images(images, name="images"):
     if not np.isfinite([low, high]).all():
         row = np.argwhere(~np.isfinite(images))[0][0]
         raise ValueError(f"{name} contain NaN or infinite values, the first in image {row}")
-    said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is meant"
+    said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is expected"
     if low < -1 - TOLERANCE or high > 1 + TOLERANCE:
         raise ValueError(f"{said}; for values in [0, 255] use data.scale, or give them as uint8")
     if low < high and np.mean(images < -_STRAY) < _STRAY:
         raise ValueError(
-            f"{said}, and hardly a pixel is below 0; for values in [0, 1], map x to 2 x - 1 (give very bright pictures "
+            f"{said}, and hardly any pixel is below 0; map values x in [0, 1] to 2 x - 1 (give very bright pictures "
             "as uint8)"
         )
     return images
 
 
 def as_float(images, name="images"):
-    """Return images as float32 in [-1, 1]; arguments and errors as in `check_images`."""
+    """Return images as float32 in [-1, 1]; arguments and errors are those of `check_images`."""
     images = check_images(images, name)
     floats = images.astype("float32")
     if images.dtype == np.uint8:
@@ -67,9 +68,9 @@ def as_float(images, name="images"):
 
 
 def check_numbers(values, name):
-    """Raise a ValueError where an array holds anything but finite real numbers."""
+    """Raise a ValueError if an array holds anything but finite real numbers."""
     if values.dtype.kind not in "biuf":
-        cure = "np.unique(words, return_inverse=True)[1] makes whole numbers of words"
+        cure = "np.unique(words, return_inverse=True)[1] turns words into whole numbers"
         raise ValueError(f"{name} are {values.dtype} {values.shape}; give numbers: {cure}")
     if not np.isfinite(values).all():
         bad = np.argwhere(~np.isfinite(np.atleast_1d(values)))
@@ -77,15 +78,17 @@ def check_numbers(values, name):
 
 
 def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
-    """Return labels as int64, after a look at their shape, type and values: the same at every door.
+    """Return labels as int64, after checking their shape, type and values.
 
     Args:
-        labels: (n,), whole numbers from 0 to classes - 1; an error calls them `name`.
-        classes: number of classes; None allows 100,000.
-        rows: how many there must be, one for each of so many `of`, or None.
+        labels: (n,), whole numbers from 0 to classes - 1.
+        name: what an error calls them.
+        classes: number of classes; None allows up to 100,000.
+        rows: the required number of labels, or None.
+        of: what the labels belong to, for the error about `rows`.
 
     Raises:
-        ValueError: another shape, such as (n, 1) and one-hot rows, words, fractions, NaN, or classes that do not exist.
+        ValueError: a different shape, such as (n, 1) or one-hot rows, words, fractions, NaN, or unknown classes.
     """
     if labels is None:
         raise ValueError(f"{name} are None; give whole numbers (n,)")
@@ -99,7 +102,7 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
     if labels.ndim != 1 or not len(labels):
         raise ValueError(f"{name} have the shape {labels.shape}; give whole numbers (n,), n at least 1")
     if rows is not None and len(labels) != rows:
-        raise ValueError(f"{name} are {len(labels)} for {rows} {of}; give one label each")
+        raise ValueError(f"{name}: {len(labels)} for {rows} {of}; give one label each")
     wrong = (labels != np.floor(labels)) | (labels < 0) | (labels >= (classes or _MOST_CLASSES))
     if wrong.any():
         shown = ", ".join(f"{value:g}" for value in np.unique(labels[wrong])[:_LABELS_SHOWN])
@@ -109,13 +112,13 @@ def check_labels(labels, name="labels", classes=None, rows=None, of="images"):
 
 
 def check_named(values, name, of):
-    """Raise a ValueError for anything but a dict with entries, each of which holds `of`."""
+    """Raise a ValueError for anything but a dict that is not empty; `of` describes its values."""
     if not isinstance(values, dict) or not values:
         raise ValueError(f"{name} are {type(values).__name__} of {np.size(values)}; give a dict from a name to {of}")
 
 
 def classes_of(network):
-    """Return how many classes a network has a place for, read off its one-hot or embedding layer, or None."""
+    """Return a network's number of classes, read off its one-hot or embedding layer, or None."""
     return min(
         (size for part in network.operations for name in _SIZES if (size := getattr(part, name, None))), default=None
     )
@@ -131,7 +134,7 @@ def whole_number(value, name, least, most=None, reason=""):
 
 
 def whole_numbers(values, name, length=None):
-    """Return whole numbers, all 1 or more and `length` of them, as a tuple."""
+    """Return a sequence of whole numbers of at least 1, `length` of them if it is given, as a tuple."""
     many = isinstance(values, (tuple, list)) and values
     if not many or length not in (None, len(values)):
         raise ValueError(
@@ -141,12 +144,12 @@ def whole_numbers(values, name, length=None):
 
 
 def generator(seed):
-    """Return NumPy's random generator of a seed, a whole number of at least 0: the same one gives the same numbers."""
+    """Return NumPy's random generator for a seed, a whole number of at least 0."""
     return np.random.default_rng(whole_number(seed, "seed", 0))
 
 
 def number(value, name, least, most=np.inf, open_ends=True):
-    """Return a finite number between `least` and `most`, without these two or with them, as a float."""
+    """Return a finite number between `least` and `most` as a float; `open_ends` excludes these two."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
     if not is_number or not (least < value < most if open_ends else least <= value <= most):
         closed = f"from {least:g} to {most:g}" if most < np.inf else f"of {least:g} or more"
@@ -158,10 +161,10 @@ def number(value, name, least, most=np.inf, open_ends=True):
 def unscale(images):
     """Map float images in [-1, 1], of any shape, to uint8 in [0, 255]. Inverse of `data.scale`.
 
-    What a generator without a tanh draws beyond -1 and 1 is cut off.
+    Values outside [-1, 1], which a generator without tanh may return, are clipped.
 
     Raises:
-        ValueError: bytes, values of which some are NaN or infinite, or that belong to [0, 255].
+        ValueError: integers, NaN or infinite values, or values in the range [0, 255].
     """
     levels = as_array(images, "images")
     if levels.dtype.kind != "f":
@@ -170,7 +173,7 @@ def unscale(images):
         raise ValueError("images contain NaN or infinite values; a generator that diverged is the usual reason")
     if levels.size and levels.min() >= 0 and levels.max() > 2:
         raise ValueError(f"images are float up to {levels.max():.4g}, like [0, 255]; unscale takes float in [-1, 1]")
-    levels = np.array(levels, "float32")  # one copy, changed in place: each step would make another one
+    levels = np.array(levels, "float32")  # a single copy, changed in place
     levels += 1.0
     levels *= 127.5
     return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype("uint8")

@@ -1,4 +1,4 @@
-"""Interactive figures of widgets that ipywidgets 7 and 8 share; end a cell with the box that a function returns."""
+"""Interactive figures for ipywidgets 7 and 8; end a cell with the box that a function returns."""
 
 import ipywidgets
 import numpy as np
@@ -10,13 +10,13 @@ class _Box(ipywidgets.VBox):
     """A box that also leaves a still picture in the notebook, for readers without a kernel.
 
     Args:
-        children: what is in the box.
-        picture: the one of them that is an `ipywidgets.Image`, of a PNG.
-        alt: what it shows, for those who cannot see it.
-        caption: what a running notebook would do.
+        children: widgets in the box.
+        picture: the one of them that is an `ipywidgets.Image` of a PNG.
+        alt: alternative text of the picture.
+        caption: what the widget does in a running notebook.
     """
 
-    _ipython_display_ = None  # ipywidgets 7 would show the box by this, and leave nothing else
+    _ipython_display_ = None  # with this method, ipywidgets 7 would show the box without the still picture
 
     def __init__(self, children, picture, alt, caption):
         super().__init__(children)
@@ -25,14 +25,14 @@ class _Box(ipywidgets.VBox):
     def _repr_mimebundle_(self, **options):
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         return {
-            "application/vnd.jupyter.widget-view+json": view,  # what every running notebook prefers
+            "application/vnd.jupyter.widget-view+json": view,  # preferred by a running notebook
             "text/html": self._still(),
             "text/plain": repr(self),
         }
 
 
 def latent_explorer(generator, latent_dim, seed=0):
-    """Walk through a plane of latents with two sliders; a third draws others. No kernel: `plotting.latent_point`.
+    """Walk through a plane of latents with two sliders; a third chooses the plane. Still: `plotting.latent_point`.
 
     Args:
         generator: callable from latents (n, latent_dim) to images in [-1, 1].
@@ -47,7 +47,7 @@ def latent_explorer(generator, latent_dim, seed=0):
 
     return _explorer(
         picture,
-        "What a generator draws at a place between four latent vectors",
+        "The generator's image for a point between four latent vectors",
         x=_slider(0.5, 0.0, 1.0, 0.05),
         y=_slider(0.5, 0.0, 1.0, 0.05),
         latents=ipywidgets.IntSlider(value=validation.whole_number(seed, "seed", 0, 99), min=0, max=99),
@@ -55,20 +55,20 @@ def latent_explorer(generator, latent_dim, seed=0):
 
 
 def optimal_discriminator_explorer():
-    """Move a density and watch the best discriminator against it. No kernel: `plotting.optimal_discriminator`."""
+    """Move the generator's density and watch the optimal discriminator. Still: `plotting.optimal_discriminator`."""
     return _explorer(
         plotting.optimal_discriminator,
-        "Two bell curves, the densities of data and generator, and the best discriminator against them",
+        "Two bell curves, the densities of data and generator, and the optimal discriminator for them",
         generator_mean=_slider(-1.0, -3.0, 3.0, 0.1),
         generator_deviation=_slider(1.0, 0.3, 2.0, 0.1),
     )
 
 
 def class_explorer(body, latent_dim, seed=0, classes=10):
-    """Mix two classes of a conditional generator, and choose classes and latents. No kernel: `plotting.class_point`.
+    """Mix two classes of a conditional generator, and choose classes and latents. Still: `plotting.class_point`.
 
     Args:
-        body: callable from latents with one-hot labels behind them (n, latent_dim + classes) to images.
+        body: callable from latents concatenated with one-hot labels (n, latent_dim + classes) to images.
         latent_dim: length of a latent vector.
         seed: seed of the first latents, 0 to 99.
         classes: number of classes.
@@ -82,7 +82,7 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
 
     return _explorer(
         picture,
-        "What a generator draws for a mixture of two classes",
+        "The generator's image for a mixture of two classes",
         first=ipywidgets.IntSlider(value=min(3, classes - 1), min=0, max=classes - 1),
         second=ipywidgets.IntSlider(value=min(8, classes - 1), min=0, max=classes - 1),
         mix=_slider(0.5, 0.0, 1.0, 0.05),
@@ -91,11 +91,11 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
 
 
 def blind_test(real, fake, trials=20, seed=0):
-    """Ask of one image after the other whether it is real, and score the answers with their uncertainty.
+    """Show images one by one, ask whether each is real, and score the answers with a confidence interval.
 
     Args:
         real, fake: real and generated images (n, height, width, channels), float in [-1, 1] or uint8.
-        trials: number of images that are shown; each is real with probability one half.
+        trials: number of images to show; each is real with probability one half.
         seed: seed of their choice.
     """
     trials = validation.whole_number(trials, "trials", 1)
@@ -105,10 +105,10 @@ def blind_test(real, fake, trials=20, seed=0):
     rng = validation.generator(seed)
     is_real = rng.random(trials) < 0.5
     kinds = [real if truth else fake for truth in is_real]
-    # Only those that are shown become floats: all of them would take four times their memory.
+    # Only the images shown are converted to float, which takes four times the memory.
     images = [data.as_float(kind[[rng.integers(len(kind))]]) for kind in kinds]
     answers = []
-    # Without a width of its own, the picture would be stretched to that of the page.
+    # Without an explicit width, the picture would be stretched to that of the page.
     picture, text = ipywidgets.Image(format="png", layout={"width": "230px"}), ipywidgets.HTML()
     buttons = [ipywidgets.Button(description=kind) for kind in ("real", "generated")]
 
@@ -121,13 +121,13 @@ def blind_test(real, fake, trials=20, seed=0):
         score = metrics.binomial_interval(right, trials)
         text.value = (
             f"{right} of {trials} right: {score.share:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
-            f"{score.high:.0%}. Chance, 50 %, is {'within' if score.low <= 0.5 <= score.high else 'outside'} it."
+            f"{score.high:.0%}. Chance, 50 %, is {'inside' if score.low <= 0.5 <= score.high else 'outside'} it."
         )
         for button in buttons:
             button.disabled = True
 
     def answer(button):
-        # A second click may be on its way before the buttons are disabled.
+        # A second click may arrive before the buttons are disabled.
         if len(answers) < trials:
             answers.append(button is buttons[0])
             update()
@@ -146,7 +146,7 @@ def _slider(value, least, most, step):
 
 
 def _explorer(draw, alt, **sliders):
-    """Return a box of sliders over the picture that `draw`, a function of their values, returns as a figure."""
+    """Return a box of sliders above a picture: the figure that `draw` returns for their values."""
     picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
 
     def update(change=None):
@@ -156,8 +156,8 @@ def _explorer(draw, alt, **sliders):
     for name, slider in sliders.items():
         slider.description = name.replace("_", " ")
         slider.style.description_width = "11em"
-        # Only when the slider is let go: on a slow machine the pictures of a whole movement would queue up.
+        # Update only when the slider is released: on a slow machine the pictures of a movement would queue up.
         slider.continuous_update = False
         slider.observe(update, names="value")
     update()
-    return _Box([*sliders.values(), picture], picture, alt, "In a running notebook, sliders move it.")
+    return _Box([*sliders.values(), picture], picture, alt, "In a running notebook, sliders change it.")

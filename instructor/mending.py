@@ -1,4 +1,4 @@
-"""Put a submission's answers into the notebook that was handed out, whatever was copied, split, moved or deleted."""
+"""Copy a submission's answers into the released notebook, even if cells were copied, split, moved or deleted."""
 
 import ast
 import functools
@@ -11,30 +11,30 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 IMPORTS = "imports"  # the cell of an assignment that holds them
 AGAIN = "# A cell above has bound one of these names to something else, and the test needs them."
-MISSING = "# Nothing was handed in here; the answer stands in another cell."
+MISSING = "# Nothing was submitted here; the answer is in another cell."
 NOT_RUN = "skip-execution"
 MOST_MAGICS = 50  # in one cell
-# What would change the environment of all who are graded later.
+# Commands that would change the environment in which later submissions are graded.
 INSTALL = re.compile(r"^(\s*)([%!]{1,2}\s*(?:pip|conda|mamba|uv|apt|apt-get|sudo|python -m pip)\b.*)$", re.MULTILINE)
 
 
 class Mend(NbGraderPreprocessor):
-    """Rebuild a submission on the released notebook; in the place of nbgrader's DeduplicateIds."""
+    """Rebuild a submission from the released notebook; replaces nbgrader's DeduplicateIds."""
 
     def preprocess(self, nb, resources):
         name, assignment = (resources["nbgrader"][key] for key in ("notebook", "assignment"))
         released = Path(__file__).with_name("release") / assignment / f"{name}.ipynb"
         if not released.is_file():
-            raise FileNotFoundError(f"{released} is missing; make it with: nbgrader generate_assignment {assignment}")
+            raise FileNotFoundError(f"{released} is missing; create it: nbgrader generate_assignment {assignment}")
         return mend(nb, nbformat.read(released, as_version=4)), resources
 
 
 def mend(submitted, released):
     """Return the released notebook with a submission's answers in it.
 
-    All cells that were handed out are there, once, in their order. Answers stand in their cells; copies of one, and the
-    parts of one that was split, are put together. What a student changed in other cells, and cells of their own, are
-    extra cells at the place where they stood.
+    It has every released cell once, in the original order. Answers are in their cells; copies of an answer, and the
+    parts of one that was split, are joined. A student's own cells, and changes to other cells, become
+    extra cells in their original place.
 
     Args:
         submitted: notebook of a student, in nbformat 4.
@@ -52,7 +52,7 @@ def mend(submitted, released):
     imports = next((cell for cell in released.cells if cell.id == IMPORTS), None)
     lost = bound & binds(imports.source) if imports else set()
 
-    # Behind the last test nothing is run again: experiments take minutes, and people grade them.
+    # Nothing after the last test is run again: experiments take minutes, and people grade them.
     mended, run = _cells(extras[None], cells, True), bool(tests)
     for original in released.cells:
         cell, own = original.copy(), [cells[i] for i in used[original.id]]
@@ -61,7 +61,7 @@ def mend(submitted, released):
             cell.source = "\n\n".join(words[cell.id]) or cell.source
         elif is_answer(cell):
             cell.source = _joined([_without(tests, answer.source) for answer in own]) or cell.source
-            # A stub must not take the place of what another cell has bound to its name.
+            # A stub must not overwrite an answer that another cell has bound to its name.
             if cell.source == original.source and binds(original.source) & bound:
                 cell.source = MISSING
         elif own and _is_experiment(cell):
@@ -71,7 +71,7 @@ def mend(submitted, released):
             changed = [(i, text) for i, text in extras[cell.id] if names[i] == cell.id]
             run = run and cell.source != tests[-1]
         for answer in own:
-            if "attachments" in answer:  # pictures within prose
+            if "attachments" in answer:  # pictures in prose
                 cell.attachments = {**cell.get("attachments", {}), **answer.attachments}
         behind = [extra for extra in extras[cell.id] if extra not in changed]
         again = [nbformat.v4.new_code_cell(f"{AGAIN}\n{imports.source}")] if lost and is_test(original) else []
@@ -83,21 +83,21 @@ def mend(submitted, released):
 
 
 def names_of(cells, released):
-    """Return for each cell of a submission the id of the released cell that it is, or None."""
+    """Return, for each cell of a submission, the id of the corresponding released cell, or None."""
     ids = {cell.id for cell in released}
     names = []
     for cell in cells:
         marks = _marks(cell).get("grade_id"), cell.get("id"), cell.metadata.get("id")  # the last one is Colab's
         names.append(next((name for name in marks if isinstance(name, str) and name in ids), None))
-    # Other programs drop all of them: then a cell is known by what it says.
+    # Some programs drop all ids; then a cell is recognised by its text.
     texts = {_flat(cell.source): cell.id for cell in released if cell.id not in names and cell.source.strip()}
     names = [name or texts.get(_flat(cell.source)) for name, cell in zip(names, cells, strict=True)]
-    # Or else by the name that it binds, where the cell for that is missing, blank, or as it was handed out.
+    # Otherwise by a name that it binds, if the cell for that name is missing, empty or unchanged.
     stubs = {cell.id: cell for cell in released if is_answer(cell)}
     pairs = list(zip(names, cells, strict=True))
     answered = {name for name, cell in pairs if name in stubs and _is_changed(cell, stubs[name])}
     wanted = {name: stub for stub, cell in stubs.items() if stub not in answered for name in binds(cell.source)}
-    # A cell that holds several answers stands for the first of them: the tests of all come later.
+    # A cell with several answers counts as the first of them, since all their tests come later.
     order = list(wanted)
     by_name = [
         wanted[min(found, key=order.index)] if (found := binds(cell.source) & set(wanted)) else None for cell in cells
@@ -106,14 +106,14 @@ def names_of(cells, released):
 
 
 def _stand_for(cell, found, cells, names, released):
-    """Return which cells of a submission, by number, stand for a released cell."""
+    """Return the numbers of the submission's cells that correspond to a released cell."""
     if _is_experiment(cell):
         return found[:1]
     if not _marks(cell).get("solution"):
         return [i for i in found if _flat(cells[i].source) == _flat(cell.source)]
     changed = [i for i in found if _is_changed(cells[i], cell)]
     if is_answer(cell):
-        # What the student's own test saw stood before it.
+        # The student's own test saw the cells before it.
         test = next((other.id for other in released[released.index(cell) :] if is_test(other)), None)
         place = names.index(test) if test in names else len(cells)
         changed = [i for i in changed if i < place] or changed
@@ -125,9 +125,9 @@ def _is_changed(cell, original):
 
 
 def _extras(cells, names, used, released):
-    """Return {id of a released cell, or None: pairs of a cell's number and what stands in it}.
+    """Return {id of a released cell, or None: pairs of a cell's number and its text}.
 
-    They are the cells that stand for no released one, behind the last cell with a name.
+    These are the cells without a released counterpart, listed under the last released cell before them.
     """
     tests = [cell.source for cell in released if is_test(cell)]
     given = {_flat(cell.source) for cell in released}
@@ -142,7 +142,7 @@ def _extras(cells, names, used, released):
 
 
 def _own_words(cells, found, used, extras, released):
-    """Return {id of an answer in prose: texts}; where its cell is as it was, from cells around it, out of `extras`."""
+    """Return {id of an answer in prose: texts}; if its cell is unchanged, move texts there from extra cells nearby."""
     words = {}
     for position, cell in enumerate(released):
         if not _is_prose(cell):
@@ -158,8 +158,8 @@ def _own_words(cells, found, used, extras, released):
 
 
 def _joined(texts):
-    """Return the parts of an answer as one text; without those that Python cannot read, where it can read the rest."""
-    # `%%time` makes a cell of its own, of which nothing else may be a part.
+    """Return the parts of an answer as one text; if that is not valid Python, only the parts that are."""
+    # `%%time` applies to a whole cell, so it cannot be joined with other code.
     texts = [re.sub(r"^\s*%%(time|timeit|capture)\b.*\n", "", text) if len(texts) > 1 else text for text in texts]
     texts = list(dict.fromkeys(text.strip("\n") for text in texts if text.strip()))
     whole = "\n".join(texts)
@@ -170,9 +170,9 @@ def _joined(texts):
 
 @functools.lru_cache(1000)
 def _parsed(text):
-    """Return the syntax tree of a cell, or None where Python cannot read it."""
+    """Return the syntax tree of a cell, or None if it is not valid Python."""
     try:
-        # `%time` and the like are no Python. IPython begins anew for each of them.
+        # `%time` and the like are not Python. IPython parses the cell again for each of them.
         magics = re.findall(r"^\s*[%!?]|\?\s*$|=\s*[%!]", text, re.MULTILINE)
         return ast.parse(TransformerManager().transform_cell(text) if 0 < len(magics) <= MOST_MAGICS else text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, RuntimeError):
@@ -180,7 +180,7 @@ def _parsed(text):
 
 
 def binds(text):
-    """Return the names that a cell binds outside of functions and classes."""
+    """Return the names that a cell binds outside functions and classes."""
     tree = _parsed(text)
     if tree is None:
         return set(re.findall(r"^\s*def (\w+)", text, re.MULTILINE))
@@ -206,7 +206,7 @@ def _without(tests, text):
 
 
 def _cells(extras, cells, run):
-    """Return new cells of pairs of a cell's number and its text."""
+    """Return new cells for pairs of a cell's number and its text."""
     made = []
     for i, text in extras:
         if cells[i].cell_type == "code":
@@ -221,7 +221,7 @@ def _cells(extras, cells, run):
 
 
 def said(cell):
-    """Return all text that a cell displays; what it prints may be a student's own."""
+    """Return all text that a cell displays, without printed text, which may come from the student."""
     return "\n".join(str(output.get("data", {}).get("text/plain", "")) for output in cell.get("outputs", []))
 
 
@@ -247,7 +247,7 @@ def is_answer(cell):
 
 
 def is_answered_here(cell):
-    """Return whether a cell is one for an answer, in code or in prose."""
+    """Return whether a cell is for an answer, in code or in prose."""
     return is_answer(cell) or _is_prose(cell)
 
 

@@ -1,4 +1,4 @@
-"""Settings of nbgrader for this course. nbgrader reads them when it runs in this folder."""
+"""nbgrader's settings for this course, which it reads when it runs in this folder."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from mending import Mend, said
 
 
 class NamedStubs(ClearSolutions):
-    """Put a stub that names its task in the place of each solution."""
+    """Replace each solution with a stub that names its task."""
 
     def preprocess_cell(self, cell, resources, cell_index):
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
@@ -29,7 +29,7 @@ class NamedStubs(ClearSolutions):
 
 
 class ClearWhatIsRunAgain(ClearOutput):
-    """Leave the output of experiments: they take minutes, and are graded by people. They are not run again."""
+    """Keep the output of experiments, which take minutes, are graded by people and are not run again."""
 
     def preprocess_cell(self, cell, resources, cell_index):
         if "skip-execution" in cell.metadata.get("tags", []):
@@ -38,7 +38,7 @@ class ClearWhatIsRunAgain(ClearOutput):
 
 
 class SaveWhatIsGraded(SaveAutoGrades):
-    """Leave to a person what a limit has struck: its points are missing, and not 0."""
+    """Leave tests that ran into a limit to a person: their points are missing, not 0."""
 
     def preprocess(self, nb, resources):
         self.stopped = self.stopped_before = False
@@ -53,7 +53,7 @@ class SaveWhatIsGraded(SaveAutoGrades):
         super()._add_score(cell, resources)
         if cell.cell_type != "code":
             return
-        # The test of a cell that was stopped, and the tests on other inputs, which use all answers.
+        # The test after a cell that was stopped, and the tests on other inputs, which use all answers.
         name = cell.metadata.nbgrader["grade_id"]
         stopped, self.stopped = self.stopped or (self.stopped_before and name == "unseen"), False
         marks = name, self.notebook_id, self.assignment_id, self.student_id
@@ -65,22 +65,22 @@ class SaveWhatIsGraded(SaveAutoGrades):
 
 
 def seconds_for(cell):
-    """Return how long a cell may take. Checks have limits of their own, of computing, whatever else a machine does."""
+    """Return a cell's time limit in seconds. Checks have their own limits, on computing time."""
     if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
         return 3600
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 1
-    return 120 * max(1, round(2 * load / os.cpu_count()))  # a cell gets less of a busy machine
+    return 120 * max(1, round(2 * load / os.cpu_count()))  # longer on a busy machine
 
 
 def replaced(converter, preprocessors, old, new):
-    """Return a converter's preprocessors, one of them replaced by another."""
+    """Return a converter's preprocessors with one of them replaced."""
     usual = converter.class_traits()[preprocessors].default()
     return [new if step is old else step for step in usual]
 
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 c.CourseDirectory.course_id = "gan-course"
-# A module of a student's beside the notebook would stand before those that the checks import.
+# A student's module next to the notebook would be imported instead of those that the checks need.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.py", "*.so", "*.pyc", "__pycache__", ".DS_Store"]
 c.GenerateAssignment.preprocessors = replaced(GenerateAssignment, "preprocessors", ClearSolutions, NamedStubs)
 c.NamedStubs.text_stub = "*Your answer goes here.*"
@@ -89,8 +89,7 @@ c.Autograde.autograde_preprocessors = replaced(Autograde, "autograde_preprocesso
 c.Execute.timeout_func = seconds_for
 c.LimitOutput.max_lines = 1000
 c.LimitOutput.max_traceback = 100
-# Kernels in a sandbox, see README.md. They have no network: nbgrader talks to them through files in a folder that
-# holds nothing else.
+# Kernels in a sandbox, see README.md. They have no network: nbgrader talks to them through files in a separate folder.
 if os.environ.get("GAN_COURSE_SANDBOX"):
     c.Execute.kernel_name = "gan-course-sandbox"
     c.KernelManager.transport = "ipc"

@@ -1,10 +1,10 @@
-"""Train five GANs, four of them with a mistake, and keep their curves for assignment 02.
+"""Train five GANs, four of them with a mistake, and store their curves for assignment 02.
 
     python instructor/record_loss_curves.py --seed 4711     writes instructor/source/02_dcgan/loss_curves.json
 
-The seed decides about the weights and the order of the images: keep yours to yourself, and take another one each year.
-Neither the file nor the seed says which letter belongs to which mistake: the letters are drawn anew at each call.
-This command prints them once. They belong into the solution of task 4 and into the hidden tests of the assignment.
+The seed determines the weights and the order of the images: keep yours secret, and change it each year.
+Neither the file nor the seed reveals which letter belongs to which mistake: the letters are shuffled in each call, and
+printed once. Copy them to the solution of task 4 and to the hidden tests of the assignment.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def adam(rate=1e-3):
 
 
 def flipped_targets():
-    """Return a loss in which real images are called generated, and generated ones real."""
+    """Return a loss with swapped targets: real images are called generated, and generated ones real."""
     return losses.AdversarialLoss(
         "flipped",
         lambda real_logits, fake_logits: losses.discriminator_cross_entropy(fake_logits, real_logits),
@@ -39,7 +39,7 @@ class OneSigmoidTooMany(training.GAN):
         return keras.ops.sigmoid(super().discriminate(images, condition))
 
 
-# What differs from the healthy training: the kind of GAN, or what `compile` gets.
+# The difference from the healthy training: the class of the GAN, or an argument of `compile`.
 TRAININGS = {
     "healthy": {},
     "one sigmoid too many": {"kind": OneSigmoidTooMany},
@@ -57,7 +57,7 @@ def train(
     discriminator_optimizer=adam,
     loss=lambda: "non_saturating",
 ):
-    """Return the curves of one training, as `callbacks.Curves.history` without its seconds."""
+    """Return the curves of one training: `callbacks.Curves.history` without "seconds"."""
     keras.utils.set_random_seed(seed)
     gan = kind(models.fast_dcgan_generator(), models.fast_dcgan_discriminator(), seed=seed)
     gan.compile(generator_optimizer(), discriminator_optimizer(), loss=loss())
@@ -69,7 +69,7 @@ def train(
 
 
 def rounded(values, is_share):
-    """Return four digits of each value; a share that rounding has put just outside of 0 to 1 is put back."""
+    """Return the values rounded to four digits; shares that rounding errors put outside [0, 1] are clipped."""
     return [float(f"{value:.4g}") if not is_share else round(min(1.0, max(0.0, value)), 4) for value in values]
 
 
@@ -86,7 +86,7 @@ def main():
     }
     text = json.dumps(found, separators=(",", ":")).replace('"curves":', '\n"curves":').replace('},"', '},\n"')
     FILE.write_text(text + "\n", encoding="utf-8")
-    print(f"{FILE.relative_to(ROOT)} is written. The answer, for the instructor alone:\n{answer}")
+    print(f"{FILE.relative_to(ROOT)} is written. The answer, for the instructor only:\n{answer}")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def test_weights_that_have_moved_are_told(make_gan, digits, tmp_path, capsys, mo
     train(gan, pipeline(digits), tmp_path / "run", epochs=1)
     (tmp_path / "run.npz").unlink()
     train(gan, pipeline(digits), tmp_path / "run", epochs=1)
-    assert "the model has taken 8 steps before" in capsys.readouterr().out
+    assert "the model has already taken 8 steps" in capsys.readouterr().out
     broken = make_gan()
     broken.set_weights([weight * np.nan if weight.dtype.kind == "f" else weight for weight in broken.get_weights()])
     with pytest.raises(ValueError, match="NaN or infinite before training"):
@@ -171,7 +171,7 @@ def test_a_finished_run_is_not_trained_again_and_says_so(make_gan, digits, tmp_p
     said = capsys.readouterr().out
     assert "nothing is trained now" in said
     assert str(tmp_path / "run.npz") in said, "which file to delete"
-    with pytest.raises(ValueError, match="holds 2 epochs, and 1 are asked for"):
+    with pytest.raises(ValueError, match="holds 2 epochs, but 1 are requested"):
         train(make_gan(), pipeline(digits), tmp_path / "run", epochs=1)
 
 
@@ -197,7 +197,7 @@ def test_there_is_no_other_way_to_resume(make_gan, digits, tmp_path):
     for batches in (own_dataset(digits), own_dataset(digits).repeat(), pipeline(digits).take(3)):
         with pytest.raises(ValueError, match="order can be repeated: give arrays"):
             gan.fit(batches, steps_per_epoch=3, verbose=0, backup=kept)
-    with pytest.raises(ValueError, match="does not know what EarlyStopping remembers"):
+    with pytest.raises(ValueError, match="cannot save the state of EarlyStopping"):
         gan.fit(pipeline(digits), verbose=0, callbacks=[keras.callbacks.EarlyStopping()], backup=kept)
     for old, new in zip(before, gan.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -259,7 +259,7 @@ def test_of_two_kernels_the_one_behind_overwrites_nothing(make_gan, digits, tmp_
 
     gan, backup = make_gan(), callbacks.Backup(tmp_path / "run")
     gan.fit(digits, epochs=3, verbose=0, callbacks=[Other()], backup=backup)
-    assert "Another kernel has trained this run to epoch 3" in capsys.readouterr().out
+    assert "Another kernel has already trained this run to epoch 3" in capsys.readouterr().out
     assert backup.epoch == callbacks.Backup(tmp_path / "run").epoch == 3
 
 
@@ -304,7 +304,7 @@ def test_a_backup_of_another_run_is_refused(make_gan, digits, kept, change):
     gan, batches = CHANGES[change](make_gan, digits)
     with pytest.raises(
         ValueError,
-        match=f"another run.*{change} (was|is another one).*To train from the start, delete .*run.npz and make",
+        match=f"another run.*{change} (was|is different).*To train from scratch, delete .*run.npz and build",
     ):
         train(gan, batches, kept)
 
@@ -393,7 +393,7 @@ def test_a_change_of_what_the_familys_code_computes_is_refused(digits, notebook_
         assert before in NOTEBOOK
         gan = from_notebook(NOTEBOOK.replace(before, after))
     what = "networks: discriminator" if before == "tanh" else "what a step computes .*"
-    with pytest.raises(ValueError, match=f"another run.*{what} (was|is another one)"):
+    with pytest.raises(ValueError, match=f"another run.*{what} (was|is different)"):
         train(gan, pipeline(digits), notebook_run, epochs=1)
 
 

@@ -194,7 +194,7 @@ def test_unknown_names_list_the_known_ones():
 
 
 def test_the_classifier_is_no_generator():
-    with pytest.raises(ValueError, match="'digit_classifier' is no generator"):
+    with pytest.raises(ValueError, match="'digit_classifier' is not a generator"):
         checkpoints.load_checkpoint("digit_classifier")
 
 

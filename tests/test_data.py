@@ -1,6 +1,7 @@
 import gc
 import hashlib
 import shutil
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_mnist_is_the_original_distribution(split, n, images_md5, labels_md5):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="unknown data set 'cifar'; choose mnist, or load_folder"):
+    with pytest.raises(ValueError, match="unknown data set 'cifar'; choose mnist, toon_faces"):
         data.load_dataset("cifar")
     with pytest.raises(ValueError, match="unknown split 'valid'; choose one of train, test"):
         data.load_dataset("mnist", split="valid")
@@ -100,7 +101,7 @@ def test_as_float_keeps_floats_as_they_are(kind):
 
 def test_check_images_forgives_rounding_only():
     data.check_images(np.full((1, 2, 2, 1), 1.0005))
-    with pytest.raises(ValueError, match=r"\[-1, 1\] is meant"):
+    with pytest.raises(ValueError, match=r"\[-1, 1\] is expected"):
         data.check_images(np.full((1, 2, 2, 1), 1.01))
 
 
@@ -119,9 +120,9 @@ UNIT = np.linspace(0, 1, 8192).reshape(2, 64, 64, 1)
     [
         (np.full((2, 4, 4, 1), 255.0), r"samples are float from 255 to 255.*use data\.scale"),
         (np.full((2, 4, 4, 1), -1.5), r"samples are float from -1\.5 to -1\.5"),
-        (UNIT, "map x to 2 x - 1"),
-        (with_strays(UNIT, -0.02), "map x to 2 x - 1"),
-        (with_strays(UNIT, -1.0), "map x to 2 x - 1"),
+        (UNIT, "to 2 x - 1"),
+        (with_strays(UNIT, -0.02), "to 2 x - 1"),
+        (with_strays(UNIT, -1.0), "to 2 x - 1"),
         (np.array([0, np.nan, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
         (np.array([0, -np.inf, 0.5, -0.5]).reshape(1, 2, 2, 1), "samples contain NaN or infinite values"),
         (np.zeros((2, 4, 4, 1), "int64"), "samples are int64; give uint8"),
@@ -226,13 +227,13 @@ def test_a_source_describes_what_it_reads_and_how(change):
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        ([NUMBERED / 255.0], {}, "map x to 2 x - 1"),
+        ([NUMBERED / 255.0], {}, "to 2 x - 1"),
         ([NUMBERED[..., 0]], {}, "add the axis of channels"),
         ([NUMBERED], {"n": 101}, "choose a whole number, from 1 to 100"),
         ([NUMBERED], {"n": 0}, "choose a whole number, from 1 to 100"),
         ([NUMBERED], {"batch_size": 0}, "batch_size=0"),
         ([NUMBERED], {"batch_size": 11, "n": 10}, "choose a whole number, from 1 to 10"),
-        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give as many of each"),
+        ([NUMBERED, np.zeros(5)], {}, "100, 5 rows; give arrays of equal length"),
         ([], {}, "there is no array"),
     ],
 )
@@ -294,7 +295,7 @@ def test_a_folder_of_pictures_of_every_kind(tmp_path, capsys):
     grey = np.asarray(Image.fromarray(COLOURS).convert("L")).astype(int)[::15, ::15, None]
     for name in ("grey.png", "sixteen.png"):
         assert np.abs(by_name[name][::7, ::7] - grey).max() < 5, name
-    assert (by_name["transparent.png"] == 255).all(), "laid on white"
+    assert (by_name["transparent.png"] == 255).all(), "composited on white"
     data.pipeline(found.images, batch_size=2)
 
 
@@ -329,8 +330,48 @@ def test_too_large_pictures_are_skipped(tmp_path, monkeypatch):
 def test_folders_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a folder"):
         data.load_folder(tmp_path / "none", 8)
-    with pytest.raises(ValueError, match="holds no picture"):
+    with pytest.raises(ValueError, match="holds no readable picture"):
         data.load_folder(tmp_path, 8)
     for options in ({"image_size": 0}, {"image_size": (8, 1.5)}, {"channels": 4}, {"max_images": 0}):
         with pytest.raises(ValueError, match=next(iter(options))):
             data.load_folder(tmp_path, **{"image_size": 8, **options})
+
+
+def test_stacked_digits_are_three_digits_and_their_number():
+    images, labels = next(iter(data.stacked_mnist(batch_size=32, labels=True, split="test", seed=4)))
+    digits = data.load_dataset(split="test")
+    by_content = {image.tobytes(): int(label) for image, label in zip(*digits, strict=True)}
+    images = data.unscale(images.numpy())
+    assert images.shape == (32, 28, 28, 3)
+    channels = [[by_content[np.ascontiguousarray(image[..., [c]]).tobytes()] for c in range(3)] for image in images]
+    assert [100 * r + 10 * g + b for r, g, b in channels] == labels.numpy().tolist()
+    assert len(set(labels.numpy().tolist())) > 25, "the three are drawn apart from each other"
+
+
+def test_a_pass_over_stacked_digits_has_each_digit_once_in_each_colour_and_nearly_all_numbers():
+    batches = data.stacked_mnist(batch_size=1000, labels=True, split="test")
+    passes = [np.concatenate([labels for _, labels in batches]) for _ in range(2)]
+    expected = np.bincount(data.load_dataset(split="test").labels)
+    for labels in passes:
+        assert len(labels) == 10_000
+        for place in (100, 10, 1):
+            assert np.bincount(labels // place % 10).tolist() == expected.tolist()
+        assert len(np.unique(labels)) > 990
+    assert not np.array_equal(*passes)
+
+
+def test_stacked_digits_are_not_held_in_memory():
+    tracemalloc.start()
+    batches = iter(data.stacked_mnist(batch_size=64, split="test"))
+    for _ in range(20):
+        next(batches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * 10_000 * 28 * 28, "of bytes: MNIST's test split, while it is read, and no three times as much"
+
+
+def test_a_run_on_stacked_digits_can_be_resumed_in_its_order():
+    batches = data.stacked_mnist(batch_size=2500, split="test", seed=1)
+    passes = [[batch.numpy() for batch in batches] for _ in range(2)]
+    again = [batch.numpy() for batch in batches.source.batches(1)]
+    np.testing.assert_array_equal(passes[1], again)

@@ -66,7 +66,7 @@ def test_labels_that_cannot_be_draw_nothing(conditional, kind, door):
     labels, message = WRONG_LABELS[kind]
     with pytest.raises(ValueError, match=message):
         getattr(conditional, door)([np.zeros((64, 5), "float32"), labels])
-    with pytest.raises(ValueError, match="labels are 3 for 64 latents"):
+    with pytest.raises(ValueError, match="labels: 3 for 64 latents"):
         getattr(conditional, door)([np.zeros((64, 5), "float32"), np.arange(3)])
 
 
@@ -88,7 +88,7 @@ def test_labels_that_a_gan_would_ignore_are_refused(make_gan, digits):
         lambda gan: gan.fit(data.pipeline(digits, LABELS, batch_size=16), verbose=0),
     ):
         gan = make_gan()
-        unchanged_by(gan, lambda gan=gan, fit=fit: fit(gan), "labels would do nothing")
+        unchanged_by(gan, lambda gan=gan, fit=fit: fit(gan), "would ignore labels")
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_labels_that_a_gan_would_ignore_are_refused(make_gan, digits):
         (lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3), "keras.optimizers.schedules"),
         (lambda: keras.callbacks.ReduceLROnPlateau("generator_loss", mode="min"), "keras.optimizers.schedules"),
         (lambda: keras.callbacks.SwapEMAWeights(), "average=0.99"),
-        (lambda: callbacks.Curves, "is no callback; give instances"),
-        (lambda: print, "is no callback"),
+        (lambda: callbacks.Curves, "is not a callback; give instances"),
+        (lambda: print, "is not a callback"),
     ],
 )
 def test_callbacks_for_another_kind_of_model_are_refused(make_gan, digits, callback, message):
@@ -149,7 +149,7 @@ def test_a_keras_json_of_the_users_own_changes_nothing(tmp_path, backend):
     environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": backend}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, cwd=ROOT)
     if backend == "jax":
-        assert "Keras runs on jax here, and this course on TensorFlow" in done.stderr
+        assert "Keras runs on jax here, but this course needs TensorFlow" in done.stderr
     else:
         assert "this course uses channels_last and float32" in done.stdout
         assert "(None, 28, 28, 1) float32 float32" in done.stdout
@@ -169,17 +169,17 @@ def test_a_discriminator_that_gives_probabilities_is_refused(ending):
 def test_a_generator_that_cannot_draw_black_is_refused(ending):
     generator, discriminator = tiny_networks()
     last = keras.layers.Activation(ending) if isinstance(ending, str) else ending
-    with pytest.raises(ValueError, match="images go from -1 to 1; let its last layer have tanh"):
+    with pytest.raises(ValueError, match="images range from -1 to 1; use tanh in its last layer"):
         training.GAN(keras.Sequential([generator, last]), discriminator)
 
 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (lambda x: x / 255, "map x to 2 x - 1"),
+        (lambda x: x / 255, "to 2 x - 1"),
         (lambda x: x.astype("float32"), "data.scale"),
         (lambda x: x * np.nan, "NaN"),
-        (lambda x: x // 255, "bytes up to 1, nearly black"),
+        (lambda x: x // 255, "uint8 up to 1, nearly black"),
         (lambda x: x[..., [0, 0]], "2 channels"),
         (lambda x: x[:0], "the shape"),
         (lambda x: x[0, 0], "the shape"),
@@ -228,17 +228,17 @@ def test_a_run_that_meets_nan_stops_with_the_last_good_state(make_gan, digits, t
     for one, other in zip(good.state(), gan.state(), strict=True):
         np.testing.assert_array_equal(one, other)
     said = capsys.readouterr().out
-    assert "Training stops in epoch 3" in said
-    assert "The weights are those of the end of epoch 2" in said
+    assert "Training stopped in epoch 3" in said
+    assert "The weights are restored to those after epoch 2" in said
     if with_backup:
         assert callbacks.Backup(tmp_path / "run").epoch == 2
 
 
 def test_fewer_images_than_features_get_a_warning_with_their_distance(rng):
     real, fake = rng.standard_normal((2, 50, 64))
-    with pytest.warns(UserWarning, match="50 images are fewer than the 64 features"):
+    with pytest.warns(UserWarning, match="50 images are too few for 64 features"):
         metrics.frechet_distance(real, fake)
-    with pytest.warns(UserWarning, match="50 images are fewer"):
+    with pytest.warns(UserWarning, match="50 images are too few"):
         metrics.evaluate(real, fake)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -262,7 +262,7 @@ def test_nan_is_met_in_a_run_of_unknown_length_too(make_gan, digits, capsys, epo
     gan = make_gan()
     before = [np.copy(variable) for variable in gan.state()]
     gan.fit(stream(*[digits[:16]] * 4), epochs=epochs, verbose=0, callbacks=[Poison(0, 2)])
-    assert "Training stops in epoch 1" in capsys.readouterr().out
+    assert "Training stopped in epoch 1" in capsys.readouterr().out
     for one, other in zip(before, gan.state(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -330,7 +330,7 @@ def test_arguments_of_fit_that_would_do_nothing_or_harm(make_gan, digits, option
     [
         ({"discriminator_steps": "a"}, "discriminator_steps='a' is not allowed"),
         ({"discriminator_steps": np.inf}, "discriminator_steps=inf is not allowed"),
-        ({"average": "a"}, "an average of 'generator' with decay 'a'"),
+        ({"average": "a"}, "average of 'generator' with decay 'a'"),
         ({"penalty": losses.R1}, "give an instance such as losses.R1"),
     ],
 )
@@ -351,7 +351,7 @@ def test_layers_that_two_players_share_are_refused():
     body = keras.layers.Dense(64)
     one = keras.Sequential([generator, keras.layers.Flatten(), body, keras.layers.Reshape((8, 8, 1))])
     other = keras.Model(images, keras.layers.Dense(1)(body(keras.layers.Flatten()(images))))
-    with pytest.raises(ValueError, match=r"two players train .*kernel; give each layers of its own"):
+    with pytest.raises(ValueError, match=r"two players train .*kernel; give each player its own layers"):
         training.GAN(one, other).compile("adam", "adam")
     with pytest.raises(ValueError, match="two players train"):
         training.GAN(keras.Sequential([generator, discriminator]), discriminator).compile("adam", "adam")
@@ -389,7 +389,7 @@ def test_what_is_no_scalar_is_no_loss(make_gan, digits, options, message):
 
 def test_networks_of_other_classes_or_labels_first_are_refused():
     generator, discriminator = conditional_networks(classes=10)
-    with pytest.raises(ValueError, match="the generator draws 10 classes, and the discriminator judges 5"):
+    with pytest.raises(ValueError, match="the generator has 10 classes, and the discriminator 5"):
         training.ConditionalGAN(generator, conditional_networks(classes=5)[1])
     latents, labels = (keras.Input(of.shape[1:], dtype=of.dtype) for of in generator.inputs)
     turned = keras.Model([labels, latents], generator([latents, labels]))
@@ -405,7 +405,10 @@ def test_a_conditional_gan_draws_from_two_arrays(conditional):
 
 def test_single_batches_are_looked_at_as_well(make_gan, conditional, digits):
     gan = make_gan()
-    for wrong, message in ((digits.astype("float32"), "like|is meant"), (digits / 255, "hardly a pixel is below 0")):
+    for wrong, message in (
+        (digits.astype("float32"), "like|is expected"),
+        (digits / 255, "hardly any pixel"),
+    ):
         unchanged_by(gan, lambda wrong=wrong: gan.train_on_batch(wrong), message)
     unchanged_by(gan, lambda: gan.train_on_batch(digits, sample_weight=np.ones(64)), "sample_weight has no meaning")
     unchanged_by(conditional, lambda: conditional.train_on_batch(digits, LABELS + 1), "hold 10; give whole numbers")
@@ -423,7 +426,7 @@ def test_a_dataset_that_gives_its_batches_only_once_is_refused(make_gan, digits)
         tf.data.Dataset.from_generator(lambda: iter(()), output_signature=spec),
     ):
         unchanged_by(
-            gan, lambda dataset=dataset: gan.fit(dataset, verbose=0), "holds no batch, or gives its batches only once"
+            gan, lambda dataset=dataset: gan.fit(dataset, verbose=0), "holds no batch, or can be read only once"
         )
     sizes = tf.data.Dataset.from_generator(
         lambda: (np.zeros((2, size, 8, 1), "float32") - 1 for size in (8, 9)),
@@ -473,11 +476,11 @@ def test_a_bounded_end_of_a_discriminator_is_seen_through_what_changes_nothing(e
         (lambda: plotting.class_shares([-1.0, 2.0]), "are not allowed"),
         (lambda: widgets.class_explorer(lambda x: x, 4, classes=1), "classes=1 is not allowed"),
         (lambda: widgets.blind_test(GREY, np.zeros((4, 4, 4, 3), "uint8")), "give equal ones"),
-        (lambda: metrics.frechet_distance(1e200 * np.eye(3), np.eye(3)), "whose square is no number"),
+        (lambda: metrics.frechet_distance(1e200 * np.eye(3), np.eye(3)), "whose square overflows"),
         (lambda: metrics.evaluate(np.eye(3), np.eye(3)), "too few for a report card; give 10"),
         (lambda: metrics.frechet_distance(GREY, GREY, features="digits"), "features='digits' is not allowed"),
         (lambda: metrics.frechet_distance(GREY, GREY, features=lambda x: 3.0), r"features have the shape \(\)"),
-        (lambda: features.untrained((7, 8, 1)), "give images of 8 pixels or more"),
+        (lambda: features.untrained((7, 8, 1)), "must be at least 8 pixels"),
         (lambda: features.untrained(28), "image_shape=28 is not allowed"),
         (lambda: evaluation.measure(tiny_networks()[0]), "give a training.GAN, and not its generator"),
         (lambda: evaluation.discriminator_accuracy(GREY, GREY, build=None), "build=None is not allowed"),
@@ -494,8 +497,8 @@ def test_a_bounded_end_of_a_discriminator_is_seen_through_what_changes_nothing(e
             "labels hold 22",
         ),
         (lambda: data.unpaired(GREY, np.arange(4), batch_size=2), r"give \(n, height, width, channels\)"),
-        (lambda: callbacks.Backup("folder/"), "give where the file goes"),
-        (lambda: callbacks.Backup(""), "give where the file goes"),
+        (lambda: callbacks.Backup("folder/"), "give the path of a file"),
+        (lambda: callbacks.Backup(""), "give the path of a file"),
         (lambda: plotting.optimal_discriminator(0, 0), "generator_deviation=0 is not allowed"),
         (lambda: plotting.optimal_discriminator(np.nan), "generator_mean=nan is not allowed"),
         (lambda: plotting.points({"a": [np.nan]}, "x"), "give finite numbers"),

@@ -110,10 +110,10 @@ def train_on(images, probabilities):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda i: evaluation.gan_train(i, range(9), i, range(8), None), "fake_labels are 9 for 8 images"),
+        (lambda i: evaluation.gan_train(i, range(9), i, range(8), None), "fake_labels: 9 for 8 images"),
         (lambda i: evaluation.gan_train(i, range(8), i * 1.0, range(8), None), "real_images are float"),
         (lambda i: train_on(i, np.ones((8, 8))), "probabilities in row 0 sum to 8"),
-        (lambda i: train_on(i, np.eye(8)[:5]), "labels are 8 for 5 rows of probabilities"),
+        (lambda i: train_on(i, np.eye(8)[:5]), "labels: 8 for 5 rows of probabilities"),
         (lambda i: evaluation.discriminator_accuracy(i, i[:, :4]), r"real have the shape \(8, 8, 1\) and fake"),
         (lambda i: evaluation.discriminator_accuracy(i, i[:3]), "fake are 3 images; give at least 4"),
         (lambda i: evaluation.discriminator_accuracy(i, i, steps=0), "steps=0 is not allowed"),

@@ -80,7 +80,7 @@ def test_a_lesson_is_recorded_and_shows_its_picture(path):
     picture = f"pictures/{path.stem}.png"
     assert (ROOT / "notebooks" / picture).is_file(), f"notebooks/{picture} is missing; {record}"
     title = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-    assert f"]({picture})" in title, f"the title cell lacks ![what is to be seen]({picture})"
+    assert f"]({picture})" in title, f"the title cell lacks ![what the picture shows]({picture})"
 
 
 # Profile

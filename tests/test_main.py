@@ -47,10 +47,10 @@ def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
     assert run("evaluate", digits / "pictures", digits / "pictures", "--size", 32) == 0
     table = capsys.readouterr().out
     assert re.search("40 images of .*pictures against 40 of .*pictures, in `untrained` features", table)
-    assert re.search(r"frechet distance +less +\d", table)
-    assert re.search(r"precision +more +\d", table)
+    assert re.search(r"frechet distance +lower +\d", table)
+    assert re.search(r"precision +higher +\d", table)
     assert "classes" not in table
-    assert "Caution: 40 images are fewer than the 64 features" in table
+    assert "Caution: 40 images are too few for 64 features" in table
 
 
 def test_training_on_a_folder_goes_on_and_leaves_a_generator_to_draw_from(digits, capsys):
@@ -98,7 +98,7 @@ def test_another_run_in_the_same_folder_is_refused_in_words_of_the_command_line(
     assert run("train", digits / "pictures", "--minutes", 1e-4, "--out", out, "--seed", 1) == 2
     said = capsys.readouterr().err
     assert "another run: data: seed was 0 and is 1" in said
-    assert said.endswith(f"Give another --out, or delete {out}.\n")
+    assert said.endswith(f"Choose another --out, or delete {out}.\n")
     assert (out / "generator.weights.h5").read_bytes() == kept
 
 
@@ -121,12 +121,12 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("sample", "biggan"), "no checkpoint 'biggan'"),
         (("sample", "none/generator.json"), "none/generator.json is missing; give the .json file that"),
         (("sample", "pictures"), "pictures/generator.json is missing"),
-        (("sample", "torn.json"), "torn.json is no card of a checkpoint"),
-        (("sample", "list.json"), "list.json is no card of a checkpoint"),
+        (("sample", "torn.json"), "torn.json is not a model card"),
+        (("sample", "list.json"), "list.json is not a model card"),
         (("sample", "dcgan", "--out", "pictures"), "pictures is not empty"),
-        (("sample", "dcgan", "--out", "real.npy"), "real.npy is there already"),
-        (("evaluate", "torn.npy", "real.npy"), "torn.npy holds no array of numbers; save one with numpy.save"),
-        (("evaluate", "objects.npy", "real.npy"), "objects.npy holds no array of numbers"),
+        (("sample", "dcgan", "--out", "real.npy"), "real.npy already exists"),
+        (("evaluate", "torn.npy", "real.npy"), "torn.npy does not hold an array of numbers; save one with numpy.save"),
+        (("evaluate", "objects.npy", "real.npy"), "objects.npy does not hold an array of numbers"),
         (("evaluate", "one.npy", "real.npy"), r"one.npy have the shape \(\)"),
         (("train", "alpha.npy"), "images have 4 channels"),
         (("train", "real.npy", "--most", "-3"), "--most=-3 is not allowed"),
@@ -136,7 +136,7 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
         (("train", "pictures", "--minutes", "0"), "--minutes=0.0 is not allowed"),
         (
             ("train", "pictures/0", "--by-class"),
-            "--by-class needs pictures in two subfolders of pictures/0 or more, and 0.png lies in none",
+            "--by-class needs all pictures in two or more subfolders of pictures/0, but 0.png is in none",
         ),
         (("train", "pictures", "--minutes", "1e300"), r"--minutes=1e\+300 is not allowed"),
         (("train", "pictures", "--minutes", "nan"), "--minutes=nan is not allowed"),
@@ -176,7 +176,7 @@ def test_the_doctor_finds_what_is_missing(capsys, monkeypatch, tmp_path):
         (platform, "python_version", lambda: "3.10.4", "NOT READY  Python: 3.10.4; the course needs 3.11, 3.12 or"),
         (keras, "__version__", "2.15.0", "NOT READY  TensorFlow and Keras: Keras 2.15.0 on tensorflow"),
         (doctor, "MEMORY_GB", 1e6, "close other programs"),
-        (doctor.os, "access", lambda *_: False, "set GANUTILS_BUILD to a folder of yours"),
+        (doctor.os, "access", lambda *_: False, "set GANUTILS_BUILD to a folder that is"),
     ],
 )
 def test_the_doctor_says_what_is_not_ready_and_what_to_do(of, name, value, message, capsys, monkeypatch):

@@ -145,7 +145,7 @@ def test_broken_runs_are_not_normal_and_get_a_hint(runs, changes, expected, hint
     found = verdict(history)
     assert sides(found) == set(expected.items())
     assert found.hint == hint
-    assert "This commonly means" in found.sentence
+    assert "This usually means" in found.sentence
 
 
 def test_curves_have_the_names_that_the_model_gave_them(folder, rng):
@@ -215,8 +215,8 @@ def test_windows_and_batches_of_other_sizes(runs, rng):
     ("change", "message"),
     [
         ({"step": []}, "the history is empty"),
-        ({"real_accuracy": [0.5]}, "no real_accuracy of all its steps"),
-        ({"fake_accuracy": []}, "no fake_accuracy"),
+        ({"real_accuracy": [0.5]}, "lacks real_accuracy for all its steps"),
+        ({"fake_accuracy": []}, "lacks fake_accuracy"),
         ({"step": [1, 2] * 50}, "steps do not increase"),
     ],
 )

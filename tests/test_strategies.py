@@ -176,7 +176,7 @@ def test_statistics_become_the_mean_over_the_replicas(two_devices):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("uneven batch", "a batch of 7 images cannot be shared by 2 replicas"),
+        ("uneven batch", "a batch of 7 images cannot be split among 2 replicas"),
         ("unknown batch", "one known size"),
         ("several steps", "steps_per_execution=2"),
         ("optimizer outside", "made outside of the strategy"),
@@ -206,7 +206,7 @@ def test_workers_that_differ_are_told_so(two_workers):
         assert "the workers differ in seed, which is" in worker["refusals"]["different seeds"]
         assert "the workers differ in epoch" in worker["refusals"]["folder of its own"]
         assert "cannot stop several workers" in worker["refusals"]["time limit"]
-        assert "each worker would train one of its own" in worker["refusals"]["model outside"]
+        assert "each worker would train its own" in worker["refusals"]["model outside"]
     assert [worker["chief"] for worker in two_workers] == [True, False]
 
 

@@ -82,7 +82,7 @@ def test_one_step_is_the_step_written_out(make_gan, digits):
 
 def test_a_batch_that_cannot_be_cut_is_refused(make_gan, digits):
     gan = make_gan(discriminator_steps=3)
-    with pytest.raises(ValueError, match="16 images cannot be cut into 3 equal parts"):
+    with pytest.raises(ValueError, match="16 images cannot be split into 3 equal parts"):
         gan.train_step(data.scale(digits[:16]))
     uneven = tf.data.Dataset.from_tensor_slices(digits[:16]).batch(15)  # whose last batch has one image
     unchanged_by(gan, lambda: gan.fit(uneven, verbose=0), "drop_remainder=True")
@@ -190,13 +190,13 @@ def compile_as(generator, discriminator, *arguments, **options):
     [
         (lambda g, d: training.GAN(g, d, discriminator_steps=0), "discriminator_steps=0"),
         (lambda g, d: training.GAN(g, d, discriminator_steps=1.5), r"discriminator_steps=1\.5"),
-        (lambda g, d: training.GAN(g, d, average=1.0), r"an average of 'generator' with decay 1\.0"),
+        (lambda g, d: training.GAN(g, d, average=1.0), r"average of 'generator' with decay 1\.0"),
         (lambda g, d: training.GAN(g, d, penalty=10), "penalty=10 is not allowed; give an instance such as"),
         (lambda g, d: training.GAN(keras.Sequential(), d), r"generator is not a built keras\.Model"),
         (lambda g, d: training.GAN(g, g), "share a network"),
-        (lambda g, d: compile_as(g, d, 1e-3, "adam"), r"generator: 0\.001 is no optimizer"),
+        (lambda g, d: compile_as(g, d, 1e-3, "adam"), r"generator: 0\.001 is not an optimizer"),
         (lambda g, d: compile_as(g, d, "adam", "adam", loss="wgan"), "unknown loss 'wgan'"),
-        (lambda g, d: compile_as(g, d, *[keras.optimizers.Adam()] * 2), "an optimizer of its own"),
+        (lambda g, d: compile_as(g, d, *[keras.optimizers.Adam()] * 2), "its own optimizer"),
     ],
 )
 def test_bad_arguments_are_named(call, message):
@@ -220,15 +220,15 @@ def test_networks_and_data_that_do_not_fit_are_refused(make_gan, rng):
     ten = keras.Sequential([discriminator, keras.layers.Dense(10)])
     gan = training.GAN(generator, ten)
     gan.compile("adam", "adam")
-    unchanged_by(gan, lambda: gan.fit(rng.integers(0, 256, (16, 8, 8, 1), "uint8"), verbose=0), "gives 10 numbers")
+    unchanged_by(gan, lambda: gan.fit(rng.integers(0, 256, (16, 8, 8, 1), "uint8"), verbose=0), "returns 10 numbers")
 
 
 @pytest.mark.parametrize("kind", ["array", "dataset", "small batches", "evaluate"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x / 255, r"map x to 2 x - 1"),
-        (lambda x: np.where(np.arange(x.size).reshape(x.shape) % 2000 == 0, -0.1, x / 255), r"map x to 2 x - 1"),
+        (lambda x: x / 255, r"to 2 x - 1"),
+        (lambda x: np.where(np.arange(x.size).reshape(x.shape) % 2000 == 0, -0.1, x / 255), r"to 2 x - 1"),
         (lambda x: x.astype("float32"), r"use data\.scale"),
         (lambda x: x * np.nan, "contain NaN"),
         (lambda x: x.astype("int64"), "images are int64"),
@@ -436,7 +436,7 @@ def test_latents_may_be_more_than_one_tensor(digits):
 
 
 def test_the_example_of_the_docstring_trains(digits):
-    text = inspect.cleandoc(AdversarialModel.__doc__).split("::\n", 1)[1].split("What a step draws")[0]
+    text = inspect.cleandoc(AdversarialModel.__doc__).split("::\n", 1)[1].split("A step draws")[0]
     generator, discriminator = tiny_networks()
     names = {"keras": keras, "ops": keras.ops, "AdversarialModel": AdversarialModel}
     exec(textwrap.dedent(text), names | {"generator": generator, "discriminator": discriminator}, names)
@@ -457,7 +457,7 @@ def test_a_family_that_forgets_a_player_is_told(make_gan, real):
         gan.adversarial_step(real)
     with pytest.raises(ValueError, match="'sharpness' is not among the measures of GAN"):
         gan.record(sharpness=1.0)
-    with pytest.raises(ValueError, match="metrics: a family names what is measured itself"):
+    with pytest.raises(ValueError, match="metrics: the model lists its own metrics"):
         gan.compile("adam", "adam", metrics=["mae"])
 
 

@@ -118,7 +118,7 @@ def test_who_always_says_real_is_right_by_chance():
     score = metrics.binomial_interval(right, 40)
     assert box.children[2].value == (
         f"{right} of 40 right: {right / 40:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
-        f"{score.high:.0%}. Chance, 50 %, is within it."
+        f"{score.high:.0%}. Chance, 50 %, is inside it."
     )
 
 

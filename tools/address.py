@@ -33,9 +33,9 @@ def remote(folder=ROOT):
 
 
 def web_address(url):
-    """Return https://HOST/OWNER/NAME of what git clones from; None of a path or anything else without a host.
+    """Return https://HOST/OWNER/NAME for a URL that git clones from, or None for a path or anything without a host.
 
-    A user's name and a token in the address are left out, and so is the ending `.git`.
+    User names, tokens and the suffix `.git` are removed.
     """
     url, path = url.strip().removesuffix("/").removesuffix(".git"), r"(?P<path>[\w.~-]+(?:/[\w.~-]+)+)"
     for start in (r"(?:https|ssh)://(?:[^/@]+@)?(?P<host>[\w.-]+)(?::\d+)?/", r"git@(?P<host>[\w.-]+):/?"):
@@ -45,7 +45,7 @@ def web_address(url):
 
 
 def with_address(text, address):
-    """Return text with the address in set-up cells, in links to notebooks, and in links to Binder and Colab."""
+    """Return a text with the address in set-up cells, links to notebooks, and links to Binder and Colab."""
     owner_and_name = "/".join(address.split("/")[-2:])
     text = re.sub(r'(REPOSITORY = \\?")[^"\\]*', lambda match: match[1] + address, text)
     text = re.sub(r"(git clone (?:--bare )?)https://[^\s`]+", lambda match: match[1] + address, text)
@@ -65,7 +65,7 @@ def main():
     address = web_address(arguments.address) if arguments.address else remote()
     if not address:
         parser.error(
-            f"{arguments.address or 'the remote `origin`'} is no address such as https://github.com/owner/name"
+            f"{arguments.address or 'the remote `origin`'} is not an address such as https://github.com/owner/name"
         )
     path = ROOT / "pyproject.toml"
     text = path.read_text(encoding="utf-8")

@@ -1,12 +1,12 @@
-"""Keep notebooks in git small and comparable, and write what is made from lessons.toml and pyproject.toml.
+"""Strip notebooks of their outputs, and write the parts that are generated from lessons.toml and pyproject.toml.
 
     python tools/clean_notebooks.py                       strip outputs, write tables, links and the address
     python tools/clean_notebooks.py --check               change nothing; fail if something would change
-    python tools/clean_notebooks.py --take-outputs DIR    first take the checked outputs from executed notebooks
+    python tools/clean_notebooks.py --take-outputs DIR    first copy the checked outputs from executed notebooks
 
-Only cells tagged `nbval-check-output` keep their outputs: the tests compare them. `tables.py` has what is made from
-lessons.toml: tables in the READMEs, links from lesson to lesson. `address.py` has the repository's address. The
-student versions of the exercises follow with `make release`.
+Only cells tagged `nbval-check-output` keep their outputs, which the tests compare. `tables.py` generates the tables in
+the READMEs and the links between lessons, `address.py` inserts the repository's address. For the student versions of
+the exercises, run `make release` afterwards.
 """
 
 import argparse
@@ -27,11 +27,11 @@ METADATA = {
 
 
 def clean(notebook, executed=None):
-    """Return a notebook with nothing in it that an execution left, but for the checked outputs.
+    """Return a notebook without any traces of an execution, except the checked outputs.
 
     Args:
         notebook: the notebook as parsed JSON.
-        executed: the same notebook after an execution, whose checked outputs are taken; or None.
+        executed: the same notebook after an execution, to copy the checked outputs from; or None.
     """
     taken = {cell["id"]: cell for cell in executed["cells"]} if executed else {}
     cells = []
@@ -39,8 +39,8 @@ def clean(notebook, executed=None):
         tags = cell["metadata"].get("tags", [])
         kept = {
             "cell_type": cell["cell_type"],
-            "id": cell.get("id", f"cell-{i:03d}"),  # older programs give none
-            # What nbgrader knows of a cell: task or test, points.
+            "id": cell.get("id", f"cell-{i:03d}"),  # older programs write none
+            # nbgrader's metadata: task or test, points.
             "metadata": {name: cell["metadata"][name] for name in ("nbgrader", "tags") if cell["metadata"].get(name)},
             "source": cell["source"],
         }
@@ -48,7 +48,7 @@ def clean(notebook, executed=None):
             kept["attachments"] = cell["attachments"]
         if cell["cell_type"] == "code":
             outputs = taken.get(kept["id"], cell).get("outputs", []) if CHECKED in tags else []
-            # nbval wants a number where it finds an output.
+            # nbval requires a number if there is an output.
             kept["execution_count"] = 1 if outputs else None
             kept["outputs"] = _merged([_plain(output) for output in outputs])
         cells.append(kept)
@@ -60,7 +60,7 @@ def _plain(output):
 
 
 def _merged(outputs):
-    """Join what one stream printed: the kernel cuts it at chance points."""
+    """Join the outputs of one stream, which the kernel splits at random points."""
     merged = []
     for output in outputs:
         if (
@@ -113,13 +113,13 @@ def main():
 
 
 def generate(path, text, lessons, executed=None):
-    """Return a file's text with everything in it that is made; the address apart.
+    """Return a file's text with all generated parts except the address.
 
     Args:
-        path: of the file; what is made depends on where it is.
+        path: path of the file, which determines the generated parts.
         text: its content.
         lessons: lessons.toml as a dict.
-        executed: folder of executed notebooks whose checked outputs are taken, or None.
+        executed: folder of executed notebooks to copy the checked outputs from, or None.
     """
     record = ROOT / "data" / "reference_runs" / "costs.json"
     costs = json.loads(record.read_text(encoding="utf-8"))["lessons"] if record.is_file() else {}
@@ -128,7 +128,7 @@ def generate(path, text, lessons, executed=None):
         return tables.fill(text, "assignments", tables.assignments(lessons))
     if path == ROOT / "instructor" / "README.md":
         return tables.fill(text, "minutes", tables.minutes(lessons))
-    if path.suffix != ".ipynb" or path.is_relative_to(ROOT / "exercises"):  # the latter are nbgrader's
+    if path.suffix != ".ipynb" or path.is_relative_to(ROOT / "exercises"):  # nbgrader generates the latter
         return text
     copy = executed / path.name if executed else None
     copy = json.loads(copy.read_text(encoding="utf-8")) if copy and copy.is_file() else None

@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers set without a script and without a network."""
+"""Formulas as MathML, which browsers render without scripts and without a network."""
 
 import base64
 from pathlib import Path
@@ -10,22 +10,22 @@ _CONVERTER = math_core.LatexToMathML(fancy_error=False)
 
 
 def mathml(latex, display=False):
-    """Return a formula of LaTeX as an element `<math>`.
+    """Return a LaTeX formula as a `<math>` element.
 
     Args:
-        latex: the formula without its dollars.
-        display: whether it stands on a line of its own.
+        latex: the formula, without dollar signs.
+        display: whether it is a displayed formula on its own line.
 
     Raises:
-        ValueError: the formula has an error or a command that is not known.
+        ValueError: the formula has an error or an unknown command.
     """
     try:
         return _CONVERTER.convert_with_local_state(latex.strip(), displaystyle=display)
     except math_core.LatexError as error:
-        raise ValueError(f"the formula {latex.strip()!r} cannot be set: {error}") from error
+        raise ValueError(f"the formula {latex.strip()!r} cannot be rendered: {error}") from error
 
 
 def font_face():
-    """Return the CSS of the font "Course Math": readers' own fonts differ, and telephones have none for formulas."""
+    """Return the CSS of the font "Course Math": readers' own fonts differ, and phones have none for formulas."""
     font = base64.b64encode(FONT.read_bytes()).decode()
     return f'@font-face {{ font-family: "Course Math"; src: url(data:font/woff2;base64,{font}) format("woff2"); }}'

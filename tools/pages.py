@@ -1,7 +1,7 @@
-"""Notebooks as web pages for readers without a kernel and without a network: each is one file.
+"""Notebooks as web pages, each a single file, for readers without a kernel and without a network.
 
-`run_notebooks.py` writes them. Besides the executed lessons there is a page of each other lesson and of each exercise,
-without outputs, so that links from page to page lead somewhere.
+`run_notebooks.py` writes them. Lessons that were not executed, and exercises, get a page without outputs, so
+that links between pages work.
 """
 
 import base64
@@ -29,13 +29,13 @@ ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 NOT_EXECUTED = "This lesson has not been executed here, so its outputs are missing. To add them: make run ONLY={}"
 EXERCISE = "This page is for reading. To work on the assignment, open {} in JupyterLab (make lab)."
-# What a page can show, the best first: no widgets, which need a kernel, and no scripts but those of HTML.
+# The types that a page can show, best first: no widgets, which need a kernel, and no scripts except within HTML.
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"]
-SMALLEST = 0.7  # of its own size, as which a picture is still readable; a narrower screen scrolls it
+SMALLEST = 0.7  # a picture is never scaled below this fraction of its size; on a narrower screen it scrolls
 
 
 def read_notebook(path):
-    """Return a notebook, also one with a byte-order mark, or from before cells had ids: some editors leave these."""
+    """Return a notebook, even with a byte-order mark or cells without ids, which some editors write."""
     notebook = nbformat.reads(Path(path).read_text(encoding="utf-8-sig"), as_version=4)
     for i, cell in enumerate(notebook.cells):
         cell.setdefault("id", f"cell-{i:03d}")
@@ -69,11 +69,11 @@ class _Exporter(HTMLExporter):
 
 
 class Pages:
-    """The pages of a course's lessons and exercises, which lead to each other.
+    """The linked pages of a course's lessons and exercises.
 
     Args:
-        notebooks: folder of the lessons; the exercises are in `exercises/NAME/NAME.ipynb` beside it.
-        folder: where executed notebooks are and pages go: NAME.html, and exercises/NAME.html.
+        notebooks: folder of the lessons; the exercises are in `exercises/NAME/NAME.ipynb` next to it.
+        folder: folder of the executed notebooks and of the pages, NAME.html and exercises/NAME.html.
     """
 
     def __init__(self, notebooks, folder):
@@ -86,10 +86,7 @@ class Pages:
         self.exporter = _Exporter(template_name="page", extra_template_basedirs=[str(ROOT / "tools")])
 
     def prepare(self, chosen):
-        """Remove what an earlier run left of the lessons that will be executed, and write all pages without outputs.
-
-        Executed lessons that are not chosen stay.
-        """
+        """Remove earlier results of the chosen lessons, and write the pages of all that are not executed yet."""
         chosen = {Path(path).resolve() for path in chosen}
         for path in self.lessons:
             if path in chosen:
@@ -100,13 +97,13 @@ class Pages:
             self._write(path, path, EXERCISE.format(f"exercises/{path.stem}/{path.name}"))
 
     def write(self, path):
-        """Write the page of a lesson that was executed."""
+        """Write the page of an executed lesson."""
         self._write(Path(path).resolve(), self.folder / Path(path).name)
 
     def _write(self, path, notebook, note=""):
         page = self.folder / self.pages[path]
         page.parent.mkdir(parents=True, exist_ok=True)
-        # Neither a page of an earlier run nor half of a new one may stay behind.
+        # Leave neither the page of an earlier run nor half of a new one.
         page.unlink(missing_ok=True)
         notebook = read_notebook(notebook)
         headings = [cell.source.lstrip("# ").partition("\n")[0] for cell in notebook.cells if cell.source[:2] == "# "]
@@ -120,13 +117,13 @@ class Pages:
         page.write_text(str(soup), encoding="utf-8", newline="\n")
 
     def _link(self, link, path):
-        """Return where a link of a notebook leads from its page: to a page, or to the repository's address."""
+        """Return the target of a notebook's link for its page: another page, or a URL in the repository."""
         parts = urllib.parse.urlsplit(link)
         if parts.scheme or parts.netloc or not parts.path:
             return link
         target = Path(os.path.normpath(path.parent / urllib.parse.unquote(parts.path)))
         if not target.exists():
-            raise ValueError(f"the link to {link} leads nowhere")
+            raise ValueError(f"the target of the link {link} does not exist")
         if target in self.pages:
             found = posixpath.relpath(self.pages[target], posixpath.dirname(self.pages[path]) or ".")
         else:
@@ -143,12 +140,12 @@ def _css():
 
 
 def _finish(soup, folder, link):
-    """Embed pictures, turn links, and give boxes that scroll to what may be too wide.
+    """Embed pictures, rewrite links, and put wide content into boxes that scroll.
 
     Args:
         soup: the page.
-        folder: where its notebook is, for pictures.
-        link: function from a link of the notebook to one of the page.
+        folder: folder of its notebook, for pictures.
+        link: function from a link of the notebook to a link of the page.
     """
     for anchor in soup.select("a[href]"):
         anchor["href"] = link(anchor["href"])
@@ -157,7 +154,7 @@ def _finish(soup, folder, link):
     for image in soup.select("img[src]"):
         if not image["src"].startswith("data:"):
             file = folder / urllib.parse.unquote(image["src"])
-            if not file.is_file():  # a badge from elsewhere, or the picture of a lesson that was never recorded
+            if not file.is_file():  # an external badge, or the picture of a lesson that was never recorded
                 text = soup.new_tag("span", attrs={"class": "badge"})
                 text.string = image.get("alt", image["src"])
                 image.replace_with(text)
@@ -171,7 +168,7 @@ def _finish(soup, folder, link):
         image.wrap(soup.new_tag("span", attrs={"class": "scroll"}))
     for table in soup.select("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
-    for formula in soup.select("math:not([display])"):  # no line begins with the full stop behind it
+    for formula in soup.select("math:not([display])"):  # keep a full stop after a formula on the same line
         behind = formula.next_sibling
         if isinstance(behind, bs4.NavigableString) and (mark := re.match(r"[^\s\w]+", behind)):
             together = formula.wrap(soup.new_tag("span", attrs={"class": "together"}))
@@ -180,7 +177,7 @@ def _finish(soup, folder, link):
     seen = collections.Counter()
     for heading in soup.select("[id]:is(h1, h2, h3, h4)"):
         seen[heading["id"]] += 1
-        if seen[heading["id"]] > 1:  # else a link to it would lead to the first of the same name
+        if seen[heading["id"]] > 1:  # otherwise a link to it would lead to the first heading of that name
             heading["id"] += f"-{seen[heading['id']] - 1}"
             heading.select_one(".anchor-link")["href"] = f"#{heading['id']}"
         heading["id"] = urllib.parse.unquote(heading["id"])

@@ -1,6 +1,6 @@
-"""The training recipes of the lessons that train a GAN: networks, optimizers and penalty, as the lessons have them.
+"""The recipes of the lessons that train a GAN: networks, optimizers and penalty.
 
-The shipped weights, the reference runs and the benchmarks train with these; a test compares each with the
+The shipped weights, the reference runs and the benchmarks use these; a test compares each with the
 cell of its lesson.
 """
 
@@ -33,10 +33,10 @@ def dcgan(
     """Return the compiled, untrained DCGAN of lesson 02.
 
     Args:
-        seed: as in `vanilla_gan`.
-        average: decay of the average of generator weights.
-        steps: let the learning rates fall to zero along a cosine in so many steps; None keeps them.
-        build_generator, build_discriminator: functions without arguments that make other networks.
+        seed: seed of the weights and of the latents.
+        average: decay of the moving average of the generator's weights.
+        steps: number of steps in which a cosine schedule decays the learning rates to zero; None keeps them constant.
+        build_generator, build_discriminator: functions without arguments that build the networks.
     """
     keras.utils.set_random_seed(seed)
     networks = build_generator(), build_discriminator()
@@ -44,7 +44,7 @@ def dcgan(
 
 
 def conditional_gan(seed=0, average=0.99, steps=None):
-    """Return the compiled, untrained conditional GAN of lesson 03; the arguments as in `dcgan`."""
+    """Return the compiled, untrained conditional GAN of lesson 03; the arguments are those of `dcgan`."""
     keras.utils.set_random_seed(seed)
     networks = models.conditional_generator(), models.conditional_discriminator()
     return _with_r1(training.ConditionalGAN, networks, seed, average, steps)

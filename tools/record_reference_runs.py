@@ -1,16 +1,16 @@
-"""Record what normal runs look like, into data/reference_runs: of the lessons with `reference_runs` in lessons.toml.
+"""Record reference runs of the lessons with `reference_runs = true` in lessons.toml, in data/reference_runs.
 
     python tools/record_reference_runs.py                 all, each with the seeds 1 to 5
     python tools/record_reference_runs.py 02_dcgan        one of them
 
-Each run is the lesson's own: its recipe from `recipes.py`, its profile's images, epochs and batch size.
+Each run uses the lesson's recipe from `recipes.py`, and its profile's images, epochs and batch size.
 FID (digits) and coverage are measured after the last step, and after a half, a quarter, … of all steps, down
-to 1/128: eight moments, each at twice the steps of the one before. Seconds are those of training since the
-end of the first step. Neither building the graph nor measuring is part of them.
+to 1/128, so eight times. Seconds count training since the end of the first step, without building the graph
+and measuring.
 
-The same command, given again after an interruption, resumes from the last finished epoch. What is finished
-is in build/reference_runs, with all that makes a run what it is, so that a run of another recipe is never taken
-for one of this. Profiles other than `laptop` stay there altogether.
+After an interruption, the same command resumes from the last finished epoch. Finished runs are kept in
+build/reference_runs, each with its complete description, so that runs of an old recipe are not reused. The results of
+profiles other than `laptop` stay in that folder.
 """
 
 import argparse
@@ -37,15 +37,15 @@ LONGEST_LINE = 240
 
 
 def moments(steps, n=MOMENTS):
-    """Return the steps after which a run of so many steps is measured: the last, its half, its quarter, …"""
+    """Return the steps after which a run is measured: the last one, half of it, a quarter of it, …"""
     return sorted({max(1, round(steps / 2**i)) for i in range(n)})
 
 
 class Measurements(keras.callbacks.Callback):
-    """Measure a GAN at chosen steps, and keep the time of training apart from the time that this takes.
+    """Measure a GAN after some steps, and record the time of training without the time of measuring.
 
     Args:
-        steps: after which to measure, counted from the start of training.
+        steps: numbers of the steps, counted from the start of training.
         measure: function from the model to a tuple of numbers.
 
     Attributes:
@@ -66,7 +66,7 @@ class Measurements(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         now = time.perf_counter()
         if self._start is None:
-            # The first step of a run that is resumed builds the graph again, and counts as nothing.
+            # The first step of a resumed run builds the graph again, and takes no time in this count.
             self._start = now - (self.seconds[-1] if self.seconds else 0.0)
         self.seconds.append(now - self._start)
         if len(self.seconds) in self.chosen_steps:
@@ -83,7 +83,7 @@ class Measurements(keras.callbacks.Callback):
 
 
 def describe_run(lesson, profile):
-    """Return all that makes a run of a lesson what it is, but for its seed."""
+    """Return a complete description of a lesson's run, except its seed."""
     recipe = fingerprint.describe(recipes.RECIPES[lesson]())
     recipe["settings"].pop("seed", None)
     return {
@@ -91,7 +91,7 @@ def describe_run(lesson, profile):
         "profile": {"name": profile.name, **{name: getattr(profile, name) for name in SIZES}},
         "samples": evaluation.SAMPLES,
         "recipe": recipe,
-        # Every distance goes through it.
+        # Every distance depends on it.
         "classifier": checkpoints.read_card("digit_classifier")["sha256"][:12],
         "machine": lessons.machine(),
     }
@@ -108,17 +108,17 @@ def new_run(lesson, profile, seed):
 def beginning(lesson, profile):
     """Return the means of a run's curves over its first `BEGINNING` steps, with seed 1.
 
-    Later ones depend on the machine, which adds up in another order: a GAN doubles such differences every few steps.
+    Later values depend on the machine's order of summation: a GAN doubles such rounding differences every few steps.
     """
     gan, batches = new_run(lesson, profile, 1)
     return {name: values[0] for name, values in gan.fit(batches, steps_per_epoch=BEGINNING, verbose=0).history.items()}
 
 
 def train(lesson, profile, seed, classifier, path):
-    """Train one run, and return it as a dict of lists. A backup next to `path` lets it be resumed.
+    """Train one run, with a backup next to `path`, and return it as a dict of lists.
 
     Raises:
-        SystemExit: a run whose losses are not finite is no reference.
+        SystemExit: the losses are not finite.
     """
     gan, batches = new_run(lesson, profile, seed)
     curves = callbacks.Curves()
@@ -133,7 +133,7 @@ def train(lesson, profile, seed, classifier, path):
     history, measured = curves.history, measurements.measured
     names = [mean.name for mean in gan.metrics]
     if not all(np.isfinite(history[name]).all() for name in names):
-        raise SystemExit(f"{lesson}, seed {seed}: the losses are not finite, so this run is no reference")
+        raise SystemExit(f"{lesson}, seed {seed}: the losses are not finite, so this is not a reference run")
     distances, coverages = zip(*measured.values(), strict=True)
     return {
         "seed": seed,
@@ -149,12 +149,12 @@ def train(lesson, profile, seed, classifier, path):
 
 
 def finished_run(lesson, profile, seed, description, classifier):
-    """Return a run: from build/reference_runs where it is finished, or else trained now and stored there."""
+    """Return a finished run from build/reference_runs, or train it now and store it there."""
     path = BUILD / f"{lesson}-{profile.name}-seed{seed}.json"
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["description"] == json.loads(json.dumps(description)):
-            print(f"{lesson}, seed {seed}: finished before ({path.name})", flush=True)
+            print(f"{lesson}, seed {seed}: already finished ({path.name})", flush=True)
             return found["run"]
     print(f"{lesson}, seed {seed}:", flush=True)
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -165,14 +165,14 @@ def finished_run(lesson, profile, seed, description, classifier):
 
 
 def _write(path, text):
-    """Write a file that is either whole or not there."""
+    """Write a file atomically."""
     unfinished = path.with_suffix(".part")
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
 
 
 def rounded(value):
-    """Return the numbers in lists and dicts with `DIGITS` significant digits."""
+    """Return a value with the numbers in its lists and dicts rounded to `DIGITS` significant digits."""
     if isinstance(value, dict):
         return {name: rounded(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -181,7 +181,7 @@ def rounded(value):
 
 
 def as_text(value, indent=""):
-    """Return JSON that is short and still shows in a diff: a line for each list, and for each small dict."""
+    """Return compact JSON that still gives readable diffs, with a line for each list and each small dict."""
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, dict) and len(line) > LONGEST_LINE:
         lines = [f"{indent} {json.dumps(name)}: {as_text(part, indent + ' ')}" for name, part in value.items()]
@@ -192,7 +192,7 @@ def as_text(value, indent=""):
 
 
 def record(lesson, profile, seeds):
-    """Train what is missing of a lesson's runs, write them into one file, and return its path."""
+    """Train the missing runs of a lesson, write all of its runs to one file, and return its path."""
     keras.mixed_precision.set_dtype_policy(profile.precision)
     description = describe_run(lesson, profile)
     classifier = features.digit_classifier()

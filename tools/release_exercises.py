@@ -1,10 +1,10 @@
 """Make the student versions of the assignments: exercises/, and a zip of each in build/exercises.
 
     python tools/release_exercises.py            write them
-    python tools/release_exercises.py --check    change nothing; fail where exercises/ is out of date, or where
+    python tools/release_exercises.py --check    change nothing; fail if exercises/ is out of date, or if
                                                  a solution, a hidden test or a rubric has leaked
 
-nbgrader makes them from instructor/source in a folder that is thrown away, so that no gradebook is touched.
+nbgrader generates them from instructor/source in a temporary folder, so that no gradebook is touched.
 """
 
 import argparse
@@ -27,9 +27,9 @@ MARKS = {
     "SOLUTION": ("### BEGIN SOLUTION", "### END SOLUTION"),
     "HIDDEN": ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"),
 }
-# Shorter lines, such as a bracket or a return, stand in any program; lessons are long, and hold longer ones by chance.
+# Shorter lines, such as a bracket or a return, occur in any program; lessons are long, and share longer ones by chance.
 SHORTEST_LINE, SHORTEST_LINE_IN_LESSONS = 25, 40
-# Short lines that are secrets all the same: seeds of hidden tests, and answers by letter.
+# Short lines that are secret nevertheless: seeds of hidden tests, and answers by letter.
 SHORT_SECRET = re.compile(r'^SEEDS = |^"[A-Z]": "')
 SENTENCE = re.compile(r"(?<=[.:;?!]) +")
 
@@ -40,10 +40,10 @@ def assignments(folder=INSTRUCTOR / "source"):
 
 
 def generate(source=INSTRUCTOR / "source"):
-    """Return {path relative to exercises/: bytes} of the student versions that nbgrader makes now.
+    """Generate the student versions, and return {path relative to exercises/: bytes}.
 
     Raises:
-        SystemExit: nbgrader fails; what it says is printed.
+        SystemExit: nbgrader fails; its message is printed.
     """
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder)
@@ -51,7 +51,7 @@ def generate(source=INSTRUCTOR / "source"):
         for name in ("nbgrader_config.py", "mending.py"):
             shutil.copy(INSTRUCTOR / name, course)
         command = [sys.executable, "-m", "nbgrader", "generate_assignment", "--force", "--create"]
-        # nbgrader calls `alembic` by its name alone.
+        # nbgrader calls `alembic` without a path.
         environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
         for name in assignments(source):
             done = subprocess.run([*command, name], cwd=course, env=environment, capture_output=True, text=True)
@@ -66,7 +66,7 @@ def generate(source=INSTRUCTOR / "source"):
 
 
 def regions(text, begin, end):
-    """Return what stands between two marks, each as a list of lines without indentation."""
+    """Return the regions between two marks, each as a list of lines without indentation."""
     found, inside = [], None
     for line in text.splitlines():
         if begin in line:
@@ -82,9 +82,9 @@ def regions(text, begin, end):
 def secrets(source=INSTRUCTOR / "source"):
     """Return what students must not see: dicts from names to texts, ({whole solutions}, {pairs of lines}, {lines}).
 
-    A line of a solution may also stand in a broken version that is to be repaired, so that solutions count by pairs of
-    lines, where the pair stands nowhere else in the assignment; and as a whole, since a lesson may have such a pair.
-    Hidden tests count line by line, and model answers with their rubrics sentence by sentence.
+    A line of a solution may also occur in a broken version to be repaired, so solutions are compared by pairs of
+    lines that occur nowhere else in the assignment; and as a whole, for lessons, which may contain such a pair.
+    Hidden tests are compared line by line, and model answers with their rubrics sentence by sentence.
     """
     whole, pairs, lines = {}, {}, {}
     for path in sorted(source.glob("*/*.ipynb")):
@@ -114,22 +114,22 @@ def flat(text):
 
 
 def leaks(texts, source=INSTRUCTOR / "source"):
-    """Return a line for each secret that stands in a text.
+    """Return a line for each secret that occurs in a text.
 
     Args:
-        texts: dict from names to the text of a file.
+        texts: dict from the names of files to their texts.
         source: folder of the assignments with solutions.
     """
     whole, pairs, lines = secrets(source)
     found = []
     for name, text in texts.items():
         plain = flat(_prose_and_code(text) if name.endswith(".ipynb") else text)
-        found += [f"{name} has a mark: {mark}" for marks in MARKS.values() for mark in marks if mark in plain]
+        found += [f"{name} contains a mark: {mark}" for marks in MARKS.values() for mark in marks if mark in plain]
         if name.startswith("notebooks/"):
             sought = whole | {what: line for what, line in lines.items() if len(line) >= SHORTEST_LINE_IN_LESSONS}
         else:
             sought = whole | pairs | lines
-        found += [f"{name} holds {what}" for what, secret in sought.items() if secret in plain]
+        found += [f"{name} contains {what}" for what, secret in sought.items() if secret in plain]
     return found
 
 
@@ -140,7 +140,7 @@ def _prose_and_code(notebook):
 
 
 def write(files):
-    """Write the student versions, and a zip for each assignment; what is no longer made is removed."""
+    """Write the student versions, and a zip for each assignment; old files are removed."""
     if EXERCISES.is_dir():
         shutil.rmtree(EXERCISES)
     for name, content in files.items():
@@ -153,12 +153,12 @@ def write(files):
     for assignment in sorted({name.split("/")[0] for name in files}):
         with zipfile.ZipFile(ZIPS / f"{assignment}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for name in (name for name in files if name.startswith(f"{assignment}/")):
-                # With a fixed date, so that the same content makes the same zip.
+                # With a fixed date, so that the same content gives the same zip.
                 archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
 
 
 def committed():
-    """Return {path relative to exercises/: bytes} of what is there."""
+    """Return {path relative to exercises/: bytes} of the existing files."""
     paths = (path for path in sorted(EXERCISES.rglob("*")) if path.is_file() and ".ipynb_checkpoints" not in path.parts)
     return {path.relative_to(EXERCISES).as_posix(): path.read_bytes() for path in paths}
 
@@ -176,7 +176,7 @@ def published():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where something is wrong")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if something is wrong")
     arguments = parser.parse_args()
     files = generate()
     if not arguments.check:
@@ -192,7 +192,7 @@ def main():
     for line in wrong:
         print(line, file=sys.stderr)
     if wrong:
-        print("run `make release`, look at the difference, and commit", file=sys.stderr)
+        print("run `make release`, look at the diff, and commit", file=sys.stderr)
     return int(bool(wrong))
 
 

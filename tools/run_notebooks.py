@@ -1,11 +1,10 @@
-"""Execute the numbered notebooks in order, and write what they took and found.
+"""Execute the numbered notebooks in order, and write their pages, costs and results.
 
     python tools/run_notebooks.py                                 part one, in the laptop profile
     python tools/run_notebooks.py --part all                      all parts
     python tools/run_notebooks.py --profile smoke --only 02       one lesson, in seconds
 
-Writes NOTEBOOK.ipynb and NOTEBOOK.html into build/notebooks, and build/summary.json and summary.md. `pages.py` has how
-the pages are made.
+Writes NOTEBOOK.ipynb and NOTEBOOK.html (see `pages.py`) to build/notebooks, and build/summary.json and summary.md.
 """
 
 import argparse
@@ -40,10 +39,10 @@ def find_notebooks(folder, only="", part="1"):
     """Return numbered notebooks, in order.
 
     Args:
-        folder: where they are.
-        only: comma-separated beginnings of their names; of all parts.
-        part: "1", "2" or "3" of the course, or "all", where `only` is empty. A notebook without an entry in
-            lessons.toml belongs to each part.
+        folder: folder of the notebooks.
+        only: comma-separated prefixes of their names, in any part.
+        part: "1", "2" or "3" of the course, or "all"; used if `only` is empty. A notebook without an entry in
+            lessons.toml belongs to every part.
     """
     found = sorted(path for path in Path(folder).glob("[0-9][0-9]*_*.ipynb"))
     if not found:
@@ -53,16 +52,16 @@ def find_notebooks(folder, only="", part="1"):
         beginnings = tuple(f"{part.strip()}_" if part.strip() in numbers else part.strip() for part in only.split(","))
         chosen = [path for path in found if path.name.startswith(beginnings)]
         if not chosen:
-            raise SystemExit(f"no notebook begins with {only!r}; there are {', '.join(p.stem for p in found)}")
+            raise SystemExit(f"no notebook begins with {only!r}; choose from {', '.join(p.stem for p in found)}")
         return chosen
     chosen = [path for path in found if part in ("all", str(LESSONS.get(path.stem, {}).get("part", part)))]
     if not chosen:
-        raise SystemExit(f"no notebook belongs to part {part}; there is {', '.join(PARTS)} or all")
+        raise SystemExit(f"no notebook belongs to part {part}; choose from {', '.join(PARTS)}, all")
     return chosen
 
 
 def set_profile(notebook, profile):
-    """Write the profile into a notebook's cell of parameters, in place: no second cell that contradicts it.
+    """Set the profile in a notebook's parameters cell, in place, so that no second cell contradicts it.
 
     Raises:
         ValueError: there is no such cell.
@@ -76,11 +75,11 @@ def set_profile(notebook, profile):
 
 
 def execute(path, output, profile):
-    """Execute one notebook with a progress bar that names the notebook and the section of the cell.
+    """Execute one notebook, with a progress bar that shows the notebook and the section of the cell.
 
     Raises:
-        ValueError: the notebook has no parameters.
-        PapermillExecutionError: a cell failed; what was executed is in `output`.
+        ValueError: the notebook has no parameters cell.
+        PapermillExecutionError: a cell failed; the cells executed so far are in `output`.
     """
     notebook = pages.read_notebook(path)
     set_profile(notebook, profile)
@@ -91,7 +90,7 @@ def execute(path, output, profile):
             section = headings[-1]
         sections[cell.id] = section
 
-    # A log file gets no bar: it would be a line for each cell.
+    # No bar in a log file, where it would be a line for each cell.
     with tqdm.tqdm(
         total=len(notebook.cells),
         unit="cell",
@@ -119,8 +118,8 @@ def execute(path, output, profile):
 
 
 def read_result(path):
-    """Return what a notebook's last cell left for the summary (see `ganutils.lessons.Lesson.close`)."""
-    from ganutils import lessons  # imports TensorFlow, so not before a notebook was executed
+    """Return the result that a notebook's last cell stored (see `ganutils.lessons.Lesson.close`)."""
+    from ganutils import lessons  # imports TensorFlow, so only after a notebook has been executed
 
     for cell in reversed(nbformat.read(path, as_version=4).cells):
         for output in cell.get("outputs", []):
@@ -147,11 +146,11 @@ def run(notebooks, profile, build):
     Returns:
         (rows, failure): rows of the summary, and a message or None.
     """
-    # The kernels inherit this; it must not contradict the parameter.
+    # The kernels inherit this; it must not contradict the parameters cell.
     os.environ["GANUTILS_PROFILE"] = profile
     folder = build / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
-    # Rows of other notebooks that were executed into the same folder stay.
+    # Keep the rows of other notebooks that were executed into the same folder.
     summary, names = build / "summary.json", {path.stem for path in notebooks}
     rows = json.loads(summary.read_text(encoding="utf-8")) if summary.is_file() else []
     rows, failure = [row for row in rows if row["notebook"] not in names], None
@@ -166,13 +165,13 @@ def run(notebooks, profile, build):
             execute(path, output, profile)
         except DeadKernelError:
             failure = (
-                f"{path.name}: the kernel died, often for lack of memory. What was executed so far is in {output}; "
-                "the same command continues at the last finished epoch."
+                f"{path.name}: the kernel died, often for lack of memory. The cells executed so far are in {output}; "
+                "the same command resumes from the last finished epoch."
             )
         except PapermillExecutionError as error:
             failure = (
                 f"{path.name} failed in cell {error.cell_index + 1}:\n\n{error.source.strip()}\n\n"
-                f"{error.ename}: {error.evalue}\n\nWhat was executed so far is in {output}."
+                f"{error.ename}: {error.evalue}\n\nThe cells executed so far are in {output}."
             )
         seconds = time.perf_counter() - start
         site.write(path)
@@ -194,11 +193,11 @@ def run(notebooks, profile, build):
 
 
 def record(rows, profile):
-    """Keep this run's costs for later estimates and for the README's table, and its pictures.
+    """Store this run's costs, for estimates and the README's table, and its pictures in the repository.
 
     Args:
-        rows: those of `run`, of the notebooks that were executed just now.
-        profile: name of the profile that they ran in.
+        rows: rows of `run` for the notebooks that were just executed.
+        profile: name of their profile.
     """
     from ganutils import lessons
 
@@ -209,11 +208,11 @@ def record(rows, profile):
     usual = statistics.median([row["steps_per_second"] for row in kept["lessons"].values()] or [rate])
     if not 0.8 < rate / usual < 1.25:
         print(
-            f"This machine takes {rate:.0f} training steps a second now, and took {usual:.0f} for most lessons. Record "
-            "on that machine while it is idle, or all lessons anew on this one: `make record`.",
+            f"This machine takes {rate:.0f} training steps per second now, but most lessons were recorded at "
+            f"{usual:.0f}. Record on that machine while it is idle, or record all lessons on this one: `make record`.",
             file=sys.stderr,
         )
-    for row in (row for row in rows if row["peak_mb"]):  # not of a notebook that does not close its lesson
+    for row in (row for row in rows if row["peak_mb"]):  # skip notebooks that do not close a lesson
         kept["lessons"][f"{row['notebook']} {profile}"] = {
             "seconds": row["seconds"],
             "peak_mb": row["peak_mb"],
@@ -222,14 +221,14 @@ def record(rows, profile):
         }
         picture = ROOT / "build" / "lessons" / f"{row['notebook']}-{profile}" / "picture.png"
         if profile == "laptop" and not picture.is_file():
-            print(f"{row['notebook']} leaves no picture: it must call `lesson.save_picture(figure)`.", file=sys.stderr)
+            print(f"{row['notebook']} saved no picture: it must call `lesson.save_picture(figure)`.", file=sys.stderr)
         elif profile == "laptop":
             target = ROOT / "notebooks" / "pictures" / f"{row['notebook']}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture, target)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    # They write the README's table and the benchmarks' row on how long all lessons take.
+    # These write the README's table, and the benchmarks' row with the time of all lessons.
     for script in ("tools/clean_notebooks.py", "benchmarks/report.py"):
         subprocess.run([sys.executable, ROOT / script], check=True)
 
@@ -237,23 +236,23 @@ def record(rows, profile):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default=os.environ.get("GANUTILS_PROFILE") or "laptop", choices=PROFILES)
-    parser.add_argument("--only", default="", help="beginnings of notebook names, such as 02 or 00,01, of any part")
+    parser.add_argument("--only", default="", help="prefixes of notebook names, such as 02 or 00,01, in any part")
     parser.add_argument("--part", default="1", choices=["1", "2", "3", "all"], help="of the course; 1 by default")
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="folder of the notebooks")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="folder to write to")
-    parser.add_argument("--record", action="store_true", help="keep costs and pictures of this run in the repository")
+    parser.add_argument("--record", action="store_true", help="store costs and pictures of this run in the repository")
     arguments = parser.parse_args()
     logging.getLogger("papermill").setLevel(logging.ERROR)
 
     notebooks = find_notebooks(arguments.notebooks, arguments.only, arguments.part)
-    if arguments.record:  # the speed that is kept with the costs must be of this hour
+    if arguments.record:  # the recorded speed must be current
         (ROOT / "build" / "speed.json").unlink(missing_ok=True)
-        for path in notebooks:  # nor may a picture of an earlier run be kept
+        for path in notebooks:  # and no picture of an earlier run may be recorded
             (ROOT / "build" / "lessons" / f"{path.stem}-{arguments.profile}" / "picture.png").unlink(missing_ok=True)
     try:
         rows, failure = run(notebooks, arguments.profile, arguments.build)
     except KeyboardInterrupt:
-        print("\nInterrupted. Next time this lesson's training resumes from its last finished epoch.", file=sys.stderr)
+        print("\nInterrupted. Next time, this lesson's training resumes from its last finished epoch.", file=sys.stderr)
         return 130
     print("\n" + write_summary(rows, arguments.build))
     if failure:

@@ -1,12 +1,12 @@
-"""Train the weights that the course ships in data/checkpoints, and write the cards that say where they come from.
+"""Train the weights in data/checkpoints, and write their model cards.
 
     python tools/train_checkpoints.py                     all generators; about an hour on two processor cores
     python tools/train_checkpoints.py early noisy         some of them
-    python tools/train_checkpoints.py digit_classifier    the classifier that the metrics look through; five minutes
+    python tools/train_checkpoints.py digit_classifier    the classifier whose features the metrics use; five minutes
     python tools/train_checkpoints.py --measure           no training: measure the shipped generators again
 
-The two long runs, dcgan and conditional_gan, resume from their last finished epoch when the same command is given
-again after an interruption. The backups are in build/checkpoints.
+After an interruption, the same command resumes the two long runs, dcgan and conditional_gan, from their last finished
+epoch. The backups are in build/checkpoints.
 """
 
 import argparse
@@ -26,12 +26,12 @@ CLASSIFIER = "digit_classifier"
 LATENT_DIM = 32
 BATCH_SIZE = 64
 SAMPLES = 10_000
-# Another machine adds up in another order; this is far more than that does, and far less than a worse generator.
+# Far larger than the rounding differences between machines, and far smaller than the effect of a worse generator.
 TOLERANCE = {"frechet_distance": 0.3, "inception_score": 0.03, "precision": 0.01, "recall": 0.01, "fidelity": 0.002}
 
 
 def train_gan(name, recipe, epochs, seed):
-    """Train a lesson's recipe for the full run, its rates falling to zero; continue an interrupted one."""
+    """Train a lesson's recipe for the full run, with learning rates that decay to zero; resume an interrupted run."""
     images, labels = data.load_dataset()
     gan = recipe(seed, average=0.999, steps=epochs * (len(images) // BATCH_SIZE))
     labels = labels if isinstance(gan, training.ConditionalGAN) else None
@@ -97,7 +97,7 @@ RUNS = {
 
 
 def fit_classifier(images, labels, epochs, seed, batch_size=128, verbose=0):
-    """Return a `features.Classifier`, trained from scratch on digits that are turned and shifted a little each time."""
+    """Return a `features.Classifier`, trained from scratch with small random rotations and shifts of the digits."""
     keras.utils.set_random_seed(seed)
     network = features.classifier_network()
     empty = {"fill_mode": "constant", "fill_value": -1.0}
@@ -116,10 +116,10 @@ def fit_classifier(images, labels, epochs, seed, batch_size=128, verbose=0):
 
 
 def train_classifier(seed, epochs):
-    """Train the digit classifier, and write it and its card.
+    """Train the digit classifier, and write its weights and model card.
 
     Raises:
-        SystemExit: it is too often wrong on the test images; nothing is stored.
+        SystemExit: its accuracy on the test images is too low; nothing is stored.
     """
     train, test = data.load_dataset(), data.load_dataset(split="test")
     classifier = fit_classifier(train.images, train.labels, epochs, seed, verbose=2)
@@ -137,25 +137,25 @@ def train_classifier(seed, epochs):
         seed=seed,
         metrics={"accuracy": {"value": accuracy, "tolerance": 0.001, "samples": len(test.labels)}},
     )
-    print("The cards of the generators hold what the old one saw: run python tools/train_checkpoints.py --measure")
+    print("The generators were measured with the old one: run python tools/train_checkpoints.py --measure")
 
 
 def write(name, network, **card):
-    """Store a network's weights and its card in data/checkpoints; the arguments as in `checkpoints.save_checkpoint`."""
+    """Write a network's weights and model card to data/checkpoints; arguments of `checkpoints.save_checkpoint`."""
     checkpoints.save_checkpoint(checkpoints.FOLDER / f"{name}.json", network, **card)
 
 
 def write_card(name, card):
-    """Write a card; the weights stay as they are."""
+    """Write a model card without changing the weights."""
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
     (checkpoints.FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def measure(network):
-    """Return a card's metrics, each with its floor: the same metric of real images.
+    """Return the metrics for a generator's model card, each with its floor, the same metric for real images.
 
-    The Fréchet distance of 10,000 samples to all test images has that of 10,000 training images as its
-    floor; precision and recall look at a half of each.
+    The Fréchet distance is between 10,000 samples and all test images, and its floor between 10,000 training images
+    and all test images; precision and recall use half of each.
     """
     classifier = features.digit_classifier()
     rng = np.random.default_rng(0)
@@ -175,7 +175,7 @@ def measure(network):
         return {"frechet_distance": distance, "precision": precision, "recall": recall}
 
     values, floor = measured(fake), measured(train)
-    # The classifier is surer of the digits that it was trained on than of new ones.
+    # The classifier is more confident on the digits that it was trained on, so this floor uses test images.
     values["inception_score"] = metrics.inception_score(fake.probabilities).mean
     floor["inception_score"] = metrics.inception_score(test.probabilities).mean
     if len(network.inputs) == 2:
@@ -198,12 +198,12 @@ def main():
     allowed = [*generators, CLASSIFIER]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(allowed)}; all but the last")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=8, help=f"of {CLASSIFIER}; the others have their own")
-    parser.add_argument("--measure", action="store_true", help="train nothing, write the cards of the generators")
+    parser.add_argument("--epochs", type=int, default=8, help=f"epochs of {CLASSIFIER}; the generators' are fixed")
+    parser.add_argument("--measure", action="store_true", help="train nothing, only update the generators' model cards")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(allowed):
         parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(allowed)}")
-    if CLASSIFIER in arguments.names:  # first: the others are measured with it
+    if CLASSIFIER in arguments.names:  # first, because the others are measured with it
         if arguments.measure:
             parser.error(f"--measure is for the generators; {CLASSIFIER} is measured when it is trained")
         train_classifier(arguments.seed, arguments.epochs)

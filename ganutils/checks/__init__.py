@@ -1,11 +1,11 @@
-"""Behavioural checks of what students write in the exercises.
+"""Behavioural checks of students' code in the exercises.
 
-A check looks at what code does: values at known inputs, which weights move, where gradients flow. It never reads
-the code. Each assignment has a module of checks; `feedback` is how they speak. In a notebook:
+A check tests what the code does: values at known inputs, which weights change, where gradients flow. It never reads
+the code. Each assignment has a module of checks; `feedback` shows their results. In a notebook,
 
     checks.vanilla_gan.discriminator_loss(discriminator_loss, points=4)
 
-shows passed, not yet or not attempted, and returns the points, which nbgrader takes as the cell's score.
+shows passed, not yet, not attempted or not graded, and returns the points, which nbgrader takes as the cell's score.
 """
 
 from . import conditional_gan, dcgan, evaluation, vanilla_gan

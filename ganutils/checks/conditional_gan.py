@@ -1,4 +1,4 @@
-"""Checks of assignment 03: a ceiling by wrong labels, projection, a condition that gets lost, fidelity by class."""
+"""Checks of assignment 03: a ceiling from wrong labels, projection, a condition that gets lost, fidelity per class."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,19 +15,19 @@ FIDELITY = "lesson 03, *Does it draw what it was asked for?*"
 
 @check("1 · A ceiling", WRONG_LABELS)
 def label_ceiling(answer):
-    """`answer(share, classes)`: the share of labels made anew at random, and the number of classes, to a share."""
+    """`answer(share, classes)`: the share of labels replaced at random, and the number of classes, to a share."""
     for share, classes in ((0.4, 10), (0.5, 2), (1.0, 4)):
         expect(
-            f"the share of right labels where a share of {share} is drawn anew from {classes} classes",
+            f"the share of right labels if a share of {share} is redrawn from {classes} classes",
             answer(share, classes),
             1 - share * (classes - 1) / classes,
             WRONG_LABELS,
             [
                 (1 - share, "a label drawn at random may be right by chance"),
                 (share / classes, "the labels that were left alone are missing"),
-                (1 - share + 1 / classes, "chance helps only those labels that were drawn anew"),
-                (1 - share / classes, "a random label is *right* in one of so many cases, not wrong"),
-                (share, "this is the share of labels that were drawn anew"),
+                (1 - share + 1 / classes, "only the redrawn labels can be right by chance"),
+                (1 - share / classes, "a random label is *right* with probability 1 / classes, not wrong"),
+                (share, "this is the share of redrawn labels"),
             ],
         )
 
@@ -55,40 +55,44 @@ def projection_logit(answer, seed=0):
         plain + bias + own,
         PROJECTION,
         [
-            (own, "this is the class's part alone; *does it look real?* is missing"),
+            (own, "this is only the class's part; *does it look real?* is missing"),
             (own + bias, "*does it look real?*, the product with the weights, is missing"),
-            (plain + bias, "the label has no part in the logit"),
+            (plain + bias, "the label does not affect the logit"),
             (plain + own, "the bias is missing"),
-            (plain + bias + by_row, "image 0 has met vector 0, image 1 vector 1: look up the vector of its *label*"),
+            (plain + bias + by_row, "image 0 was paired with vector 0, image 1 with 1: look up its *label's* vector"),
             (plain + bias + everything.sum(axis=1), "a sum over all classes: only the label's own vector counts"),
             (plain + bias + own.sum(), "a sum over the batch: one image's logit depends on the others"),
             (plain[:, None] + bias + everything, "a logit for every class; look up the label's own vector"),
-            (plain[:, None] + bias + own, "an array (n, 1) and one (n,) were added, which makes a table (n, n)"),
-            (plain + bias + own[:, None], "an array (n, 1) and one (n,) were added, which makes a table (n, n)"),
-            ((plain + bias + own)[:, None], "an axis too many: the logits are asked for in the shape (n,)"),
+            (plain[:, None] + bias + own, "arrays of shape (n, 1) and (n,) were added, which gives a table (n, n)"),
+            (plain + bias + own[:, None], "arrays of shape (n, 1) and (n,) were added, which gives a table (n, n)"),
+            ((plain + bias + own)[:, None], "one axis too many: the logits should have the shape (n,)"),
             (
                 plain + bias + features @ vectors[labels].T,
-                "every image has met the vector of every other image's label",
+                "every image was paired with the vectors of all labels in the batch",
             ),
-            (plain[:, None] + bias + features @ vectors[labels].T, "every image has met every other image's label"),
+            (
+                plain[:, None] + bias + features @ vectors[labels].T,
+                "every image was paired with the vectors of all labels in the batch",
+            ),
         ],
         otherwise="w · φ(x) + b + e_y · φ(x), for each image with the row of its own label",
     )
     slopes = tape.gradient(logits, tensors[-1])
     if slopes is None:
-        because = "on its way to the logits the table leaves TensorFlow, through NumPy say"
-        raise Wrong("a gradient by the class vectors", "None", because, PROJECTION)
+        because = "on its way to the logits the table leaves TensorFlow, for example through NumPy"
+        raise Wrong("a gradient with respect to the class vectors", "None", because, PROJECTION)
     moved = np.flatnonzero(np.abs(ops.convert_to_numpy(ops.convert_to_tensor(slopes))).sum(axis=1) > 0)
     if moved.tolist() != sorted(labels.tolist()):
         came = f"rows {moved.tolist()}"
-        because = "classes that are not in the batch take part in the logits"
-        raise Wrong(f"a gradient in the rows {sorted(labels.tolist())} of the class vectors", came, because, PROJECTION)
+        because = "classes that are not in the batch affect the logits"
+        raise Wrong(f"a gradient in rows {sorted(labels.tolist())} of the class vectors", came, because, PROJECTION)
 
 
 class _Spies:
-    """A generator and a discriminator that note which label each image was drawn for and shown with.
+    """A generator and a discriminator that record which label each image was generated for and shown with.
 
-    An image (2 + d,) is the label it was drawn for, whether it is generated, and d pixels. Each network has one weight.
+    An image (2 + d,) is the label it was generated for, whether it is generated, and d pixels. Each network has one
+    weight.
     """
 
     def __init__(self):
@@ -116,11 +120,11 @@ class _Spies:
 def conditional_losses(answer, seed=0):
     """`answer(generator, discriminator, real_images, labels, wrong_labels, latents)`, to both losses.
 
-    The losses of Reed et al. 2016, algorithm 1 (GAN-CLS): real images beside wrong labels count as generated, too.
+    The losses of Reed et al. 2016, algorithm 1 (GAN-CLS): real images with wrong labels also count as generated.
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(10).astype("int32")
-    # One label for nearly all: whoever draws for the wrong labels does not draw all ten digits.
+    # One label for nearly all images: a generator that uses the wrong labels does not draw all ten digits.
     often = rng.integers(10)
     wrong = np.where(labels == often, (often + 1) % 10, often).astype("int32")
     latents = rng.standard_normal((10, 3)).astype("float32")
@@ -140,29 +144,29 @@ def conditional_losses(answer, seed=0):
     drawn_for = set(images[generated, 0].astype(int).tolist())
     if generated.any() and drawn_for != set(range(10)):
         because = (
-            "the generator is not told which digit is wanted: then it cannot learn to draw what it is asked for"
+            "the generator is not told which digit is wanted, so it cannot learn to obey its labels"
             if len(drawn_for) == 1
-            else "the generator is asked for other labels than those of the real images, `labels`"
+            else "the generator gets other labels than those of the real images, `labels`"
         )
-        raise Wrong("images drawn for each of the ten labels", f"images drawn for {sorted(drawn_for)}", because, STEP)
+        raise Wrong("images for each of the ten labels", f"images for {sorted(drawn_for)}", because, STEP)
     if generated.any() and not own[generated].all():
         because = (
-            "generated images are shown with other labels than they were drawn for: the generator is then judged by a "
-            "label that it never saw"
+            "generated images are shown with other labels than they were generated for, so the generator is judged by "
+            "a label that it never saw"
         )
         count = (~own[generated]).sum()
-        raise Wrong("each generated image beside the label it was drawn for", f"{count} are not", because, STEP)
+        raise Wrong("each generated image with the label it was generated for", f"{count} are not", because, STEP)
     kinds = {
-        "real images beside their own labels": ~generated & own,
-        "real images beside wrong labels": ~generated & ~own,
+        "real images with their own labels": ~generated & own,
+        "real images with wrong labels": ~generated & ~own,
         "generated images": generated,
     }
     for kind, rows in kinds.items():
         if rows.sum() == 0 or rows.sum() % 10:  # generated images may be shown twice, once for each player
-            because = "the discriminator is shown three kinds of pairs, and all ten of each"
+            because = "the discriminator is shown three kinds of pairs, ten of each"
             raise Wrong(f"10 {kind}", f"{rows.sum()}", because, "the text of this task")
     if not all(mode is True for mode in spies.modes):
-        because = "`training=True` is missing at a call: batch normalisation would not use the batch"
+        because = "`training=True` is missing in a call: batch normalisation would not use the batch"
         raise Wrong("networks in training mode", "at least one call without it", because, STEP)
     of_real, of_mismatched, of_fake = (logits[rows] for rows in kinds.values())
     accepting = {name: np.logaddexp(0, -part).mean() for name, part in (("m", of_mismatched), ("f", of_fake))}
@@ -173,13 +177,13 @@ def conditional_losses(answer, seed=0):
         on_real + (refused_m + refused_f) / 2,
         STEP,
         [
-            (on_real + refused_m + refused_f, "the two kinds that are to be refused count one half each"),
-            (on_real + refused_f, "real images beside wrong labels have no part in it"),
-            (on_real + refused_f / 2, "real images beside wrong labels have no part in it"),
-            (on_real + (accepting["m"] + refused_f) / 2, "real images beside wrong labels count as right: refuse them"),
-            (accepting["f"], "the two losses have changed places"),
+            (on_real + refused_m + refused_f, "the two kinds to be rejected count one half each"),
+            (on_real + refused_f, "real images with wrong labels are missing from it"),
+            (on_real + refused_f / 2, "real images with wrong labels are missing from it"),
+            (on_real + (accepting["m"] + refused_f) / 2, "real images with wrong labels are accepted: reject them"),
+            (accepting["f"], "the two losses are swapped"),
         ],
-        otherwise="the loss of real pairs, and half of each loss of the two kinds of false ones",
+        otherwise="the loss of the real pairs, plus half the loss of each of the two kinds of false pairs",
     )
     mistakes = [
         (refused_f, "the generator's loss has the wrong sign"),
@@ -188,8 +192,9 @@ def conditional_losses(answer, seed=0):
     expect("the generator's loss", came[1], accepting["f"], STEP, mistakes)
     for loss, player in zip(came, ("discriminator", "generator"), strict=True):
         if not tf.is_tensor(loss) or tape.gradient(loss, spies.weights[player]) is None:
-            because = "the way is cut: through NumPy, or by `stop_gradient` in the wrong place"
-            raise Wrong(f"a gradient of the {player}'s loss by the {player}'s weights", "None", because, STEP)
+            because = "the gradient is cut off, by NumPy or by a `stop_gradient` in the wrong place"
+            expected = f"a gradient of the {player}'s loss with respect to the {player}'s weights"
+            raise Wrong(expected, "None", because, STEP)
 
 
 @check("4 · Which digit is ignored?", FIDELITY)
@@ -205,13 +210,13 @@ def fidelity_by_class(answer, seed=0):
         expected, by_read = hits / table.sum(axis=1), hits / table.sum(axis=0)
     came = number(answer(asked, read, 5), "the shares", FIDELITY)
     mistakes = [
-        (by_read, "divided by how often a digit was *read*; the question is how often it was *asked for*"),
+        (by_read, "divided by how often a digit was *read*; divide by how often it was *asked for*"),
         (hits, "these are counts; divide each by how often its digit was asked for"),
         (hits / 60, "divided by the number of all samples"),
-        (np.nan_to_num(expected), "0 for a digit that nobody asked for; it has no share, so give NaN"),
+        (np.nan_to_num(expected), "0 for a digit that was never asked for; it has no share, so return NaN"),
         (np.full(5, hits.sum() / 60), "one number for all classes: the question is which class is ignored"),
         (hits.sum() / 60, "one number for all classes: the question is which class is ignored"),
-        (expected[np.isfinite(expected)], "the digit that nobody asked for is missing; give NaN there"),
+        (expected[np.isfinite(expected)], "the digit that was never asked for is missing; return NaN for it"),
     ]
     if came.shape == (5,) and np.isnan(came[3]) and np.isfinite(np.delete(came, 3)).all():
         present = [0, 1, 2, 4]

@@ -1,4 +1,4 @@
-"""Checks of assignment 02: multiplications, R2 penalty, drawing, diagnosis of curves, a race against a baseline."""
+"""Checks of assignment 02: multiplications, R2 penalty, generating images, diagnosis of curves, the race."""
 
 import json
 from pathlib import Path
@@ -51,13 +51,13 @@ def multiplications(answer):
                 [
                     (
                         weights * others,
-                        "counted at the wrong side: a convolution at its output, a transposed one at its input",
+                        "counted on the wrong side: a convolution at its output, a transposed one at its input",
                     ),
                     (weights, "these are the weights; each is used once for every position of the kernel"),
-                    (weights * positions // kernel, "a kernel has two sides: its size enters squared"),
-                    (weights // channels_in * positions, "each output channel looks at all channels of the input"),
-                    (weights // channels_out * positions, "this is for one output channel only"),
-                    (height * width // stride**2 * weights, "the output has as many pixels as fit, rounded up"),
+                    (weights * positions // kernel, "a kernel has two sides: its size is squared"),
+                    (weights // channels_in * positions, "each output channel uses all channels of the input"),
+                    (weights // channels_out * positions, "this is for a single output channel"),
+                    (height * width // stride**2 * weights, "the sides of the output are rounded *up*"),
                     (weights * -(-height * width // stride), "the stride shrinks height *and* width"),
                 ],
                 otherwise="the number of weights of the kernel, times the number of its positions",
@@ -82,8 +82,8 @@ def r2_penalty(answer, seed=0):
             ):
                 raise
             because = (
-                "the tape was not told to watch the images, or they are cut off between there and the discriminator: "
-                "then there are no slopes"
+                "the tape does not watch the images, or they are detached between the tape and the discriminator, so "
+                "there is no gradient"
             )
             raise Wrong("a slope for each pixel", f"{type(error).__name__}: {error}"[:150], because, PENALTY) from None
     tensor(penalty, "the penalty", PENALTY)
@@ -97,28 +97,32 @@ def r2_penalty(answer, seed=0):
         PENALTY,
         [
             (squared / 2, "the factor one half is missing"),
-            (length / 4, "the norm of the slope is not squared"),
-            (length / 2, "the norm of the slope is not squared, and the factor one half is missing"),
-            (squared / 64, "a mean over pixels; the squared norm is their sum"),
+            (length / 4, "the norm of the gradient is not squared"),
+            (length / 2, "the norm of the gradient is not squared, and the factor one half is missing"),
+            (squared / 64, "a mean over pixels; the squared norm is the sum"),
             (squared / 4 * 6, "a sum over images; the penalty is their mean"),
             (
                 squared / 4 / 36,
-                "the gradient of the *mean* logit: each image's slope is then divided by the batch size",
+                "the gradient of the *mean* logit, which divides each image's gradient by the batch size",
             ),
-            ((length - 1) ** 2 / 4, "a pull towards slopes of length 1: that is another penalty, of Wasserstein GANs"),
-            ((length - 1) ** 2 / 2, "a pull towards slopes of length 1: that is another penalty, of Wasserstein GANs"),
-            (by_weights @ by_weights / 4, "the gradient by the discriminator's weights; it is by the *images*"),
+            ((length - 1) ** 2 / 4, "a penalty that pulls the norm to 1 is a different one, that of Wasserstein GANs"),
+            ((length - 1) ** 2 / 2, "a penalty that pulls the norm to 1 is a different one, that of Wasserstein GANs"),
+            (
+                by_weights @ by_weights / 4,
+                "the gradient with respect to the discriminator's weights; take it with respect to the *images*",
+            ),
             (
                 _squared_slopes_by_latents(linear, generator, latents) / 4,
-                "the gradient by the latents; it is by the *images*",
+                "the gradient with respect to the latents; take it with respect to the *images*",
             ),
         ],
         otherwise="γ/2, times the mean over images of the sum over pixels of the squared gradient",
     )
     by_kernel = tape.gradient(penalty, kernel)
     if by_kernel is None:
-        because = "the slopes leave TensorFlow, or a `stop_gradient` cuts *them* off: then the penalty trains nothing"
-        raise Wrong("a gradient of the penalty by the discriminator's weights", "None", because, PENALTY)
+        because = "the gradient leaves TensorFlow, or a `stop_gradient` cuts *it* off, so the penalty trains nothing"
+        expected = "a gradient of the penalty with respect to the discriminator's weights"
+        raise Wrong(expected, "None", because, PENALTY)
     expect("that gradient, for the linear discriminator", ops.reshape(by_kernel, (16,)), 0.5 * slope, PENALTY)
     curved = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
     curved.build((None, 4, 4, 1))
@@ -128,10 +132,9 @@ def r2_penalty(answer, seed=0):
     expect("the penalty of a network with a hidden layer, γ = 2", penalty, expected, PENALTY)
     reached = tape.gradient(penalty, generator.trainable_weights)
     if any(gradient is not None and np.abs(ops.convert_to_numpy(gradient)).max() > 0 for gradient in reached):
-        because = "the images are still tied to the generator: cut them loose before you take the slopes"
-        raise Wrong(
-            "no gradient by the generator's weights: the penalty is the discriminator's", "one", because, PENALTY
-        )
+        because = "the images are still attached to the generator: detach them before you take the gradient"
+        expected = "no gradient with respect to the generator's weights: the penalty is the discriminator's"
+        raise Wrong(expected, "one", because, PENALTY)
 
 
 def _squared_slopes_by_latents(discriminator, generator, latents):
@@ -167,7 +170,7 @@ def draw(answer, seed=0):
     number(drawn, "images", RANGE)
     came = np.asarray(ops.convert_to_numpy(drawn))
     if came.dtype != np.uint8:
-        raise Wrong("images of type uint8", str(came.dtype), "the last step, to whole numbers, is missing", RANGE)
+        raise Wrong("images of type uint8", str(came.dtype), "the conversion to whole numbers is missing", RANGE)
     if came.shape != (12, 4, 4, 1):
         raise Wrong("images of the shape (12, 4, 4, 1)", str(came.shape), "an axis was lost or added", RANGE)
     grey = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=True), keras.layers.Reshape((2, 2, 1))])
@@ -180,10 +183,10 @@ def draw(answer, seed=0):
         [0, 64, 127.5, 255],
         RANGE,
         [
-            (wrapped % 256 // 1, "tanh's -1 to 1 was taken for 0 to 1; negative numbers wrap round in uint8"),
+            (wrapped % 256 // 1, "tanh's -1 to 1 was taken for 0 to 1; negative numbers wrap around in uint8"),
             (wrapped.clip(0), "tanh's -1 to 1 was taken for 0 to 1; all dark greys are lost"),
-            ([0, 127, 255, 254], "the range is moved but not scaled: x + 1 goes up to 2"),
-            ([0, 127.5, 255, 255], "the range is moved but not scaled: x + 1 goes up to 2"),
+            ([0, 127, 255, 254], "the range is shifted but not scaled: x + 1 goes up to 2"),
+            ([0, 127.5, 255, 255], "the range is shifted but not scaled: x + 1 goes up to 2"),
         ],
         otherwise="map -1 to 0 and 1 to 255",
         rtol=0,
@@ -191,17 +194,17 @@ def draw(answer, seed=0):
     )
     alone = np.asarray(ops.convert_to_numpy(answer(generator, latents[:1])), "float64")
     if np.abs(alone[0] - came[0]).max() > 1:
-        because = "batch normalisation in training mode uses the statistics of the batch: draw with training=False"
+        because = "batch normalisation in training mode uses the batch's statistics: generate with training=False"
         raise Wrong("the same image for a latent vector, alone or in a batch", "two different ones", because, TRAPS)
     if any((old != new).any() for old, new in zip(before, generator.get_weights(), strict=True)):
-        because = "in training mode each call moves the moving averages"
-        raise Wrong("drawing changes nothing in the generator", "its moving averages have moved", because, TRAPS)
+        because = "in training mode each call updates the moving averages"
+        raise Wrong("an unchanged generator", "one whose moving averages have changed", because, TRAPS)
 
 
 def loss_curves():
     """Return five recorded trainings, "A" to "E": dicts of lists as in `callbacks.Curves.history`.
 
-    `instructor/record_loss_curves.py` made them. They lie beside the notebook, or else in the course's folder.
+    `instructor/record_loss_curves.py` writes them next to the notebook; a copy is in the course's folder.
 
     Raises:
         FileNotFoundError: they are in neither place.
@@ -210,7 +213,7 @@ def loss_curves():
     path = next((folder / CURVES_FILE for folder in (Path(), course) if (folder / CURVES_FILE).is_file()), None)
     if path is None:
         raise FileNotFoundError(
-            f"{CURVES_FILE} is missing: it came with this notebook, and must lie in the same folder; unpack both again"
+            f"{CURVES_FILE} is missing: it came with this notebook, and must be in the same folder; unpack both again"
         )
     return json.loads(path.read_text(encoding="utf-8"))["curves"]
 
@@ -219,7 +222,7 @@ def loss_curves():
 def diagnosis(answer):
     """`answer()`: a dict from each letter to one of `FAULTS`. Only the form is checked here, not the answers."""
     given = answer()
-    form = "the form is right; whether the answers are, the tests on other inputs say"
+    form = "the form is right; the tests on other inputs check the answers"
     letters = list(loss_curves())
     if not isinstance(given, dict):
         because = "the function returns something else, or nothing"
@@ -228,13 +231,13 @@ def diagnosis(answer):
         raise Wrong(
             f"the letters {', '.join(letters)}",
             ", ".join(map(str, given)) or "none",
-            "one is missing, or too many, or is no capital letter",
+            "one is missing, too many, or not a capital letter",
             TASK,
         )
     for letter, fault in given.items():
         if fault not in FAULTS:
             raise Wrong(
-                f"one of {', '.join(FAULTS)}", f"{letter}: {fault!r}", "a fault must be written as in the list", TASK
+                f"one of {', '.join(FAULTS)}", f"{letter}: {fault!r}", "write a fault exactly as in the list", TASK
             )
     return form
 
@@ -242,7 +245,7 @@ def diagnosis(answer):
 def share_of_right_diagnoses(given, right, signs):
     """Return the share of points for a diagnosis: all for five right letters, none for one.
 
-    For each wrong letter it shows what the fault that was named looks like, and not which one is right.
+    For each wrong letter it shows what the chosen fault would look like, without giving away the right one.
 
     Args:
         given, right: dicts from letters to `FAULTS`.
@@ -251,5 +254,5 @@ def share_of_right_diagnoses(given, right, signs):
     wrong = [letter for letter, fault in right.items() if given.get(letter) != fault]
     if wrong:
         signs = [(f"{letter}, {given.get(letter)}", signs.get(given.get(letter), "no such fault")) for letter in wrong]
-        display(Feedback("What the faults that you have named would look like", NOT_YET, signs))
+        display(Feedback("What the faults that you chose would look like", NOT_YET, signs))
     return max(0, len(right) - len(wrong) - 1) / (len(right) - 1)

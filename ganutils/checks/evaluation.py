@@ -35,11 +35,11 @@ def distance_of_gaussians(answer, seed=0):
                     "variances were taken for standard deviations: take their roots first",
                 ),
                 (np.sqrt(shift) + value - shift, "the distance of the means is not squared"),
-                (np.sqrt(value), "the root of it: what the field calls the Fréchet distance is the square"),
+                (np.sqrt(value), "its square root: the field calls the squared distance the Fréchet distance"),
                 (shift + (v1 + v2 - np.sqrt(v1 * v2)).sum(), "the factor 2 of the shared term is missing"),
                 (shift + (v1 + v2 - 2 * v1 * v2).sum(), "the root of the product of the covariances is missing"),
                 (value - shift, "the means are left out"),
-                (shift, "the variances are left out: a cloud may lie in the right place and be too wide"),
+                (shift, "the variances are left out: a cloud may be in the right place and too wide"),
                 (
                     shift + np.abs(v1 - v2).sum(),
                     "a difference of variances; take roots first, then the difference, then squares",
@@ -50,7 +50,7 @@ def distance_of_gaussians(answer, seed=0):
                 ),
                 (value / d, "a mean over the features; the trace is a sum"),
             ],
-            otherwise="with diagonal matrices, the trace is a sum over features: write it for one feature first",
+            otherwise="for diagonal matrices, the trace is a sum over features: write it for one feature first",
         )
 
 
@@ -60,7 +60,7 @@ def frechet_distance(answer, seed=0):
     rng = np.random.default_rng(seed)
     mixing = rng.normal(0, 1, (2, 5, 5))
     real, fake = (rng.normal(mean, 1, (400, 5)) @ mix for mean, mix in zip((0.0, 0.6), mixing, strict=True))
-    # Samples far out on one side count most, so that mean and covariance differ from those without weights.
+    # Samples far out on one side have the largest weights, so that mean and covariance change.
     weights = rng.uniform(2, 3, 400) * np.where(fake[:, 0] > np.quantile(fake[:, 0], 0.8), 5.0, 1.0)
     (m1, s1), (m2, s2), (plain_mean, plain) = _moments(real), _moments(fake, weights), _moments(fake)
     shift, one_number = (m1 - m2) @ (m1 - m2), (m1.mean() - m2.mean()) ** 2
@@ -71,11 +71,11 @@ def frechet_distance(answer, seed=0):
     entrywise = (
         "`*` and np.sqrt work entry by entry; (S₁S₂)^½ is the matrix whose *square* is the matrix product of S₁ and S₂"
     )
-    root = "np.sqrt takes the root of each entry; the root of a matrix is another matrix"
-    mean = "one mean over all features: the means are vectors, and their difference has a squared length"
+    root = "np.sqrt takes the root of each entry; that is not the square root of the matrix"
+    mean = "one mean over all features: the means are vectors, and the first term is their squared distance"
     expect(
         "the distance of 400 samples and 400 weighted ones, with 5 features",
-        answer(real.copy(), fake.copy(), weights.copy()),  # whoever works in place must not change them here
+        answer(real.copy(), fake.copy(), weights.copy()),  # copies, since an answer may work in place
         shift + covariances,
         FRECHET,
         [
@@ -95,11 +95,11 @@ def frechet_distance(answer, seed=0):
             (np.sqrt(shift) + covariances, "the distance of the means is not squared"),
             (
                 shift + _by_matrix(s1, s2, linalg.eigvalsh),
-                "`eigvalsh` is for symmetric matrices, and S₁S₂ is none: it reads one half of the matrix only",
+                "`eigvalsh` is for symmetric matrices, but S₁S₂ is not one: it reads only half of the matrix",
             ),
         ],
         otherwise="take the three terms apart, and compare each with the formula",
-        # A covariance may be divided by n or by n - 1, and that of weighted samples in more ways.
+        # A covariance may be normalised by n or n - 1, and that of weighted samples in more ways.
         rtol=1e-2,
     )
     (m2, s2), shared = _moments(fake[:300], weights[:300]), "the distance of 400 and 300 samples"
@@ -110,15 +110,15 @@ def frechet_distance(answer, seed=0):
     expect(shared, came, (m1 - m2) @ (m1 - m2) + _by_matrix(s1, s2), FRECHET, rtol=1e-2)
     came = answer(real.copy(), fake.copy(), 7 * weights)
     because = "only the ratios of weights count: divide them by their sum"
-    expect("the same with all weights seven times as large", came, shift + covariances, FRECHET, (), because, rtol=1e-2)
+    expect("the same with all weights multiplied by 7", came, shift + covariances, FRECHET, (), because, rtol=1e-2)
     same = number(answer(real.copy(), real.copy(), np.ones(400)), "the distance of a set to itself", FRECHET)
     if not abs(same) < 1e-2 * np.trace(s1):
-        because = "the shared term does not cancel the two others"
+        because = "the shared term does not cancel the other two"
         raise Wrong("0 between a set and itself, with equal weights", f"{same:.4g}", because, FRECHET)
 
 
 def _moments(x, weights=None):
-    """Return the weighted mean (d,) and covariance (d, d) of rows (n, d); equal weights where there are none."""
+    """Return the weighted mean (d,) and covariance (d, d) of rows (n, d); None means equal weights."""
     weights = np.ones(len(x)) if weights is None else weights
     return np.average(x, axis=0, weights=weights), np.cov(x, rowvar=False, aweights=weights, ddof=0)
 
@@ -130,13 +130,13 @@ def _by_matrix(first, second, eigenvalues=linalg.eigvals):
 
 
 def _by_entry(first, second, product=np.multiply):
-    """Return the term of the covariances for whoever takes roots entry by entry."""
+    """Return the term of the covariances with roots taken entry by entry, a mistake."""
     with np.errstate(invalid="ignore"):
         return np.trace(first + second - 2 * np.sqrt(product(first, second)))
 
 
 def _over_samples(real, fake, weights):
-    """Return both "covariances" (n, n) of whoever takes samples for features, as `broken_frechet_distance` does."""
+    """Return both "covariances" (n, n) with samples taken for features, the mistake of `broken_frechet_distance`."""
     weights = weights / weights.sum()
     deviations = np.sqrt(weights)[:, None] * (fake - weights @ fake)
     return np.cov(real), deviations @ deviations.T
@@ -146,9 +146,9 @@ def example(kind, n=1000, seed=0):
     """Return features (n, 128) and class probabilities (n, 10) of a made-up generator of digits.
 
     Args:
-        kind: "real" (test digits), "one image" (one digit again and again, with a little noise) or "two classes".
+        kind: "real" (test digits), "one image" (the same digit with a little noise) or "two classes".
         n: number of images.
-        seed: which digits, and which noise.
+        seed: seed of digits and noise.
 
     Raises:
         ValueError: an unknown kind.
@@ -165,7 +165,7 @@ EXAMPLES = {
 }
 
 
-@functools.lru_cache(maxsize=64)  # a test asks for the same ones again and again
+@functools.lru_cache(maxsize=64)  # tests request the same ones repeatedly
 def _example(kind, n, seed):
     images, labels = data.load_dataset("mnist", split="test")
     rng = np.random.default_rng(seed)
@@ -180,15 +180,15 @@ def collapse_detector(answer, seed=0):
     """`answer(real_features, fake_features, fake_probabilities)`: (n, 128), (m, 128), (m, 10), to True or False."""
     reference = example("real", seed=seed + 1000).features
     reasons = {
-        "one image": "look for samples that are much nearer to each other than real digits are",
+        "one image": "look for samples that are much closer to each other than real digits are",
         "two classes": "look at the shares of the ten classes",
-        "real": "a threshold without a scale: compare with what real digits give",
+        "real": "a threshold without a scale: compare with the value for real digits",
     }
     for kind in ("real", "one image", "two classes"):
         found = example(kind, seed=seed)
         came = answer(reference, found.features, found.probabilities)
         if np.shape(came) != () or np.asarray(came).dtype != bool:
-            because = "the function returns something else than one truth value: is a comparison missing?"
+            because = "the function does not return a single truth value: is a comparison missing?"
             raise Wrong("True or False", f"an object of type {type(came).__name__}", because, QUESTIONS)
         expected = kind != "real"
         if bool(came) != expected:
@@ -197,7 +197,7 @@ def collapse_detector(answer, seed=0):
 
 @check("4 · The limit", SAMPLES)
 def distance_limit(answer, seed=0):
-    """`answer(sizes, distances)`: two arrays, to the distance that a straight line over 1/size has at 0."""
+    """`answer(sizes, distances)`: two arrays, to the value at 0 of a straight line fitted over 1/size."""
     rng = np.random.default_rng(seed)
     sizes = np.array([500, 1000, 2000, 4000, 8000])
     for noise in (0.0, 0.05):
@@ -209,13 +209,13 @@ def distance_limit(answer, seed=0):
             limit,
             SAMPLES,
             [
-                (slope, "this is the slope of the line; asked for is its value at 0"),
-                (np.polyfit(sizes, distances, 1)[1], "a line over n; the distance is a straight line over 1/n"),
-                (distances[-1], "this is the distance of the largest number of samples, which is still biased"),
+                (slope, "this is the slope of the line; return its value at 0"),
+                (np.polyfit(sizes, distances, 1)[1], "a line over n; the distances are on a line over 1/n"),
+                (distances[-1], "this is the distance for the largest number of samples, which is still biased"),
                 (distances.min(), "this is the smallest distance, which is still biased"),
                 (distances.mean(), "a mean of biased distances is biased"),
-                (np.polyfit(np.log(sizes), distances, 1)[1], "a line over log n; it is straight over 1/n"),
-                (np.polyfit(1 / np.sqrt(sizes), distances, 1)[1], "a line over 1/√n; the bias falls like 1/n"),
+                (np.polyfit(np.log(sizes), distances, 1)[1], "a line over log n; the distances are on a line over 1/n"),
+                (np.polyfit(1 / np.sqrt(sizes), distances, 1)[1], "a line over 1/√n; the bias falls as 1/n"),
             ],
-            otherwise="fit the line of least squares to the distances over 1/n, and read it off at 0",
+            otherwise="fit a least-squares line to the distances over 1/n, and take its value at 0",
         )

@@ -1,4 +1,4 @@
-"""What a check expects of an answer: a number, a tensor, a value; or it raises `Wrong`."""
+"""Compare an answer with what a check expects, and raise `Wrong` if it differs."""
 
 import numpy as np
 import tensorflow as tf
@@ -16,48 +16,39 @@ def number(value, what, read):
         read: text, the lesson and section that explain it.
 
     Raises:
-        Wrong: it is no number, and no array of numbers.
+        Wrong: it is not a number or an array of numbers.
     """
     if value is None:
-        raise Wrong(f"{what}: a number", "None", "the function returns nothing: is there a `return`?", read)
+        raise Wrong(f"{what}: a number", "None", "the function returns nothing: is a `return` missing?", read)
     try:
         return np.asarray(ops.convert_to_numpy(value), "float64")
     except (TypeError, ValueError):
         came = f"an object of type {type(value).__name__}"
-        raise Wrong(
-            f"{what}: a number", came, "the function returns something else than its last result", read
-        ) from None
+        raise Wrong(f"{what}: a number", came, "the function does not return its result", read) from None
 
 
 def tensor(value, what, read):
-    """Check that an answer is a tensor, from which a gradient can still be taken.
-
-    Args:
-        value, what, read: as `number` takes them.
-
-    Raises:
-        Wrong: it is no number, or a number that is no tensor of TensorFlow.
-    """
+    """Raise `Wrong` unless an answer is a TensorFlow tensor, so that gradients can flow. Arguments as for `number`."""
     number(value, what, read)
     if not tf.is_tensor(value):
-        because = "the computation leaves TensorFlow, through NumPy say: then no gradient finds its way back"
+        because = "the computation leaves TensorFlow, for example through NumPy, so no gradient can flow back"
         raise Wrong(f"{what}: a tensor", f"an object of type {type(value).__name__}", because, read)
 
 
 def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, atol=1e-5):
-    """Raise `Wrong` where an answer is not the expected one, with the mistake that gives just this answer.
+    """Raise `Wrong` if an answer is not the expected one, with the mistake that leads to this answer.
 
     Args:
-        what: text, what is compared, with the input that gave it.
+        what: text, what is compared, with its input.
         came: the answer, a number or an array.
-        expected: the right one.
+        expected: the correct value.
         read: text, the lesson and section that explain it.
         mistakes: pairs of a wrong value and the misconception that leads to it.
         otherwise: text for all other wrong values.
-        rtol, atol: relative and absolute tolerance, as `numpy.allclose` takes them.
+        rtol, atol: relative and absolute tolerance, as in `numpy.allclose`.
 
     Raises:
-        Wrong: another shape, or other values.
+        Wrong: a different shape, or different values.
     """
     came, expected = number(came, what, read), np.asarray(expected, "float64")
     if came.shape != expected.shape:
@@ -66,17 +57,17 @@ def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, ato
             if came.shape == np.shape(wrong) and np.allclose(came, wrong, rtol, atol, equal_nan=True):
                 raise Wrong(*shapes, because, read)
         same = came.size == expected.size and np.allclose(came.ravel(), expected.ravel(), rtol, atol)
-        because = "a mean or a sum over other axes than asked for, or over none"
-        because = "the right numbers, and an axis too many or too few" if same else because
+        because = "a mean or a sum over the wrong axes, or over none"
+        because = "the right numbers, with one axis too many or too few" if same else because
         raise Wrong(*shapes, because, read)
     if np.allclose(came, expected, rtol, atol):
         return
-    because = otherwise or "no mistake that this check knows; compare with the formula, term by term"
+    because = otherwise or "none that this check knows; compare with the formula, term by term"
     for wrong, known in mistakes:
         if np.shape(wrong) == came.shape and np.allclose(came, wrong, rtol, atol, equal_nan=True):
             because = known
             break
-    # As many digits as show the difference.
+    # Enough digits to show the difference.
     digits = next((n for n in (5, 9, 17) if _short(expected, n) != _short(came, n)), 17)
     raise Wrong(f"{what}: {_short(expected, digits)}", _short(came, digits), because, read)
 

@@ -1,4 +1,4 @@
-"""How a check speaks: passed, not yet, not attempted, not graded; what was expected, what came, where to read again."""
+"""The results of checks: passed, not yet, not attempted or not graded, with what was expected and what to do."""
 
 import contextlib
 import functools
@@ -21,42 +21,42 @@ from IPython.display import display
 PASSED, NOT_YET, NOT_ATTEMPTED, NOT_GRADED = "passed", "not yet", "not attempted", "not graded"
 SYMBOLS = {PASSED: "✓", NOT_YET: "✗", NOT_ATTEMPTED: "○", NOT_GRADED: "?"}
 COLOURS = {PASSED: "#0072b2", NOT_YET: "#d55e00", NOT_ATTEMPTED: "#777777", NOT_GRADED: "#777777"}
-# How many times as long as its limit of computing time a check may wait: for a busy machine, but not for ever.
+# On the clock, a check may take this many times its limit of computing time, for a busy machine.
 WAITING = 10
-# Who computes next to nothing for so many seconds waits for something that does not come.
+# A check that computes next to nothing for this many seconds is waiting in vain.
 IDLE = 60
-# A loop that swallows so many alarms, one each second, will swallow nbgrader's interrupt as well.
+# A loop that swallows this many alarms, one per second, will swallow nbgrader's interrupt as well.
 PATIENCE = 10
-# How nbgrader_config.py ends the stub of each task. TensorFlow and Keras raise NotImplementedError as well.
+# The end of each task's stub, from nbgrader_config.py. TensorFlow and Keras raise NotImplementedError too.
 STUB = ": your code goes here"
 
 
 class Wrong(Exception):
-    """What a check found: raised by the body of each check, and caught by `judge`.
+    """A wrong answer: raised by the body of a check, and caught by `judge`.
 
     Args:
-        expected: text, what a right answer gives.
-        came: text, what this answer gave.
-        because: text, the misconception that commonly causes it.
-        read: text, the lesson and section that explain it.
+        expected: text, what a correct answer gives.
+        got: text, what this answer gave.
+        reason: text, the misconception that is its likely cause.
+        see: text, the lesson and section that explain it.
     """
 
-    def __init__(self, expected, came, because, read):
-        super().__init__(f"expected {expected}, came {came}")
-        self.expected, self.came, self.because, self.read = expected, came, because, read
+    def __init__(self, expected, got, reason, see):
+        super().__init__(f"expected {expected}, got {got}")
+        self.expected, self.got, self.reason, self.see = expected, got, reason, see
 
 
 class TimeUp(BaseException):
-    """A check ran out of time. No `Exception`, so that a student's `except Exception` does not swallow it."""
+    """A check ran out of time. Not an `Exception`, so that a student's `except Exception` does not swallow it."""
 
 
 @dataclass
 class Feedback:
-    """What a student sees of one task. Has a text form and, in notebooks, a coloured one.
+    """The result of one task, shown as text or, in notebooks, in colour.
 
     Attributes:
         title: the task's number and name.
-        state: "passed", "not yet", "not attempted" or, where a check gave up, "not graded".
+        state: "passed", "not yet", "not attempted" or, if a check gave up, "not graded".
         lines: pairs of a heading and a sentence.
     """
 
@@ -78,23 +78,23 @@ class Feedback:
 
 
 def _as_html(text):
-    """Return a text with its *emphasis* and `code` marked up; whatever a student's code put into it is escaped."""
+    """Return a text as HTML, with its *emphasis* and `code` marked up and everything else escaped."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
     return re.sub(r"(?<![\w*])\*(?=\S)([^*]+)(?<=\S)\*(?![\w*])", r"<em>\1</em>", text)
 
 
 @contextlib.contextmanager
 def time_limit(seconds):
-    """Raise `TimeUp` in the block after some seconds of computing, where the platform and the thread allow it.
+    """Raise `TimeUp` in the block after some seconds of computing.
 
-    What counts is the processor's time that this process takes, so that other programs do not end a check, but not
-    before so many seconds have passed, however many processors it keeps busy. It also ends after `WAITING` times as
-    much on the clock; or `IDLE` seconds of which less than a hundredth was computing. A loop may swallow that, by a
-    bare `except:`. It is raised again each second.
-    While nbgrader grades, the kernel ends after the tenth time: all cells behind this one would wait in vain.
+    The limit is on this process' processor time, so that other programs do not end a check; with several busy
+    processors, it is on the clock. The block also ends after `WAITING` times as many seconds on the clock, or after
+    `IDLE` seconds of which less than a hundredth was computing. As a loop may swallow `TimeUp` with a bare `except:`,
+    it is raised again every second. While nbgrader grades, the kernel exits after the tenth time, since all cells
+    after this one would wait in vain.
 
     Args:
-        seconds: above 0; POSIX systems and main threads only, elsewhere there is no limit.
+        seconds: above 0. There is no limit except in the main thread of a POSIX system.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -121,37 +121,33 @@ def time_limit(seconds):
 
 
 def judge(title, body, answers, options=None, read=None, seconds=30, late="does a loop never end?"):
-    """Run one check and return its `Feedback`; whatever a student's code raises becomes a part of it.
+    """Run one check and return its `Feedback`, which includes errors that the student's code raises.
 
     Args:
         title: the task's number and name.
         body: function of the answers; it raises `Wrong`, or returns None or a remark for those who pass.
-        answers: tuple of what the student made: functions mostly.
+        answers: tuple of the student's answers, mostly functions.
         options: dict of keyword arguments for `body`.
-        read: text, the lesson and section where the task is explained; shown with errors, which name none.
+        read: text, the lesson and section that explain the task, shown with errors of the student's code.
         seconds: of computing, after which the check gives up.
-        late: text, what is then the likely cause.
-
-    Returns:
-        `Feedback`.
+        late: text, the likely cause if it does.
     """
-    again = [("read again", read)] if read else []
+    again = [("see", read)] if read else []
     try:
-        # nbgrader counts a cell that writes to standard error as failed, and a student's code may warn.
+        # nbgrader counts a cell that writes to standard error as failed, and a student's code may issue warnings.
         with time_limit(seconds), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             remark = body(*answers, **(options or {}))
     except Wrong as wrong:
-        lines = [("expected", wrong.expected), ("came", wrong.came)]
-        return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.because), ("read again", wrong.read)])
+        lines = [("expected", wrong.expected), ("got", wrong.got)]
+        return Feedback(title, NOT_YET, [*lines, ("likely cause", wrong.reason), ("see", wrong.see)])
     except TimeUp as up:
-        came = "came", f"no answer within {up}: {late}"
-        return Feedback(title, NOT_GRADED, [came, *again])
-    except (Exception, SystemExit) as error:  # sys.exit() would take the points of all tests in the same cell
+        return Feedback(title, NOT_GRADED, [("got", f"no answer within {up}: {late}"), *again])
+    except (Exception, SystemExit) as error:  # sys.exit() would cost the points of all tests in the same cell
         if isinstance(error, NotImplementedError) and str(error).endswith(STUB):
-            todo = "put your code in the place of the line that raises NotImplementedError"
+            todo = "replace the line that raises NotImplementedError with your code"
             return Feedback(title, NOT_ATTEMPTED, [("to do", todo)])
-        lines = [("came", f"{type(error).__name__}: {_first_line(error)}")]
+        lines = [("got", f"{type(error).__name__}: {_first_line(error)}")]
         if place := _students_line(error):
             lines.append(("where", place))
         return Feedback(title, NOT_YET, [*lines, *again])
@@ -159,15 +155,15 @@ def judge(title, body, answers, options=None, read=None, seconds=30, late="does 
 
 
 def _first_line(error):
-    """Return what an error says first, without colours and without Keras' line on where it was."""
+    """Return the first line of an error's message, without colours and without Keras' line about the layer."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith("Exception encountered when calling")), "")[:300]
 
 
 def _students_line(error):
-    """Return the last line of a notebook's cell on the way to an error, or None."""
-    # Cells have names of files that do not exist; all other code lies on disk, or in Python itself.
+    """Return the last line of a notebook cell in an error's traceback, or None."""
+    # The file names of cells do not exist; all other code is on disk, or in Python itself.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -180,13 +176,11 @@ def _students_line(error):
 
 
 def check(title, read, seconds=30, late="does a loop never end?"):
-    """Make a check of a function that raises `Wrong`: it then shows its feedback and returns points.
+    """Turn a function that raises `Wrong` into a check, which shows its feedback and returns points.
 
-    The check is called with the student's functions and `points`, and returns `points` or 0. nbgrader
-    takes a cell's last value as its score. `check.body` is the function itself.
-
-    Args:
-        title, read, seconds, late: as `judge` takes them.
+    The check is called with the student's functions and `points`, and returns `points` or 0; nbgrader
+    takes a cell's last value as its score. The function itself is the check's attribute `body`. The arguments are
+    those of `judge`.
     """
 
     def decorate(body):
@@ -203,12 +197,11 @@ def check(title, read, seconds=30, late="does a loop never end?"):
 
 
 def unseen(tests, seconds=30):
-    """Run the tests that a student does not see, show which are passed, and return the points.
+    """Run the hidden tests, show which ones passed, and return the points.
 
     Args:
-        tests: dict from a name to a pair: points, and a function without arguments. The function raises whatever
-            it likes where an answer is wrong; it may return a share between 0 and 1, for answers that are right
-            in part.
+        tests: dict from a name to a pair: points, and a function without arguments. The function raises any error
+            for a wrong answer; it may return a share between 0 and 1 for a partly correct one.
         seconds: of computing for each test, after which it gives up, and the task is not graded.
     """
     total, lines, state = 0.0, [], PASSED

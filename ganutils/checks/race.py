@@ -1,4 +1,4 @@
-"""Check 6 of assignment 02: a race against a baseline with as many multiplications."""
+"""Check 6 of assignment 02: a race against a baseline with the same number of multiplications."""
 
 import collections
 import math
@@ -17,19 +17,19 @@ TASK = "the text of this task"
 
 
 def baseline():
-    """Return the GAN to beat: the familiar networks of lesson 02 with the rates of the paper."""
+    """Return the GAN to beat: lesson 02's baseline DCGAN with the learning rates of the paper."""
     gan = training.GAN(models.dcgan_generator(), models.dcgan_discriminator(), seed=0)
     gan.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), keras.optimizers.Adam(2e-4, beta_1=0.5))
     return gan
 
 
 BATCH_SIZE = 64
-# A recipe may spend as many multiplications as so many steps of the baseline, in at most MOST_STEPS of its own: points
-# must not depend on how fast a machine is, nor on what else it does.
+# A recipe may use the multiplications of RACE_STEPS baseline steps, in at most MOST_STEPS steps of its own. So points
+# depend neither on the speed of a machine nor on its load.
 RACE_STEPS, MOST_STEPS = 40, 1000
 MULTIPLICATIONS_OF_THE_BASELINE = 14_453_497_856  # in a step
 GOAL = 300.0
-# Networks with random weights stand at some thousands.
+# Networks with random weights have an FID (digits) of some thousands.
 UNTRAINED = 1000.0
 _NOT_COUNTED = (
     "Conv3D",
@@ -41,19 +41,19 @@ _NOT_COUNTED = (
     "PyFunc",
     "EagerPyFunc",
 )
-# What a recipe must leave as it is, so that a step is what is counted.
+# Methods that a recipe must not override, since the count assumes them.
 _STEP = ("train_step", "adversarial_step", "turns", "take_step", "_update")
 
 Race = collections.namedtuple("Race", "frechet_distance steps")
 
 
 def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
-    """Return how many multiplications the dense and convolutional layers of a compiled GAN of digits need in a step.
+    """Return the number of multiplications in dense and convolutional layers per step of a compiled GAN of digits.
 
-    Forward and backward passes of all updates count. A penalty that is due once in some steps counts as that share.
+    Forward and backward passes of all updates count; a lazy penalty counts with its share of the steps.
 
     Raises:
-        Wrong: an operation that multiplies and is not counted.
+        Wrong: an operation that multiplies but cannot be counted.
     """
     batch = tf.TensorSpec((batch_size, *gan.discriminator.input_shape[1:]), "uint8")
     graph = tf.function(gan.train_step, autograph=False).get_concrete_function(batch).graph
@@ -63,7 +63,7 @@ def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
 
     def count(nodes, arguments=(), results=()):
         shapes = dict(arguments) | {node.name: _shapes(node) for node in nodes}
-        # TensorFlow leaves out what changes no variable and is no result, such as the slope of a loss by the latents.
+        # TensorFlow skips what neither changes a variable nor is a result, such as a gradient with respect to latents.
         needed = {name.partition(":")[0] for name in results}
         for node in reversed(nodes):
             if node.name in needed or node.op.startswith("Assign"):
@@ -76,12 +76,12 @@ def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
         total = 0.0
         for node in [node for node in nodes if node.name in needed]:
             if node.op.startswith(_NOT_COUNTED):
-                because = "the race counts the multiplications of Dense, Conv2D and Conv2DTranspose alone"
+                because = "the race can only count the multiplications of Dense, Conv2D and Conv2DTranspose"
                 raise Wrong("layers whose multiplications can be counted", f"an operation {node.op}", because, COUNT)
             if node.op == "MatMul":
                 total += math.prod(sides(node.name)) * sides(node.input[0])[0 if node.attr["transpose_a"].b else 1]
             elif node.op.startswith("Conv2D"):
-                # Numbers that leave the convolution, times height, width and input channels of its kernel. Each of the
+                # The number of output values, times height, width and input channels of the kernel. Each of the
                 # two gradients needs as many.
                 end = node.name if node.op == "Conv2D" else node.input[2]
                 kernel = node.name if node.op.endswith("Filter") else node.input[1]
@@ -102,22 +102,22 @@ def _shapes(node):
 
 
 def race(build, seed=0):
-    """Train what `build()` returns, a compiled `training.GAN` of digits, for the multiplications of the race.
+    """Train the compiled `training.GAN` of digits that `build()` returns, for the multiplications of the race.
 
     Args:
         build: function without arguments that returns a new GAN at each call.
-        seed: of the weights that `build` draws, and of the order of the images.
+        seed: seed of the weights and of the order of the images.
 
     Returns:
-        A `Race`: FID (digits) with 2,000 samples, and how many steps with a batch of 64 were trained.
+        A `Race`: FID (digits) of 2,000 samples, and the number of training steps with batches of 64.
 
     Raises:
-        ValueError: a GAN that has been trained before.
+        ValueError: the GAN has been trained before.
     """
     keras.utils.set_random_seed(seed)
     gan = build()
     if int(gan.optimizers["generator"].iterations):
-        raise ValueError("this GAN is trained already; make networks and optimizers anew at each call of the function")
+        raise ValueError("this GAN is already trained; create new networks and optimizers at each call of the function")
     steps = _steps(gan)
     images, _ = data.load_dataset("mnist")
     batches = data.pipeline(images, batch_size=BATCH_SIZE, seed=seed)
@@ -142,9 +142,9 @@ def recipe(answer):
         raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", RACE)
     if any(network is gan.networks[player] for player, network in answer().networks.items()):
         because = (
-            "each call must make networks and optimizers anew, or the second race begins where the first one ended"
+            "each call must create new networks and optimizers, or the second race begins where the first one ended"
         )
-        raise Wrong("another GAN at each call", "the same networks twice", because, TASK)
+        raise Wrong("a new GAN at each call", "the same networks twice", because, TASK)
     if own := [name for name in _STEP if getattr(type(gan), name) is not getattr(training.GAN, name)]:
         because = "the race counts a step of training.GAN: change networks, losses, penalties and optimizers"
         raise Wrong("the step of training.GAN", f"{type(gan).__name__}.{own[0]}", because, TASK)
@@ -157,13 +157,13 @@ def recipe(answer):
     untrained = evaluation.measure(gan).frechet_distance
     if untrained < UNTRAINED:
         because = "it has been trained before, or starts from shipped weights: the race is about training"
-        raise Wrong("a GAN that is not trained yet", f"one with an FID (digits) of {untrained:.0f}", because, RACE)
-    before = [np.copy(weight) for weight in gan.generator.trainable_weights]  # moving averages move in any case
+        raise Wrong("an untrained GAN", f"one with an FID (digits) of {untrained:.0f}", because, RACE)
+    before = [np.copy(weight) for weight in gan.generator.trainable_weights]  # moving averages change in any case
     reached, steps = race(lambda: gan)
     if all((old == np.asarray(new)).all() for old, new in zip(before, gan.generator.trainable_weights, strict=True)):
-        raise Wrong("a generator that trains", "its weights have not moved", "is its learning rate 0?", RACE)
-    where = f"after {steps:,} steps, as many as the multiplications of {RACE_STEPS} steps of the baseline allow"
+        raise Wrong("a generator that trains", "its weights have not changed", "is its learning rate 0?", RACE)
+    where = f"after {steps:,} steps, the budget of {RACE_STEPS} baseline steps"
     if not reached <= GOAL:
-        because = "how many multiplications does a step of yours need, and which learning rates suit so few steps?"
+        because = "how many multiplications does your step need, and which learning rates suit so few steps?"
         raise Wrong(f"FID (digits) of at most {GOAL:.0f} {where}", f"{reached:.0f}", because, RACE)
-    return f"FID (digits) {where}: {reached:.0f}; at most {GOAL:.0f} was asked for"
+    return f"FID (digits) {where}: {reached:.0f}; the goal was at most {GOAL:.0f}"

@@ -1,15 +1,15 @@
-"""Measures of how good generated images are: arrays in, numbers out.
+"""Metrics of generated images: functions from arrays to numbers.
 
-What most functions share, so that their own docstrings do not repeat it:
+Conventions of all functions:
 
-- Samples (`real`, `fake`, `train`, `test`, `samples`) are float features, a row each. They are images where
-  `features` is given: a function from images to features (n, d), or to an object that holds those as
+- Samples (`real`, `fake`, `train`, `test`, `samples`) are float features, one row per sample. If `features` is given,
+  they are images instead, and `features` maps them to features (n, d), or to an object with these as
   `.features`, such as `ganutils.features.digit_classifier()`.
 - Images are (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
-- Labels are (n,), whole numbers from 0 on. Probabilities are (n, classes) float, each row summing to 1.
+- Labels are (n,), whole numbers from 0. Probabilities are (n, classes) float, each row summing to 1.
 - The same `seed` gives the same result.
-- They raise ValueError for arrays of another shape, type or range, with NaN or infinity, with too few rows or
-  whose lengths or widths do not fit together, and for numbers out of range. Docstrings name only what else they refuse.
+- ValueError is raised for arrays of a wrong shape, type or range, with NaN or infinity, with too few rows or
+  mismatched lengths or widths, and for numbers out of range. Docstrings mention only other errors.
 """
 
 # ruff: noqa: F401 - imported to be used as metrics.frechet_distance and so on

@@ -1,4 +1,4 @@
-"""Input validation. Each error names the argument, what was given and what is allowed."""
+"""Input validation. Each error names the argument, its value and what is allowed."""
 
 import numpy as np
 
@@ -17,12 +17,12 @@ def _finite(values, name):
 def features(values, name, least=1, reason="a mean needs one"):
     """Return features (n, d) as a float64 array of at least `least` rows, all finite."""
     if hasattr(values, "features"):
-        raise ValueError(f"{name} are {type(values).__name__} with probabilities beside; give their `.features`")
+        raise ValueError(f"{name} are {type(values).__name__} with probabilities; give their `.features`")
     values = validation.as_array(values, name)
     if values.ndim == 4:
         raise ValueError(
-            f"{name} have the shape {values.shape} of images; give their features, such as "
-            f"ganutils.features.untrained({values.shape[1:]}) makes of them, or digit_classifier() of digits"
+            f"{name} have the shape {values.shape} of images; give their features, for example by "
+            f"ganutils.features.untrained({values.shape[1:]}), or digit_classifier() for digits"
         )
     if values.ndim != 2 or not values.shape[1] or not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float features (n, d)")
@@ -32,26 +32,26 @@ def features(values, name, least=1, reason="a mean needs one"):
     _finite(values, name)
     if np.abs(values).max() > _LARGEST:
         raise ValueError(
-            f"{name} reach {np.abs(values).max():.3g}, whose square is no number; divide all by one number"
+            f"{name} reach {np.abs(values).max():.3g}, whose square overflows; divide all features by one number"
         )
     return values
 
 
 def extracted(values, name, extractor=None, least=1, reason="a mean needs one"):
-    """Return the features of images if there is an extractor, a function of images, or else features as given."""
+    """Return the features of images if there is an extractor (a function of images), or else the given features."""
     if extractor is None:
         return features(values, name, least, reason)
     return features(call(extractor, validation.check_images(values, name)), f"features of {name}", least, reason)
 
 
 def call(extractor, images):
-    """Return the features of images as an array of as many rows."""
+    """Return the features of images as an array with one row per image."""
     if not callable(extractor):
         raise ValueError(f"features={extractor!r} is not allowed; give a function from images to features (n, d)")
     result = extractor(images)
     result = np.asarray(getattr(result, "features", result))
     if not result.ndim or len(result) != len(images):
-        raise ValueError(f"features have the shape {result.shape} for {len(images)} images; give one row an image")
+        raise ValueError(f"features have the shape {result.shape} for {len(images)} images; give one row per image")
     return result
 
 
@@ -60,7 +60,7 @@ def same_width(**named):
     (first, width), *others = ((name, values.shape[1]) for name, values in named.items())
     for name, other in others:
         if other != width:
-            raise ValueError(f"{first} have {width} features a row and {name} have {other}; use one extractor for both")
+            raise ValueError(f"{first} have {width} features per row and {name} {other}; use one extractor for both")
 
 
 def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):
@@ -71,19 +71,19 @@ def feature_sets(extractor=None, least=1, reason="a mean needs one", **named):
 
 
 def to_unit_range(values):
-    """Map images that `validation.check_images` lets through to float64 in [0, 1]."""
+    """Map images that `validation.check_images` accepts to float64 in [0, 1]."""
     return values / 255.0 if values.dtype == np.uint8 else (values.astype("float64") + 1) / 2
 
 
 def probabilities(values, name="probabilities"):
-    """Return probabilities (n, classes) as float64, at least 0, each row summing to one."""
+    """Return probabilities (n, classes) as float64, each row normalised to sum to exactly 1."""
     values = validation.as_array(values, name)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating) or not values.size:
         raise ValueError(f"{name} are {values.dtype} {values.shape}, expected float (n, classes)")
     values = values.astype("float64")
     _finite(values, name)
     if values.min() < 0:
-        raise ValueError(f"{name} reach down to {values.min():g}; give probabilities, at least 0, and not logits")
+        raise ValueError(f"{name} reach down to {values.min():g}; give probabilities, at least 0, not logits")
     sums = values.sum(axis=1)
     row = np.abs(sums - 1).argmax()
     if abs(sums[row] - 1) > _SUM_TOLERANCE:

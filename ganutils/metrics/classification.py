@@ -1,4 +1,4 @@
-"""Measures of right answers: of a classifier that reads generated images, or of a person who judges them."""
+"""Accuracies: of a classifier on generated images, and of a person who judges them."""
 
 from collections import namedtuple
 
@@ -13,14 +13,14 @@ BinomialInterval = namedtuple("BinomialInterval", ["share", "low", "high"])
 
 
 def conditional_fidelity(probabilities, labels):
-    """How often a classifier reads the class that a conditional generator was asked for.
+    """Return how often a classifier recognises the class that a conditional generator was asked for.
 
-    The classifier errs as well: its accuracy on real test images is the ceiling. Returns `ClassAccuracy`: over
-    all samples, and `per_class` (classes,) over those of each label, NaN for a label without any.
+    The classifier's own accuracy on real test images is the ceiling. Returns `ClassAccuracy`: over
+    all samples, and `per_class` (classes,) over those of each label, NaN for a label without samples.
 
     Args:
-        probabilities: (n, classes), of the generated images.
-        labels: (n,), from 0 to classes - 1, the classes that were asked for.
+        probabilities: (n, classes), the classifier's for the generated images.
+        labels: (n,), from 0 to classes - 1, the requested classes.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
@@ -33,13 +33,13 @@ def conditional_fidelity(probabilities, labels):
 
 
 def binomial_interval(successes, trials):
-    """Return a `BinomialInterval`: share of successes, and its 95 % confidence interval (Wilson 1927).
+    """Return a `BinomialInterval`: the share of successes, and its 95 % confidence interval (Wilson 1927).
 
-    For a person who says of images whether they are real: 0.5 is chance, and a generator that cannot be
-    told from the data leaves 0.5 within the interval.
+    For a person who judges whether images are real, 0.5 is chance. If generated images cannot be told from real
+    ones, the interval contains 0.5 in 95 % of tests.
 
     Args:
-        successes: number of right answers, from 0 to `trials`.
+        successes: number of correct answers, from 0 to `trials`.
         trials: number of answers, at least 1.
     """
     trials = validation.whole_number(trials, "trials", 1)

@@ -1,4 +1,4 @@
-"""Measures of whether generated images are copies of training images, or as far from them as new images are."""
+"""Metrics of whether generated images are copies of training images, or as far from them as new images are."""
 
 from collections import namedtuple
 from typing import NamedTuple
@@ -19,11 +19,15 @@ MemorisationGap = namedtuple("MemorisationGap", ["gap", "train", "test"])
 
 
 class Memorisation(NamedTuple):
-    """Share of generated samples closer to a training sample than `threshold`, a quantile of test samples' distances.
+    """The result of `memorisation`.
 
-    `closer` is the share of pairs of a generated and a test sample in which the generated one is closer to its
-    nearest training sample: 0.5 for new samples, 1 for copies, below 0.5 for samples off the data. `indices` (n,)
-    are the rows of the training samples that are nearest to each generated one, `distances` (n,) how far they are.
+    Attributes:
+        share: share of generated samples that are closer to a training sample than `threshold`.
+        threshold: a quantile of the test samples' distances to their nearest training sample.
+        closer: share of pairs of a generated and a test sample in which the generated one is closer to its
+            nearest training sample: 0.5 for new samples, 1 for copies, below 0.5 for samples far from the data.
+        indices: (n,), rows of the training samples nearest to each generated sample.
+        distances: (n,), the distances to them.
     """
 
     share: float
@@ -36,9 +40,15 @@ class Memorisation(NamedTuple):
 def nearest_images(queries, references, k=3):
     """Find the k nearest references of each query, by Euclidean distance between pixels in [0, 1].
 
-    Queries (n, height, width, channels) and references, at least k, are uint8. Both are taken in blocks, so that
-    memory does not grow with the product of their numbers. Returns `Neighbours`: row numbers (n, k) of the
-    references, nearest first, and distances (n, k).
+    Both are processed in blocks, so that memory does not grow with the product of their numbers.
+
+    Args:
+        queries: images (n, height, width, channels), uint8.
+        references: images (m, height, width, channels), uint8, at least k.
+        k: number of neighbours.
+
+    Returns:
+        `Neighbours`: row numbers (n, k) of the references, nearest first, and distances (n, k).
     """
     queries, references = validation.as_array(queries, "queries"), validation.as_array(references, "references")
     for name, images in (("queries", queries), ("references", references)):
@@ -64,7 +74,7 @@ def _nearest_of_some(queries, references, k):
         if rankings.shape[1] > k:
             kept = np.argpartition(rankings, k - 1, axis=1)[:, :k]
             indices, rankings = (np.take_along_axis(values, kept, axis=1) for values in (indices, rankings))
-    # The k that are left are measured exactly: differences of large squares lose digits.
+    # The distances of the remaining k are computed exactly: differences of large squares lose digits.
     pairs = zip(indices, queries, strict=True)
     distances = np.stack([np.linalg.norm(_flat(references[row]).astype("float64") - q, axis=1) for row, q in pairs])
     order = np.argsort(distances, axis=1)
@@ -77,13 +87,14 @@ def _flat(images):
 
 
 def nearest_neighbour_accuracy(real, fake, features=None):
-    """Accuracy of telling real from generated samples by the nearest other sample of the two sets.
+    """Accuracy of telling real from generated samples by their nearest neighbours in the two sets.
 
     The adversarial accuracy of Yale et al. 2020, close to the leave-one-out accuracy of one nearest neighbour
     in Xu et al. 2018, after the two-sample tests of Lopez-Paz and Oquab 2017. A sample counts as recognised
-    when its nearest neighbour in its own set is closer than that in the other set. 0.5 is ideal, 1 means that
-    the sets are apart; near 0, each sample has a copy in the other set. Both sets are features (n, d), n at least
-    2. Returns `TwoSampleAccuracy`: the mean of the shares of real and of fake samples recognised, and those two.
+    if its nearest neighbour in its own set is closer than that in the other set. 0.5 is ideal, 1 means that
+    the sets are separate; near 0, each sample has a copy in the other set. Both sets are features (n, d) with the
+    same n of at least 2. Returns `TwoSampleAccuracy`: the shares of real and of fake samples that are recognised,
+    after their mean.
     """
     return _two_samples(*_checks.feature_sets(features, 2, _NEIGHBOUR_REASON, real=real, fake=fake))
 
@@ -91,7 +102,7 @@ def nearest_neighbour_accuracy(real, fake, features=None):
 def _two_samples(real, fake, name="real"):
     if len(real) != len(fake):
         counts = f"{name} have {len(real)} rows and fake {len(fake)}"
-        raise ValueError(f"{counts}; give as many of both, since neighbours in a larger set are closer")
+        raise ValueError(f"{counts}; give equal numbers, since neighbours in a larger set are closer")
     real, fake = neighbours.centred(real, fake)
     shares = []
     for own, other in ((real, fake), (fake, real)):
@@ -102,11 +113,11 @@ def _two_samples(real, fake, name="real"):
 
 
 def memorisation_gap(train, test, fake, features=None):
-    """Return a `MemorisationGap`: adversarial accuracy on test samples minus that on training samples, and the two.
+    """Return a `MemorisationGap`: `nearest_neighbour_accuracy` on test minus that on training samples, and the two.
 
     The privacy loss of Yale et al. 2020. About 0 for samples that are as new as the test set, about 0.5
-    for copies of all training samples. Only copies of the given training samples can be found, so give
-    those that the generator has seen. All three sets are features (n, d), n at least 2.
+    for copies of all training samples. Only copies of the given training samples are found, so give
+    those that the generator was trained on. All three sets are features (n, d) with the same n of at least 2.
     """
     train, test, fake = _checks.feature_sets(features, 2, _NEIGHBOUR_REASON, train=train, test=test, fake=fake)
     on_train = _two_samples(train, fake, "train").accuracy
@@ -115,24 +126,24 @@ def memorisation_gap(train, test, fake, features=None):
 
 
 def memorisation(fake, train, test, quantile=0.01, features=None):
-    """Find and count generated samples that are closer to a training sample than new real ones are: `Memorisation`.
+    """Find generated samples that are closer to a training sample than new real samples are: a `Memorisation`.
 
-    The measure of closeness comes from real data: the distance of held-out samples to their nearest
-    training sample, as in Platzer and Reutterer 2021. A generated sample counts as a copy when it is closer
-    than the given share of test samples, so for new samples the expected share is that quantile itself.
-    `closer` compares the two sets of distances as a whole, the statistic U of Meehan, Chaudhuri and
-    Dasgupta 2020 over its largest value.
+    The threshold comes from real data, the distance of held-out samples to their nearest
+    training sample, as in Platzer and Reutterer 2021. A generated sample counts as a copy if its distance is below
+    the given quantile of these, so for new samples the expected share is that quantile itself.
+    `closer` compares the two sets of distances as a whole: it is the statistic U of Meehan, Chaudhuri and
+    Dasgupta 2020, divided by its maximum.
 
     Args:
         fake: features (n, d); or uint8 images, whose pixels in [0, 1] are compared if `features` is None.
         train: features (m, d) of the images that the generator was trained on, or those images.
-        test: the same of other real images; at least 1 / quantile, so that there is one below the threshold.
-        quantile: share of test samples that lie below the threshold, above 0 and below 1.
+        test: features or images of other real samples; at least 1 / quantile, so that one is below the threshold.
+        quantile: share of test samples below the threshold, above 0 and below 1.
     """
     least = int(np.ceil(1 / validation.number(quantile, "quantile", 0, 1)))
     test = validation.as_array(test, "test")
     if test.ndim and len(test) < least:
-        raise ValueError(f"test have {len(test)} rows; give at least {least}, so that quantile={quantile} lies within")
+        raise ValueError(f"test have {len(test)} rows; quantile={quantile} needs at least {least}")
     if features is None and all(getattr(values, "ndim", 0) == 4 for values in (fake, train, test)):
         (indices, distances), (_, to_test) = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
     else:

@@ -20,10 +20,13 @@ MeanAndDeviation = namedtuple("MeanAndDeviation", ["mean", "std"])
 
 
 class FrechetLimit(NamedTuple):
-    """Where the fitted line meets 1/n = 0, slightly below 0 by noise at times, and its slope over 1/n.
+    """The result of `frechet_distance_limit`.
 
-    The slope depends on generator and features, so that ranks at one n may mislead. `distances` are the mean
-    Fréchet distances at `sizes`, the n that were tried, largest first.
+    Attributes:
+        limit: the fitted line's value at 1/n = 0; noise may make it slightly negative.
+        slope: its slope over 1/n, which depends on generator and features, so rankings at one n may mislead.
+        sizes: the values of n, largest first.
+        distances: the mean Fréchet distance at each of `sizes`.
     """
 
     limit: float
@@ -35,10 +38,10 @@ class FrechetLimit(NamedTuple):
 def frechet_distance(real, fake, features=None):
     """Fréchet distance, at least 0, of normal distributions with the mean and covariance of each set of features.
 
-    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), Heusel et al. 2017, equation 6, covariances with n - 1, so of at
-    least 2 rows (n, d) each. With the features of Inception v3 it is known as FID; figures from other features
-    cannot be compared with it. For few samples it is too large, by an amount that falls with 1/n: state n, and
-    compare at equal n. A UserWarning says so where there are no more rows than features.
+    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), Heusel et al. 2017, equation 6, with covariances normalised by n - 1, so
+    at least 2 rows (n, d) each. With the features of Inception v3 it is known as FID; values with other features
+    cannot be compared with it. It is biased upwards by an amount proportional to 1/n: report n, and
+    compare at equal n. If there are no more rows than features, it issues a UserWarning.
     """
     real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     n, width = min(len(real), len(fake)), real.shape[1]
@@ -48,16 +51,16 @@ def frechet_distance(real, fake, features=None):
 
 
 def cautions(n, width):
-    """Return sentences on what a report card of n images of each kind, in features of that width, cannot say."""
+    """Return sentences on the limits of a report card for n images of each kind and `width` features."""
     found = []
     if n <= width:
         found.append(
-            f"{n} images are fewer than the {width} features: the Fréchet distance is far too large; compare it only "
-            f"at equal n, or give more than {width} images of each kind"
+            f"{n} images are too few for {width} features: the Fréchet distance is far too large; compare it "
+            f"only at equal n, or give more than {width} images of each kind"
         )
     elif n < 10 * width:
         found.append(
-            f"with {n} images in {width} features the Fréchet distance is still too large; compare it only at equal n"
+            f"with {n} images and {width} features the Fréchet distance is still too large; compare it only at equal n"
         )
     return found
 
@@ -67,23 +70,27 @@ def _frechet(real, fake):
     for values in (real, fake):
         means.append(values.mean(axis=0))
         eigenvalues, vectors = np.linalg.eigh(np.atleast_2d(np.cov(values, rowvar=False)))
-        eigenvalues = np.clip(eigenvalues, 0, None)  # of a singular covariance some round to just below 0
+        eigenvalues = np.clip(eigenvalues, 0, None)  # for a singular covariance some round to just below 0
         roots.append(np.sqrt(eigenvalues)[:, None] * vectors.T)
         traces.append(eigenvalues.sum())
-    # The eigenvalues of S₁^½ S₂ S₁^½ are squares of the singular values of this product. Taking those at once
-    # keeps the digits that squaring and rooting lose: 1e-14 instead of 1e-7 where covariances are singular.
+    # The eigenvalues of S₁^½ S₂ S₁^½ are the squared singular values of this product. Computing these directly
+    # keeps the digits that squaring loses: an error of 1e-14 instead of 1e-7 for singular covariances.
     shared = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
     return max(0.0, float(np.sum((means[0] - means[1]) ** 2) + sum(traces) - 2 * shared))
 
 
 def frechet_distance_limit(real, fake, seed=0, features=None):
-    """Find the Fréchet distance of infinitely many samples by a line through its values over 1/n: `FrechetLimit`.
+    """Extrapolate the Fréchet distance to infinitely many samples, by a line over 1/n: a `FrechetLimit`.
 
-    Chong and Forsyth 2020. There the real samples stay the same and only the generated ones become fewer;
-    here both do, so that the part of the bias that comes from the real samples goes as well. The 12 sizes go from a
-    fifth of min(n, m) to all, evenly spaced in 1/n. At each, the distance is the mean over as many disjoint subsets
-    as there are, at most 5. Features are (n, d) and (m, d), each at least 5 (d + 1): at d + 1 samples a covariance
-    stops being singular. The seed is that of the order in which samples are taken.
+    After Chong and Forsyth 2020, who vary only the number of generated samples; here the number of real samples
+    varies too, which also removes the bias that comes from them. The 12 sizes go from a
+    fifth of min(n, m) to all, evenly spaced in 1/n. At each size, the distance is the mean over all disjoint subsets
+    (5 at most).
+
+    Args:
+        real, fake: features (n, d) and (m, d), each with at least 5 (d + 1) rows: with fewer than d + 1 samples in a
+            subset, its covariance would be singular.
+        seed: seed of the subsets.
     """
     real, fake = _checks.feature_sets(features, 2, _COVARIANCE_REASON, real=real, fake=fake)
     width, most = real.shape[1], min(len(real), len(fake))
@@ -100,15 +107,22 @@ def frechet_distance_limit(real, fake, seed=0, features=None):
 
 
 def kernel_distance(real, fake, subsets=100, subset_size=1000, seed=0, features=None):
-    """Squared maximum mean discrepancy with the kernel (x·y/d + 1)³, unbiased; known as KID.
+    """Unbiased squared maximum mean discrepancy with the kernel (x·y/d + 1)³, known as KID.
 
     Bińkowski et al. 2018, equation 4. Its expectation does not depend on the number of samples and is 0 for
-    equal distributions, so single values may be below 0. Returns `MeanAndDeviation` over random subsets of real
-    (n, d) and fake features (m, d), each of `subset_size` rows without replacement, 2 to min(n, m). The standard
-    deviation is that of one subset's value; subsets overlap, so dividing it by sqrt(subsets) makes the error of
-    the mean look too small.
+    equal distributions, so single values may be negative.
+
+    Args:
+        real, fake: features (n, d) and (m, d).
+        subsets: number of random subsets.
+        subset_size: rows in each subset, drawn without replacement, from 2 to min(n, m).
+        seed: seed of the subsets.
+
+    Returns:
+        `MeanAndDeviation` over the subsets. The standard deviation is that of one subset's value; since subsets
+        overlap, dividing it by sqrt(subsets) underestimates the error of the mean.
     """
-    reason = "the unbiased estimate leaves out each row's pair with itself"
+    reason = "the unbiased estimate excludes each row's pair with itself"
     real, fake = _checks.feature_sets(features, 2, reason, real=real, fake=fake)
     subsets = validation.whole_number(subsets, "subsets", 1)
     reason = f"since there are {len(real)} real and {len(fake)} generated rows"
@@ -130,23 +144,29 @@ def _kernel_sum(first, second):
     total = 0.0
     for start in range(0, len(first), _ROWS_AT_ONCE):
         base = polynomial_kernel(first[start : start + _ROWS_AT_ONCE], second, degree=1, coef0=1)  # gamma is 1/d
-        total += np.vdot(base * base, base)  # with degree=3, NumPy's power takes ten times as long
+        total += np.vdot(base * base, base)  # degree=3 would use NumPy's power, which takes ten times as long
     return total
 
 
 def inception_score(probabilities, splits=1, seed=0):
     """Exponential of the mean divergence KL(p(y|x) ‖ p(y)) of class probabilities from their mean.
 
-    Salimans et al. 2016, section 4. It lies between 1 and the number of classes, looks at no real image,
-    and cannot see collapse within a class. Its ceiling for given labels is `inception_score_ceiling`. Returns
-    `MeanAndDeviation` over `splits` parts of equal size, at least as many rows in each as there are classes,
-    which are dealt at random, so that rows sorted by class do no harm.
+    Salimans et al. 2016, section 4. It is between 1 and the number of classes, ignores real images,
+    and cannot detect collapse within a class. `inception_score_ceiling` is its maximum for given labels.
+
+    Args:
+        probabilities: (n, classes), with at least splits * classes rows.
+        splits: number of random parts of equal size.
+        seed: seed of the parts.
+
+    Returns:
+        `MeanAndDeviation` over the parts.
     """
     probabilities = _checks.probabilities(probabilities)
     rows, classes = probabilities.shape
     splits = validation.whole_number(splits, "splits", 1)
     if rows < (least := splits * classes):
-        raise ValueError(f"probabilities have {rows} rows for {splits} splits; give {least}, {classes} a split or more")
+        raise ValueError(f"probabilities have {rows} rows for {splits} splits; give {least} or more, {classes} each")
     order = validation.generator(seed).permutation(rows)
     scores = []
     for part in np.array_split(probabilities[order], splits):
@@ -158,7 +178,7 @@ def inception_score(probabilities, splits=1, seed=0):
 def inception_score_ceiling(labels):
     """Return exp H(y), the largest inception score that images with these labels (n,) can have.
 
-    A classifier that is sure of every label, and right, reaches it: KL(p(y|x) ‖ p(y)) then has the mean H(y).
-    It lies between 1 and the number of different labels.
+    It is reached if the classifier is certain of every label: KL(p(y|x) ‖ p(y)) then has the mean H(y).
+    It is between 1 and the number of different labels.
     """
     return float(np.exp(stats.entropy(np.bincount(validation.check_labels(labels, "labels")))))

@@ -1,4 +1,4 @@
-"""Measures of how much generated samples differ: modes, classes, pairs, effective number."""
+"""Metrics of the diversity of generated samples: modes, classes, pairs, effective number."""
 
 from collections import namedtuple
 
@@ -10,7 +10,7 @@ from ganutils import validation
 from ganutils.metrics import _checks
 
 _PAIRS_AT_ONCE = 100
-# Wang, Simoncelli and Bovik 2003: weights of the scales, finest first, and the constants that keep quotients stable.
+# Wang, Simoncelli and Bovik 2003: weights of the scales, finest first, and the constants that stabilise quotients.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -20,17 +20,17 @@ PairwiseMean = namedtuple("PairwiseMean", ["overall", "within", "per_class"])
 
 
 def mode_coverage(generated, data_labels, least=1):
-    """Count the classes that generated samples fall into, and compare the class shares with the data's.
+    """Count the classes of generated samples, and compare the class distribution with that of the data.
 
-    Metz et al. 2017 and Srivastava et al. 2017 count a class as covered from one sample on, and take the
-    divergence in this direction: KL(generated ‖ data), in nats. Missing classes leave it finite; a class that
-    the data do not have makes it infinite. A classifier's mistakes look like rare classes, so choose a larger
-    `least` where it is often unsure.
+    Metz et al. 2017 and Srivastava et al. 2017 count a class as covered if it has one sample, and use the
+    divergence in this direction: KL(generated ‖ data), in nats. It stays finite if classes are missing, and is
+    infinite if there is a class that the data do not have. A classifier's mistakes look like rare classes, so choose
+    a larger `least` if it makes many.
 
     Args:
-        generated: labels (n,) that a classifier gives to generated samples, or its probabilities (n, classes).
+        generated: labels (n,) that a classifier assigns to generated samples, or its probabilities (n, classes).
         data_labels: (m,) labels of real data.
-        least: samples that a class needs to be covered.
+        least: number of samples for a class to count as covered.
 
     Returns:
         `ModeCoverage`: number of the data's classes covered, the divergence, the generated class shares (classes,).
@@ -51,10 +51,10 @@ def mode_coverage(generated, data_labels, least=1):
 
 
 def mixture_modes(samples, centres, deviation):
-    """Count the modes of a mixture of normal distributions that samples find, and the samples near one.
+    """Count the modes of a Gaussian mixture that samples cover, and the samples near a mode.
 
-    Srivastava et al. 2017, section 5.1: a sample is of high quality within 3 standard deviations of its
-    nearest centre, and a centre is found when it is the nearest of at least one such sample.
+    Srivastava et al. 2017, section 5.1: a sample is of high quality if it is within 3 standard deviations of its
+    nearest centre, and a mode is covered if it is the nearest of at least one such sample.
 
     Args:
         samples: (n, d), generated.
@@ -62,7 +62,7 @@ def mixture_modes(samples, centres, deviation):
         deviation: standard deviation of each component, above 0, the same in every direction.
 
     Returns:
-        `MixtureModes`: modes found, share of high-quality samples, and how many of those each mode has (modes,).
+        `MixtureModes`: number of modes covered, share of high-quality samples, and their number per mode (modes,).
     """
     samples, centres = _checks.feature_sets(samples=samples, centres=centres)
     deviation = validation.number(deviation, "deviation", 0)
@@ -75,25 +75,26 @@ def mixture_modes(samples, centres, deviation):
 def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7):
     """Mean multi-scale structural similarity (MS-SSIM) of random pairs; high within a class means collapse.
 
-    Odena, Olah and Shlens 2017, section 4.2, who compare pairs of one class. Wang et al. 2003 take five
-    scales and a filter of 11 pixels, which needs images of 176 pixels. Here as many of the five are taken as the filter
-    fits into, one of 7 into an image of 28 pixels at three (28, 14, 7), with their weights scaled to sum to 1. Values
-    with other filters or image sizes do not compare.
+    Odena, Olah and Shlens 2017, section 4.2, compare pairs within a class. Wang et al. 2003 use five
+    scales and a filter of 11 pixels, which needs images of 176 pixels. Here only the scales are used at which the
+    filter fits into the image, for 7 pixels and images of 28 pixels three (28, 14, 7), with their weights rescaled to
+    sum to 1. Values with different filters or image sizes are not comparable.
 
     Args:
         images: (n, height, width, channels), at least two.
-        pairs: number of random pairs overall, and again of each class.
+        pairs: number of random pairs overall, and also for each class.
         labels: (n,), or None.
         seed: seed of the pairs.
         filter_size: side of the Gaussian window in pixels; its standard deviation is 1.5.
 
     Returns:
-        `PairwiseMean`, 0 to 1, the similarity of identical images: over all, over pairs within a class, each
-        class counting alike, and a dict by class of two images or more; the last two are None without labels.
+        `PairwiseMean`, each value in [0, 1], 1 for identical images: over all pairs, the mean over classes of
+        pairs within a class, and a dict from each class with at least two images to its value; the last two are None
+        without labels.
     """
     images = validation.check_images(images)
     if len(images) < 2:
-        raise ValueError("images are 1; give at least 2, since a pair needs two")
+        raise ValueError("there is 1 image; give at least 2, since a pair needs two")
     pairs = validation.whole_number(pairs, "pairs", 1)
     side = min(images.shape[1:3])
     filter_size = validation.whole_number(filter_size, "filter_size", 2, side, "the smaller side of the images")
@@ -116,7 +117,7 @@ def pairwise_similarity(images, pairs=1000, labels=None, seed=0, filter_size=7):
     groups = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
     per_class = {label: mean_of(rows) for label, rows in groups.items() if len(rows) > 1}
     if not per_class:
-        raise ValueError("labels name no class twice, and a pair within a class needs two; give more images")
+        raise ValueError("no class has two images, which a pair within a class needs; give more images")
     return PairwiseMean(overall, float(np.mean(list(per_class.values()))), per_class)
 
 
@@ -157,15 +158,15 @@ def _halve(images):
 def vendi_score(samples, features=None):
     """Effective number of different samples (n, d): exp of the entropy of the eigenvalues of K/n.
 
-    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|); rows of zeros are refused,
-    since they have no direction. It lies between 1, all samples alike, and min(n, d); n is reached by orthogonal
-    ones. The d x d matrix XᵀX/n has the same non-zero eigenvalues, so the smaller of the two is decomposed. The
-    score sees no data: noise scores high. State the data's own score beside it.
+    Friedman and Dieng 2023, with the cosine kernel, K_ij = x_i·x_j / (|x_i| |x_j|), for which rows of zeros are
+    refused. It is between 1, if all samples are alike, and min(n, d); orthogonal samples reach n.
+    XᵀX/n (d, d) has the same non-zero eigenvalues, so the smaller of the two matrices is decomposed. The
+    score ignores the data, and noise scores high: report it together with the score of real data.
     """
     samples = _checks.extracted(samples, "samples", features)
     lengths = np.linalg.norm(samples, axis=1)
     if not lengths.all():
-        raise ValueError(f"samples have only zeros in row {lengths.argmin()}, which has no cosine; leave such rows out")
+        raise ValueError(f"samples have only zeros in row {lengths.argmin()}, which has no cosine; remove such rows")
     samples = samples / lengths[:, None]
     matrix = samples @ samples.T if len(samples) < samples.shape[1] else samples.T @ samples
     eigenvalues = np.clip(np.linalg.eigvalsh(matrix / len(samples)), 0, None)

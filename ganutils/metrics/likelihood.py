@@ -1,4 +1,4 @@
-"""Parzen-window likelihood, kept to show why it is not used any more."""
+"""Parzen-window likelihood, kept to show why it is no longer used."""
 
 from collections import namedtuple
 
@@ -16,21 +16,21 @@ ParzenLikelihood = namedtuple("ParzenLikelihood", ["mean", "standard_error", "ba
 
 
 def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=None):
-    """Mean log-likelihood of test samples under normal distributions around generated ones.
+    """Mean log-likelihood of test samples under a mixture of normal distributions around generated samples.
 
-    Goodfellow et al. 2014, section 5: log of the mean over generated x of N(t; x, h²), with the bandwidth h
-    that makes validation samples most likely. Theis, van den Oord and Bethge 2016, section 3.3, show that it
+    Goodfellow et al. 2014, section 5: the log of the mean over generated x of N(t; x, h²), with the bandwidth h
+    that maximises the likelihood of validation samples. Theis, van den Oord and Bethge 2016, section 3.3, show that it
     says little about images: in many dimensions no number of samples is enough, and centres of k-means score
-    above true data. It depends on the scale of the values, so figures compare only at one scale.
+    above true data. It depends on the scale of the values; compare it only at the same scale.
 
     Args:
-        fake: features (n, d), or images, whose pixels are taken in [0, 1] if `features` is None.
-        test: (m, d) the same of real samples, at least 2.
-        bandwidth: a number above 0, or several to choose from; None chooses from 10 from 0.1 to 1, which suit pixels.
-        validation: (v, d) other real samples to choose among several bandwidths by; None with one bandwidth.
+        fake: features (n, d); or images, whose pixels in [0, 1] are used if `features` is None.
+        test: features (m, d) or images of real samples, at least 2.
+        bandwidth: a number above 0, or several to choose from; None means 10 from 0.1 to 1, which suit pixels.
+        validation: features (v, d) or images of other real samples, to choose a bandwidth; None if only one is given.
 
     Returns:
-        `ParzenLikelihood`: mean in nats a sample, its standard error over the test samples, the bandwidth.
+        `ParzenLikelihood`: mean in nats per sample, its standard error over the test samples, the bandwidth.
     """
     bandwidths = np.atleast_1d(BANDWIDTHS if bandwidth is None else bandwidth)
     if (
@@ -41,7 +41,7 @@ def parzen_log_likelihood(fake, test, bandwidth=None, validation=None, features=
     ):
         raise ValueError(f"bandwidth={bandwidth} is not allowed; choose numbers above 0")
     if len(bandwidths) > 1 and validation is None:
-        raise ValueError("validation is None; give validation samples to choose a bandwidth by, or one bandwidth")
+        raise ValueError("validation is None; give validation samples to choose a bandwidth, or one bandwidth")
     fake, test = _rows(fake, "fake", features), _rows(test, "test", features, 2, "a standard error needs two")
     _checks.same_width(fake=fake, test=test)
     if len(bandwidths) > 1:
@@ -63,8 +63,8 @@ def _rows(values, name, features, least=1, reason="a mean needs one"):
 def _log_likelihoods(centres, points, bandwidths):
     """Return log-likelihoods (bandwidths, points).
 
-    Not by scikit-learn's KernelDensity: its trees are far slower than a matrix product in hundreds of dimensions,
-    and lose the digits of such small densities (scikit-learn's issue 7492; on MNIST by hundreds of nats).
+    Not with scikit-learn's KernelDensity: its trees are far slower than a matrix product in hundreds of dimensions,
+    and inaccurate for such small densities (scikit-learn's issue 7492; on MNIST by hundreds of nats).
     """
     columns = []
     options = {"metric": "euclidean", "squared": True, "working_memory": _MEGABYTES_AT_ONCE}

@@ -1,4 +1,4 @@
-"""Measures that count nearest neighbours."""
+"""Metrics based on nearest neighbours."""
 
 from collections import namedtuple
 
@@ -19,23 +19,23 @@ DensityCoverage = namedtuple("DensityCoverage", ["density", "coverage"])
 
 
 def centred(*arrays):
-    """Move all arrays by their common mean: squares of large numbers would otherwise eat the digits of distances."""
+    """Subtract the arrays' common mean: squares of large numbers would otherwise cost digits of the distances."""
     mean = np.mean([values.mean(axis=0) for values in arrays], axis=0)
     return [values - mean for values in arrays]
 
 
 def squared_distances(first, second):
-    """Return the squared distances of rows (..., d) that are paired, by their differences."""
+    """Return the squared distances of paired rows (..., d), computed from their differences."""
     return np.sum((first - second) ** 2, axis=-1)
 
 
 def nearest(queries, references, k, exclude_self=False):
     """Return row numbers (n, k) of the nearest references and squared distances (n, k), nearest first.
 
-    Queries (n, d) and references (m, d) are float64, centred together. With `exclude_self` the references are
-    the queries, each without itself. The search takes |q|² - 2 q·r + |r|² for the distance, which is off by some
-    1e-8 of the features' spread. So it keeps a few neighbours too many, and those are measured again by their
-    differences: the distance between a point and its copy is 0.
+    Queries (n, d) and references (m, d) are float64, centred together. With `exclude_self` the references are also
+    the queries, and no row is its own neighbour. The search computes distances as |q|² - 2 q·r + |r|², with an error of
+    some 1e-8 of the features' spread. So it keeps a few spare neighbours, whose distances are computed again from
+    differences: the distance between a point and its copy is exactly 0.
     """
     wanted = min(k + _SPARE_NEIGHBOURS, len(references) - exclude_self)
     search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(references)
@@ -50,10 +50,10 @@ def nearest(queries, references, k, exclude_self=False):
 
 
 def _balls(centres, points, k):
-    """Yield blocks (rows, points) of whether each point lies in each centre's ball.
+    """Yield blocks (rows, points) of whether each point is in each centre's ball.
 
-    A ball reaches to the centre's k-th nearest neighbour among the centres, which is part of it. Distances
-    so close to the radius that rounding decides are measured again by differences, as the radius was.
+    The radius of a ball is the distance to the centre's k-th nearest neighbour among the centres, inclusive. Distances
+    so close to the radius that rounding decides are computed again from differences, like the radius.
     """
     radii = nearest(None, centres, k, exclude_self=True)[1][:, -1]
     lengths = np.sum(points**2, axis=1).max()
@@ -76,9 +76,15 @@ def precision_recall(real, fake, k=3, features=None):
     """Share of generated samples within the real manifold, and of real samples within the generated one.
 
     Kynkäänniemi et al. 2019, equations 1 and 2: a manifold is the union of balls around the samples of one
-    set, features (n, d) of more than k rows, each reaching to its k-th nearest neighbour in that set. Both
-    shares grow with the number of samples, and one outlier's ball is large: compare at equal n, with the values
-    of two real sets beside. Returns `PrecisionRecall`, both in [0, 1].
+    set, each reaching to its k-th nearest neighbour in that set. Both shares grow with the number of samples, and an
+    outlier's ball is large: compare at equal n, and with the values of two real sets.
+
+    Args:
+        real, fake: features (n, d) and (m, d), each with more than k rows.
+        k: number of neighbours.
+
+    Returns:
+        `PrecisionRecall`, both in [0, 1].
     """
     k = validation.whole_number(k, "k", 1)
     reason = f"each needs k={k} neighbours in its own set"
@@ -91,15 +97,20 @@ def precision_recall(real, fake, k=3, features=None):
 
 
 def density_coverage(real, fake, k=5, features=None):
-    """How many real neighbourhoods each generated sample is in, and in how many of them there is one.
+    """Density: in how many real neighbourhoods each generated sample is; coverage: how many of them contain one.
 
-    Naeem et al. 2020, equations 4 and 5. For equal distributions the density has the mean 1 and the coverage
-    about 1 - 2⁻ᵏ. Density may exceed 1, where samples crowd at the data's densest places. Both sets are features
-    of more than k rows, real (n, d) and fake (m, d); with m below n, coverage is small for that reason alone.
-    Returns `DensityCoverage`: mean number of neighbourhoods over k, and share of those with a sample inside.
+    Naeem et al. 2020, equations 4 and 5. For equal distributions the density has mean 1, and the coverage
+    is about 1 - 2⁻ᵏ. Density exceeds 1 if samples crowd where the data are densest.
+
+    Args:
+        real, fake: features (n, d) and (m, d), each with more than k rows; m below n lowers the coverage.
+        k: number of neighbours.
+
+    Returns:
+        `DensityCoverage`: mean number of neighbourhoods divided by k, and share of neighbourhoods with a sample.
     """
     k = validation.whole_number(k, "k", 1)
-    reason = f"k={k} neighbours are looked at"
+    reason = f"k={k} neighbours are used"
     real, fake = centred(*_checks.feature_sets(features, k + 1, reason, real=real, fake=fake))
     pairs, covered = np.sum([(block.sum(), block.any(axis=1).sum()) for block in _balls(real, fake, k)], axis=0)
     return DensityCoverage(float(pairs / (k * len(fake))), float(covered / len(real)))

@@ -1,11 +1,11 @@
-"""Perceptual path length: how evenly images change along a path between latents."""
+"""Perceptual path length: how smoothly images change along a path between latents."""
 
 import numpy as np
 
 from ganutils import validation
 from ganutils.metrics import _checks, neighbours
 
-_EPSILONS = 1e-5, 0.1  # below, float32 rounds the step away
+_EPSILONS = 1e-5, 0.1  # a smaller step is lost to rounding in float32
 _PAIRS_AT_ONCE = 250
 
 
@@ -15,30 +15,30 @@ def perceptual_path_length(
     """Mean squared change of features per step in latent space; lower is smoother.
 
     Karras et al. 2019, section 4.1: the mean of d(G(p(t)), G(p(t + ε))) / ε² over paths p between two normal
-    latents, t uniform in [0, 1], leaving out the smallest and largest values as the paper's code does. There
-    d is a network trained on human judgements; here it is the squared distance of features, so figures compare
-    only between generators that are seen through the same features.
+    latents, t uniform in [0, 1], without the smallest and largest values, as in the paper's code. There
+    d is a network trained on human judgements; here it is the squared distance of features, so values are comparable
+    only between generators measured with the same features.
 
-    In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1 % (tests/metrics/test_paths.py). Below,
-    the step itself is rounded away; above, curves are cut short. Of a generator that hardly moves its images only
-    rounding remains, about (1e-6 |features| / ε)². Half precision has no such ε.
+    In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1 % (tests/metrics/test_paths.py). A smaller
+    step is lost to rounding; a larger one cuts corners. For a generator whose images hardly change, only
+    rounding errors remain, about (1e-6 |features| / ε)². Half precision has no suitable ε.
 
     Args:
         generator: keras.Model or function from latents (n, latent_dim) float32, or with `labels` from the list
-            [latents, labels], to what `features` takes: float images in [-1, 1] as a rule.
+            [latents, labels], to the input of `features`, usually float images in [-1, 1].
         features: function from such images to features.
         samples: number of pairs.
         epsilon: ε, length of a step; the whole path has length 1.
         seed: seed of latents, labels and t.
-        lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values below the one and above the other are left out.
-        labels: (m,), whole numbers to draw labels from; both ends of a pair have the same. None: no labels.
+        lower, upper: quantiles, 0 ≤ lower < upper ≤ 1; values outside them are dropped.
+        labels: (m,), whole numbers to draw labels from, the same for both images of a pair; None for no labels.
         latent_dim: length of a latent; None takes it from the generator's input.
 
     Returns:
         A float, at least 0.
 
     Raises:
-        ValueError: also for a generator that does not tell its latent_dim, or half precision.
+        ValueError: also for half precision, or if `latent_dim` is None and cannot be read off the generator.
     """
     lower, upper = (
         validation.number(x, name, 0, 1, open_ends=False) for x, name in ((lower, "lower"), (upper, "upper"))
@@ -54,7 +54,7 @@ def perceptual_path_length(
     samples = validation.whole_number(samples, "samples", 2)
     latent_dim = _latent_dim(generator) if latent_dim is None else validation.whole_number(latent_dim, "latent_dim", 1)
     lengths = []
-    # One stream for each kind of number, so that the size of a batch changes none of them.
+    # A separate random stream for each kind of number, so that the batch size does not change them.
     normal, uniform, choice = validation.generator(seed).spawn(3)
     if labels is not None:
         classes = validation.classes_of(generator) if hasattr(generator, "operations") else None
@@ -65,11 +65,11 @@ def perceptual_path_length(
         start, end = normal.standard_normal((n, 2, latent_dim)).swapaxes(0, 1)
         t = uniform.uniform(size=(n, 1))
         classes = None if chosen is None else chosen[first : first + n]
-        # A pair's two images take the same row of two batches, so that rounding hits both alike.
+        # The two images of a pair are in the same row of two batches, so that rounding affects both alike.
         here, there = (_features_at(start + (end - start) * x, classes, generator, features) for x in (t, t + epsilon))
         lengths.append(neighbours.squared_distances(here, there) / epsilon**2)
     lengths = np.concatenate(lengths)
-    # "lower" and "higher" take values that occur, as the paper's code does.
+    # "lower" and "higher" choose values that occur, as in the paper's code.
     smallest, largest = np.quantile(lengths, lower, method="lower"), np.quantile(lengths, upper, method="higher")
     return float(lengths[(smallest <= lengths) & (lengths <= largest)].mean())
 
@@ -77,11 +77,11 @@ def perceptual_path_length(
 def _features_at(latents, labels, generator, features):
     latents = latents.astype("float32")
     if labels is None and len(getattr(generator, "inputs", [None])) > 1:
-        raise ValueError("the generator takes labels as well; give labels=range(10), or those that it knows")
+        raise ValueError("the generator also takes labels; give labels=range(10), or its own classes")
     images = np.asarray(generator(latents if labels is None else [latents, labels]))
     if images.dtype.kind != "f" or len(images) != len(latents):
         found = f"{images.dtype} {images.shape} for {len(latents)} latents"
-        raise ValueError(f"the generator gave {found}; give a float image each, since whole numbers hide a small step")
+        raise ValueError(f"the generator gave {found}; return one float image each: whole numbers hide a small step")
     if images.ndim == 4 and images.min() >= 0 and images.max() > 2:
         raise ValueError(f"generated images go from {images.min():g} to {images.max():g}, like [0, 255]; give [-1, 1]")
     return _checks.features(_checks.call(features, images), "features of generated images")
@@ -91,5 +91,5 @@ def _latent_dim(generator):
     shape = getattr(generator, "input_shape", None)
     shape = shape[0] if isinstance(shape, list) else shape
     if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] is None:
-        raise ValueError("the generator does not tell the length of its latents; give latent_dim")
+        raise ValueError("the generator does not show the length of its latents; give latent_dim")
     return shape[1]

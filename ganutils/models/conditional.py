@@ -15,9 +15,9 @@ LABEL_INPUTS = ("one_hot", "embedding", "projection")
 
 @keras.saving.register_keras_serializable("ganutils")
 class Conditional(keras.Model):
-    """A network that refuses labels of classes which do not exist: a table would take another row for them.
+    """A network that refuses labels of classes that do not exist; an embedding would use the row of another class.
 
-    It looks where it is called with arrays; before a training step `ConditionalGAN` looks.
+    It checks labels when it is called with arrays; before a training step, `ConditionalGAN` checks them.
     """
 
     def __call__(self, inputs, *args, **kwargs):
@@ -26,7 +26,7 @@ class Conditional(keras.Model):
         return super().__call__(inputs, *args, **kwargs)
 
     def predict(self, x, **kwargs):
-        """As `keras.Model.predict`."""
+        """Like `keras.Model.predict`."""
         if not isinstance(x, tf.data.Dataset):
             self._check(x)
         return super().predict(x, **kwargs)
@@ -37,13 +37,13 @@ class Conditional(keras.Model):
 
 
 def conditional_generator(latent_dim=32, classes=10, label_input="one_hot", image_shape=IMAGE_SHAPE):
-    """Generator of lesson 03: `fast_dcgan_generator` that is told which class to draw.
+    """Generator of lesson 03: `fast_dcgan_generator` with a label as second input.
 
     Args:
         latent_dim: length of a latent vector.
         classes: number of classes.
-        label_input: "one_hot" puts the label behind the latent, as `classes` numbers of which one is 1
-            (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector of the class;
+        label_input: "one_hot" appends the label to the latent as a one-hot vector
+            (Mirza and Osindero 2014); "embedding" multiplies the latent by a learned vector for the class;
             anything else raises ValueError.
         image_shape: (height, width, channels) of an image.
 
@@ -64,14 +64,14 @@ def conditional_generator(latent_dim=32, classes=10, label_input="one_hot", imag
 
 
 def conditional_discriminator(classes=10, label_input="projection", image_shape=IMAGE_SHAPE):
-    """Discriminator of lesson 03: `fast_dcgan_discriminator` that is told of which class an image should be.
+    """Discriminator of lesson 03: `fast_dcgan_discriminator` with a label as second input.
 
     Args:
         classes: number of classes.
-        label_input: "one_hot" gives the label as `classes` more channels, of which one is 1 everywhere
-            (after Mirza and Osindero 2014); "embedding" as one more channel, a learned picture of the
-            class; "projection" leaves the image alone and adds the scalar product of the last features
-            with a learned vector of the class to the logit (Miyato and Koyama 2018, equation 4);
+        label_input: "one_hot" appends the label to the image as `classes` channels, one of which is 1 everywhere
+            (after Mirza and Osindero 2014); "embedding" as one channel, a learned picture for the
+            class; "projection" adds to the logit the inner product of the last features
+            with a learned vector for the class (Miyato and Koyama 2018, equation 4);
             anything else raises ValueError.
         image_shape: (height, width, channels) of an image.
 

@@ -1,4 +1,4 @@
-"""The convolutional networks of lesson 02: those of introductory texts, and fast ones."""
+"""The convolutional networks of lesson 02: the baseline DCGAN of introductory texts, and a small, fast one."""
 
 import math
 
@@ -29,7 +29,7 @@ def dcgan_generator(
         A keras.Model from latents (n, latent_dim) to images (n, *image_shape) in [-1, 1].
 
     Raises:
-        ValueError: another number of strides, or strides whose product does not divide height and width.
+        ValueError: a different number of strides, or strides whose product does not divide height and width.
     """
     *sides, colours = validation.whole_numbers(image_shape, "image_shape", 3)
     filters, strides = validation.whole_numbers(filters, "filters"), validation.whole_numbers(strides, "strides")
@@ -58,7 +58,7 @@ def dcgan_discriminator(filters=(64, 128), kernel_size=5, dropout=0.3, hidden=No
     Args:
         filters: channels of each convolution; each halves height and width.
         kernel_size: side of the kernels in pixels.
-        dropout: share of activations dropped after each convolution, in [0, 1).
+        dropout: fraction of activations dropped after each convolution, in [0, 1).
         hidden: units of a dense layer between the last convolution and the logit, or None for no such layer.
         image_shape: (height, width, channels) of an image.
 
@@ -84,17 +84,21 @@ def image_features(x, filters, kernel_size, dropout, hidden):
 
 
 def _doublings(image_shape):
-    """Return how often an image is halved until its larger side is 8 pixels or less: twice for 28, 3 times for 64."""
+    """Return how often to halve an image until its larger side is at most 8 pixels: twice for 28, 3 times for 64."""
     height, width, _ = validation.whole_numbers(image_shape, "image_shape", 3)
     return max(1, math.ceil(math.log2(max(height, width) / 8)))
 
 
 def fast_dcgan_generator(latent_dim=32, image_shape=IMAGE_SHAPE):
-    """Generator of `dcgan_generator`'s kind with a small part of its multiplications; see lesson 02.
+    """The small DCGAN's generator: `dcgan_generator` with far fewer multiplications; see lesson 02.
 
-    No convolution at 7 x 7, fewer channels, and kernels of 4 pixels, which the stride of 2 divides. A
-    hidden dense layer instead, which costs little: without it, the same number of steps gave far worse images.
-    Images of 28, 32 or 64 pixels, grey or in colour, and any other size that can be halved down to 8 pixels or less.
+    It has no convolution at 7 x 7, fewer channels, kernels of 4 pixels, which the stride of 2 divides, and a
+    cheap hidden dense layer, without which the same number of steps gave far worse images.
+
+    Args:
+        latent_dim: length of a latent vector.
+        image_shape: (height, width, channels), such as 28, 32 or 64 pixels; the sides must be divisible by 2 until
+            the larger one is at most 8.
     """
     doublings = _doublings(image_shape)
     filters, strides = (64,) * doublings + (32,), (2,) * doublings
@@ -102,10 +106,10 @@ def fast_dcgan_generator(latent_dim=32, image_shape=IMAGE_SHAPE):
 
 
 def fast_features(image_shape=IMAGE_SHAPE):
-    """Return the options of `image_features` for the discriminators of `fast_dcgan_generator`."""
+    """Return the arguments of `image_features` for the small DCGAN's discriminators."""
     return {"filters": (32, *(64,) * (_doublings(image_shape) - 1)), "kernel_size": 4, "dropout": 0.0, "hidden": 256}
 
 
 def fast_dcgan_discriminator(image_shape=IMAGE_SHAPE):
-    """Discriminator of `dcgan_discriminator`'s kind with a small part of its multiplications."""
+    """The small DCGAN's discriminator: `dcgan_discriminator` with far fewer multiplications."""
     return dcgan_discriminator(**fast_features(image_shape), image_shape=image_shape)

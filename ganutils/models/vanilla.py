@@ -13,7 +13,7 @@ IMAGE_SHAPE = (28, 28, 1)
 def vanilla_generator(latent_dim=100, units=(256, 512)):
     """Fully connected generator of lesson 01, from latents (n, latent_dim) to images (n, 28, 28, 1) in [-1, 1].
 
-    Its hidden layers have the widths `units`; the last layer ends in tanh.
+    `units` are the widths of its hidden layers.
     """
     x = latents = keras.Input((validation.whole_number(latent_dim, "latent_dim", 1),), name="latents")
     for width in validation.whole_numbers(units, "units"):
@@ -26,7 +26,7 @@ def vanilla_generator(latent_dim=100, units=(256, 512)):
 def vanilla_discriminator(units=(512, 256), dropout=0.0):
     """Fully connected discriminator of lesson 01, from images (n, 28, 28, 1) to logits (n, 1).
 
-    Its hidden layers have the widths `units`; after each, the share `dropout`, in [0, 1), of activations is dropped.
+    `units` are the widths of its hidden layers; after each, a fraction `dropout`, in [0, 1), of activations is dropped.
     """
     validation.number(dropout, "dropout", 0, 0.99, open_ends=False)
     images = keras.Input(IMAGE_SHAPE, name="images")

@@ -178,7 +178,7 @@ def test_no_line_begins_with_the_full_stop_behind_a_formula(toy, browser):
 
 def test_a_formula_that_cannot_be_set_ends_the_build(tmp_path):
     write_notebook(tmp_path / "notebooks" / "98_bad.ipynb", r"# Bad", r"Here is $\nosuchcommand x$.")
-    with pytest.raises(ValueError, match=r"98_bad.*nosuchcommand x' cannot be set"):
+    with pytest.raises(ValueError, match=r"98_bad.*nosuchcommand x' cannot be rendered"):
         load_tool("pages").Pages(tmp_path / "notebooks", tmp_path / "build").prepare([])
 
 
@@ -219,7 +219,7 @@ def test_links_lead_to_pages(toy, site):
 
 def test_a_link_to_nothing_ends_the_build(tmp_path):
     write_notebook(tmp_path / "notebooks" / "98_bad.ipynb", "# Bad\n\n[gone](gone.md)")
-    with pytest.raises(ValueError, match=r"98_bad.*gone\.md leads nowhere"):
+    with pytest.raises(ValueError, match=r"98_bad.*gone\.md does not exist"):
         load_tool("pages").Pages(tmp_path / "notebooks", tmp_path / "build").prepare([])
 
 
@@ -228,7 +228,7 @@ def test_a_widget_leaves_a_picture_that_says_how_it_moves(toy, browser):
         picture = page.get_by_alt_text("Two bell curves")
         assert picture.is_visible()
         assert picture.bounding_box()["height"] > 100
-        assert page.get_by_text("A still picture. In a running notebook, sliders move it.").is_visible()
+        assert page.get_by_text("A still picture. In a running notebook, sliders change it.").is_visible()
         assert "Box(" not in page.locator("main").text_content()
 
 

@@ -86,12 +86,12 @@ WRONG = {
         (
             f"{COUNT}side = -(-height // stride) * -(-width // stride)\n"
             "    return kernel_size**2 * channels_out * (height * width if transposed else side)",
-            "one output channel|all channels of the input",
+            "single output channel|all channels of the input",
         ),
         (
             f"{COUNT}positions = height * width if transposed else height * width // stride**2\n"
             f"    return {WEIGHTS} * positions",
-            "rounded up",
+            r"rounded \*up\*",
         ),
         # Right for even and for odd sides, with a stride of 2.
         (
@@ -102,18 +102,18 @@ WRONG = {
         ),
     ],
     "r2-penalty": [
-        (penalty(watched="latents"), "not told to watch the images"),
+        (penalty(watched="latents"), "does not watch the images"),
         (penalty(logits="discriminator(latents)"), "ValueError: Invalid input shape"),
-        (penalty(logits="discriminator(tf.stop_gradient(images))"), "cut off between there"),
+        (penalty(logits="discriminator(tf.stop_gradient(images))"), "detached between the tape"),
         (penalty(result=f"gamma * ops.mean({SQUARES})"), "factor one half"),
-        (penalty(result=f"gamma / 2 * ops.mean(ops.sqrt({SQUARES}))"), "norm of the slope is not squared"),
+        (penalty(result=f"gamma / 2 * ops.mean(ops.sqrt({SQUARES}))"), "norm of the gradient is not squared"),
         (penalty(result="gamma / 2 * ops.mean(slopes**2)"), "a mean over pixels"),
         (penalty(result=f"gamma / 2 * ops.sum({SQUARES})"), "a sum over images"),
         (penalty(logits="ops.mean(discriminator(images))"), r"\*mean\* logit"),
         (penalty(result=f"gamma / 2 * ops.mean((ops.sqrt({SQUARES}) - 1) ** 2)"), "Wasserstein"),
         (
             penalty(by="discriminator.trainable_weights[0]", result="gamma / 2 * ops.sum(slopes**2)"),
-            r"by the discriminator's weights; it is by the \*images\*",
+            r"with respect to the discriminator's weights; take it with respect to the \*images\*",
         ),
         (
             penalty(
@@ -122,11 +122,11 @@ WRONG = {
                 by="latents",
                 result="gamma / 2 * ops.mean(ops.sum(slopes**2, axis=1))",
             ),
-            "gradient by the latents",
+            "gradient with respect to the latents",
         ),
         (penalty(result="gamma / 2 * np.mean(np.sum(slopes.numpy()**2, axis=(1, 2, 3)))"), "leaves TensorFlow"),
         (penalty(by="images", result=f"tf.stop_gradient(gamma / 2 * ops.mean({SQUARES}))"), "trains nothing"),
-        (penalty(images="generator(latents)"), "still tied to the generator"),
+        (penalty(images="generator(latents)"), "still attached to the generator"),
     ],
     "draw": [
         (f"{DRAW}return ((generator(latents, training=False).numpy() + 1) * 127.5)", "whole numbers"),
@@ -139,7 +139,7 @@ WRONG = {
             f"{DRAW}return np.rint((generator(latents).numpy()[:, :, :, 0] + 1) * 127.5).astype('uint8')",
             "axis was lost",
         ),
-        ("draw = broken_draw", "wrap round in uint8"),
+        ("draw = broken_draw", "wrap around in uint8"),
     ],
     "diagnosis": [
         ("def diagnosis():\n    print('A is healthy')", "dict of letters"),
@@ -159,7 +159,7 @@ WRONG = {
             "    gan = training.GAN(*networks)\n"
             "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))\n"
             "    return gan",
-            "networks and optimizers anew",
+            "create new networks and optimizers",
         ),
         (
             "def recipe():\n"
@@ -175,14 +175,14 @@ WRONG = {
             "    gan = training.GAN(models.fast_dcgan_generator(), keras.Model(image, logit))\n"
             "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))\n"
             "    return gan",
-            "Conv2DTranspose alone",
+            "can only count",
         ),
         (
             "def recipe():\n"
             "    gan = training.GAN(checkpoints.load_checkpoint('dcgan'), models.fast_dcgan_discriminator())\n"
             "    gan.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))\n"
             "    return gan",
-            "not trained yet",
+            "an untrained GAN",
         ),
         (
             RECIPE.format(networks="fast_dcgan", generator=ADAM.format(0.0), discriminator=ADAM.format(1e-3)),

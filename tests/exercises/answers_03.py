@@ -70,44 +70,44 @@ def fidelity_by_class(asked, read, classes=10):
 WRONG = {
     "label-ceiling": [
         (f"{CEILING}1 - share", "right by chance"),
-        (f"{CEILING}1 - share / classes", "one of so many"),
-        (f"{CEILING}1 - share + 1 / classes", "only those labels that were drawn anew"),
+        (f"{CEILING}1 - share / classes", "with probability"),
+        (f"{CEILING}1 - share + 1 / classes", "only the redrawn labels"),
         (f"{CEILING}share / classes", "left alone"),
     ],
     "projection-logit": [
         (f"{LOGIT}return {OWN}", r"does it look real"),
-        (f"{LOGIT}return {PLAIN}", "label has no part"),
+        (f"{LOGIT}return {PLAIN}", "label does not affect"),
         (f"{LOGIT}return {PLAIN} - bias + {OWN}", "bias is missing"),
         (
             f"{LOGIT}return {PLAIN} + ops.sum(image_features * class_vectors[: len(image_features)], axis=-1)",
-            r"vector of its \*label\*",
+            r"look up its \*label's\* vector",
         ),
         (f"{LOGIT}return ({PLAIN})[:, None] + image_features @ ops.transpose(class_vectors)", "for every class"),
         (f"{LOGIT}return ({PLAIN} + {OWN})[:, None]", "axis too many"),
-        (f"{LOGIT}return ({PLAIN})[:, None] + {OWN}", r"\(n, 1\) and one \(n,\) were added"),
+        (f"{LOGIT}return ({PLAIN})[:, None] + {OWN}", r"\(n, 1\) and \(n,\) were added"),
         (
             f"{LOGIT}own = np.asarray(class_vectors)[np.asarray(labels)]\n"
             "    return np.asarray(image_features) @ np.asarray(weights) + bias + "
             "(np.asarray(image_features) * own).sum(axis=1)",
-            "leaves TensorFlow, through NumPy",
+            "leaves TensorFlow, for example through NumPy",
         ),
     ],
     "conditional-losses": [
         ("conditional_losses = broken_losses", "not told which digit is wanted"),
         (conditional(shown_with="wrong_labels"), "by a label that it never saw"),
-        (conditional(drawn_for="wrong_labels", shown_with="wrong_labels"), "asked for other labels"),
+        (conditional(drawn_for="wrong_labels", shown_with="wrong_labels"), "gets other labels"),
         (conditional(drawn_for="labels * 0", shown_with="labels * 0"), "not told which digit is wanted"),
         (conditional(mode="False"), "`training=True` is missing"),
         (
             conditional(before="draw = generator\n    generator = lambda *x, **kw: tf.stop_gradient(draw(*x, **kw))"),
             "gradient of the generator's loss",
         ),
-        (conditional(result="[float(x) for x in (real + (fake + mismatched) / 2, generator_loss)]"), "through NumPy"),
-        (conditional(mismatched="-mismatched_logits"), "count as right: refuse them"),
+        (conditional(result="[float(x) for x in (real + (fake + mismatched) / 2, generator_loss)]"), "cut off, by NumPy"),
+        (conditional(mismatched="-mismatched_logits"), "are accepted: reject them"),
         (conditional(before="mixed = ops.flip(labels)", real_labels="mixed"), "three kinds of pairs"),
         (conditional(result="real + fake + mismatched, generator_loss"), "one half each"),
-        (conditional(result="real + fake, generator_loss"), "have no part in it"),
-        (conditional(result="generator_loss, real + (fake + mismatched) / 2"), "changed places"),
+        (conditional(result="real + fake, generator_loss"), "are missing from it"),
+        (conditional(result="generator_loss, real + (fake + mismatched) / 2"), "two losses are swapped"),
         (conditional(result="real + (fake + mismatched) / 2, -fake"), "minimax"),
         (conditional(result="real + (fake + mismatched) / 2"), "return both"),
     ],
@@ -122,11 +122,11 @@ WRONG = {
         (
             f"{SHARES}right = np.bincount(asked[asked == read], minlength=classes)\n"
             "    return right / np.maximum(np.bincount(asked, minlength=classes), 1)",
-            "give NaN",
+            "return NaN",
         ),
         (
             f"{SHARES}return np.array([np.mean(read[asked == d] == d) for d in np.unique(asked)])",
-            "missing; give NaN there",
+            "missing; return NaN for it",
         ),
     ],
 }

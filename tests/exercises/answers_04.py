@@ -72,7 +72,7 @@ WRONG = {
     "distance-of-gaussians": [
         (f"{GAUSSIANS}return {SHIFT} + np.sum((first_variances - second_variances) ** 2)", "for standard deviations"),
         (f"{GAUSSIANS}return np.linalg.norm(first_mean - second_mean) + {ROOTS}", "means is not squared"),
-        (f"{GAUSSIANS}return np.sqrt({SHIFT} + {ROOTS})", "the root of it"),
+        (f"{GAUSSIANS}return np.sqrt({SHIFT} + {ROOTS})", "its square root"),
         (f"{GAUSSIANS}return {SHIFT}", "variances are left out"),
         (
             f"{GAUSSIANS}return {SHIFT} + np.sum(first_variances + second_variances - "
@@ -86,7 +86,7 @@ WRONG = {
             r"rows were taken for features.*Also: .*entry by entry.*one mean over all features",
         ),
         (distance(shared="np.trace(np.sqrt(first * second))"), "entry by entry"),
-        (distance(shared="np.trace(np.sqrt(first @ second))"), "root of a matrix is another matrix"),
+        (distance(shared="np.trace(np.sqrt(first @ second))"), "not the square root of the matrix"),
         (distance(shared="np.sqrt(linalg.eigvalsh(first @ second).clip(0)).sum()"), "is for symmetric matrices"),
         (distance(difference="real.mean() - fake_mean.mean()", squared="difference**2"), "one mean over all features"),
         (distance(first="np.cov(real)", second="deviations @ deviations.T"), "rows were taken for features"),
@@ -98,9 +98,9 @@ WRONG = {
         (distance(weights="weights / weights[0]"), "compare each with the formula"),
     ],
     "collapse-detector": [
-        (f"{COLLAPSE}return True", "compare with what real digits give"),
-        (f"{COLLAPSE}return False", "much nearer to each other"),
-        (f"{COLLAPSE}return {CLASSES}", "one truth value"),
+        (f"{COLLAPSE}return True", "compare with the value for real digits"),
+        (f"{COLLAPSE}return False", "much closer to each other"),
+        (f"{COLLAPSE}return {CLASSES}", "single truth value"),
         (
             f"{COLLAPSE}within = pairwise_distances(fake_features)\n"
             "    np.fill_diagonal(within, np.inf)\n"
@@ -115,7 +115,7 @@ WRONG = {
         (f"{LIMIT}np.polyfit(sizes, distances, 1)[1]", "a line over n"),
         (f"{LIMIT}distances[np.argmax(sizes)]", "still biased"),
         (f"{LIMIT}np.mean(distances)", "mean of biased distances"),
-        (f"{LIMIT}np.polyfit(1 / sizes, distances, 1)[1:]", "an axis too many"),
+        (f"{LIMIT}np.polyfit(1 / sizes, distances, 1)[1:]", "one axis too many"),
     ],
 }
 

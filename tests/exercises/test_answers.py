@@ -71,7 +71,7 @@ def test_a_wrong_answer_gets_nothing_and_the_message_it_needs(assignments, name,
     assert value == 0
     assert ": not yet" in shown
     assert re.search(message, shown), shown
-    assert re.search("read again: |where: ", shown), shown
+    assert re.search("see: |where: ", shown), shown
 
 
 @pytest.mark.parametrize("name", [name for name, answers in ANSWERS.items() if answers.HARD_CODED])

@@ -61,7 +61,7 @@ def test_an_error_in_a_students_code_becomes_a_part_of_the_feedback(shown):
     exec(compile(source, "<ipython-input-3>", "exec"), names)
     assert double(names["answer"]) == 0
     assert "AttributeError: 'int' object has no attribute 'upper'" in repr(shown[0])
-    assert "read again:  lesson 01, *Doubling*" in repr(shown[0])
+    assert re.search(r"see: +lesson 01, \*Doubling\*", repr(shown[0]))
 
 
 def test_where_an_error_is_names_the_students_line_and_no_other(shown):
@@ -70,7 +70,7 @@ def test_where_an_error_is_names_the_students_line_and_no_other(shown):
     exec(compile(source, "/tmp/ipykernel_1/12345.py", "exec"), names)
     linecache.cache["/tmp/ipykernel_1/12345.py"] = len(source), None, source.splitlines(True), "12345.py"
     assert double(names["answer"]) == 0
-    assert "where:       line 4 of the cell: return json.loads('no JSON')" in repr(shown[0])
+    assert re.search(r"where: +line 4 of the cell: return json.loads\('no JSON'\)", repr(shown[0]))
 
 
 def test_those_who_pass_may_get_a_remark(shown):
@@ -173,7 +173,7 @@ def test_warnings_do_not_reach_standard_error(shown, capfd):
 @pytest.mark.parametrize(
     ("came", "message"),
     [
-        (None, "is there a `return`"),
+        (None, "is a `return` missing"),
         ("six", "an object of type str"),
         ([6.0, 6.0], r"the shape \(2,\)"),
         (float("nan"), "add it to itself"),
@@ -269,16 +269,16 @@ def test_who_exits_loses_one_answer_and_not_all(shown):
 
 
 def test_numbers_that_differ_look_different(shown):
-    with pytest.raises(feedback.Wrong, match="expected a count: 12345678, came 12345679") as wrong:
+    with pytest.raises(feedback.Wrong, match="expected a count: 12345678, got 12345679") as wrong:
         expectations.expect("a count", 12345679, 12345678, "lesson 02", rtol=0, atol=0)
-    assert wrong.value.came != wrong.value.expected
+    assert wrong.value.got != wrong.value.expected
 
 
 def test_the_right_numbers_in_another_shape_are_told_from_other_numbers(shown):
     double(lambda x: np.array([6.0]))
     double(lambda x: np.array([7.0]))
-    assert "an axis too many" in repr(shown[0])
-    assert "over other axes" in repr(shown[1])
+    assert "one axis too many" in repr(shown[0])
+    assert "over the wrong axes" in repr(shown[1])
 
 
 @pytest.mark.parametrize(("every", "share"), [(1, 1.0), (4, 0.25)])
@@ -318,5 +318,5 @@ def test_the_budget_is_that_of_the_baseline():
 def test_a_trained_gan_is_not_raced_again(monkeypatch):
     gan = race.baseline()
     gan.optimizers["generator"].iterations.assign(1)
-    with pytest.raises(ValueError, match="trained already"):
+    with pytest.raises(ValueError, match="already trained"):
         race.race(lambda: gan)

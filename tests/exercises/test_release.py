@@ -78,7 +78,7 @@ def test_a_part_of_a_secret_is_a_leak(tool, text, where):
 
 
 def test_a_mark_alone_is_a_leak(tool):
-    assert tool.leaks({"a.py": "x = 1\n### BEGIN HIDDEN TESTS\n"}) == ["a.py has a mark: ### BEGIN HIDDEN TESTS"]
+    assert tool.leaks({"a.py": "x = 1\n### BEGIN HIDDEN TESTS\n"}) == ["a.py contains a mark: ### BEGIN HIDDEN TESTS"]
 
 
 def test_what_is_no_longer_made_is_removed_and_zips_do_not_change(tool, tmp_path, monkeypatch):

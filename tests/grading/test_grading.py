@@ -212,9 +212,9 @@ def test_a_class_of_strange_submissions_is_graded_in_one_go(course, released):
     reasons = {
         ("broken", ""): "broken.zip: cannot be opened",
         ("dead", ""): "the kernel died",
-        ("other", ""): "homework.ipynb holds no answer of this assignment; it begins with: # Assignment 02",
+        ("other", ""): "homework.ipynb holds no answer to this assignment; it begins with: # Assignment 02",
         ("page", ""): "no notebook, but answers.html",
-        ("torn", ""): "no whole notebook",
+        ("torn", ""): "not valid JSON",
         ("asleep", "test-value-function"): "no answer within",
         ("asleep", "unseen"): "no answer within",
     }
@@ -235,7 +235,7 @@ def test_a_class_of_strange_submissions_is_graded_in_one_go(course, released):
     # The program that a submission left behind has ended with its grading.
     assert not [p for p in psutil.process_iter() if "while True: pass" in _command(p) and _is_mine(p, course)]
     # What is graded already is left alone.
-    assert run(course, "grade.py", NAME).count(", as before") == len(expected)
+    assert run(course, "grade.py", NAME).count(", unchanged") == len(expected)
 
 
 def _command(process):
@@ -271,7 +271,7 @@ def test_one_who_cannot_be_stopped_is_named_and_the_others_are_graded(course, re
     listed = {(row["student"], row["task"]): row["reason"] for row in read(course / "not_graded.csv")}
     parts = {(student, task) for student in ("late", "stuck") for task in ("test-value-function", "unseen")}
     assert set(listed) == parts | {(student, "") for student in nothing}
-    assert "a cell before it was stopped" in listed["stuck", "test-value-function"]
+    assert "a cell before it exceeded its time limit" in listed["stuck", "test-value-function"]
     assert "more than 3 GB of memory" in listed["hoarding", ""]
     assert "more than 3 GB of memory" in listed["printing", ""]
 

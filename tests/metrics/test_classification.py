@@ -44,7 +44,7 @@ def fidelity(p=None, labels=(0, 1)):
     ("call", "message"),
     [
         (lambda: fidelity(labels=[0, 2]), "labels hold 2; give whole numbers, from 0 to 1"),
-        (lambda: fidelity(labels=[0]), "labels are 1 for 2 rows of probabilities"),
+        (lambda: fidelity(labels=[0]), "labels: 1 for 2 rows of probabilities"),
         (lambda: fidelity(labels=[0, 0.5]), "labels hold 0.5"),
         (lambda: fidelity(labels=[0, np.nan]), "labels hold 1 values that are NaN"),
         (lambda: fidelity(labels=["0", "1"]), "labels are <U1"),

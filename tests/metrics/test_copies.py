@@ -124,14 +124,14 @@ def test_nearest_tells_a_copy_from_its_neighbours(rng, k):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda f: metrics.nearest_neighbour_accuracy(f, f[:9]), "real have 150 rows and fake 9; give as many"),
+        (lambda f: metrics.nearest_neighbour_accuracy(f, f[:9]), "real have 150 rows and fake 9; give equal numbers"),
         (lambda f: metrics.nearest_neighbour_accuracy(f[:1], f[:1]), "real have 1 rows; give at least 2"),
-        (lambda f: metrics.memorisation_gap(f, f, f[:9]), "train have 150 rows and fake 9; give as many"),
-        (lambda f: metrics.memorisation_gap(f, f[:9], f), "test have 9 rows and fake 150; give as many"),
-        (lambda f: metrics.memorisation_gap(f, f[:, :2], f), "train have 3 features a row and test have 2"),
+        (lambda f: metrics.memorisation_gap(f, f, f[:9]), "train have 150 rows and fake 9; give equal numbers"),
+        (lambda f: metrics.memorisation_gap(f, f[:9], f), "test have 9 rows and fake 150; give equal numbers"),
+        (lambda f: metrics.memorisation_gap(f, f[:, :2], f), "train have 3 features per row and test 2"),
         (lambda f: metrics.memorisation(f, f, f, quantile=0), "quantile=0 is not allowed"),
-        (lambda f: metrics.memorisation(f, f, f[:99]), "test have 99 rows; give at least 100, so that quantile=0.01"),
-        (lambda f: metrics.memorisation(f[:, :2], f, f), "train have 3 features a row and fake have 2"),
+        (lambda f: metrics.memorisation(f, f, f[:99]), "test have 99 rows; quantile=0.01 needs at least 100"),
+        (lambda f: metrics.memorisation(f[:, :2], f, f), "train have 3 features per row and fake 2"),
         (lambda f: metrics.memorisation(f * np.inf, f, f), "fake hold .* NaN or infinite"),
     ],
 )

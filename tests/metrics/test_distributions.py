@@ -151,7 +151,7 @@ def test_inception_score_reaches_its_ceiling_and_not_more(rng):
     ("call", "message"),
     [
         (lambda f: metrics.frechet_distance(f[:1], f), "real have 1 rows; give at least 2, since a covariance"),
-        (lambda f: metrics.frechet_distance(f, f[:, :2]), "real have 3 features a row and fake have 2"),
+        (lambda f: metrics.frechet_distance(f, f[:, :2]), "real have 3 features per row and fake 2"),
         (lambda f: metrics.frechet_distance(f, f * np.nan), "fake hold 60 values that are NaN"),
         (lambda f: metrics.frechet_distance(f, f[0]), r"fake are float64 \(3,\), expected float features"),
         (lambda f: metrics.frechet_distance(f, f.astype(int)), r"fake are int64 \(20, 3\), expected float"),

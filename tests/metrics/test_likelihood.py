@@ -63,8 +63,8 @@ def test_cluster_centres_beat_true_samples(rng):
         (lambda f: metrics.parzen_log_likelihood(f, f, 0), "bandwidth=0 is not allowed"),
         (lambda f: metrics.parzen_log_likelihood(f, f, [np.nan, 1.0]), "bandwidth=.* is not allowed"),
         (lambda f: metrics.parzen_log_likelihood(f, f[:1], 0.1), "test have 1 rows; give at least 2"),
-        (lambda f: metrics.parzen_log_likelihood(f, f[:, :2], 0.1), "fake have 3 features a row and test have 2"),
-        (lambda f: metrics.parzen_log_likelihood(f, f, validation=f[:, :2]), "fake have 3 .* and validation have 2"),
+        (lambda f: metrics.parzen_log_likelihood(f, f[:, :2], 0.1), "fake have 3 features per row and test 2"),
+        (lambda f: metrics.parzen_log_likelihood(f, f, validation=f[:, :2]), "fake have 3 .* and validation 2"),
     ],
 )
 def test_bad_input_is_named(rng, call, message):

@@ -114,7 +114,7 @@ def test_images_are_mapped_to_features(rng):
         (lambda f: metrics.precision_recall(f, f, k=0), "k=0 is not allowed; choose a whole number, 1 or more"),
         (lambda f: metrics.precision_recall(f, f, k=1.5), "k=1.5 is not allowed"),
         (lambda f: metrics.density_coverage(f[:5], f), "real have 5 rows; give at least 6"),
-        (lambda f: metrics.density_coverage(f, f[:, 1:]), "real have 3 features a row and fake have 2"),
+        (lambda f: metrics.density_coverage(f, f[:, 1:]), "real have 3 features per row and fake 2"),
     ],
 )
 def test_bad_input_is_named(rng, call, message):

@@ -149,7 +149,7 @@ def test_noise_makes_a_path_long_and_repeated_images_make_it_zero():
         ({"epsilon": 1}, "epsilon=1 is not allowed"),
         ({"samples": 1}, "samples=1 is not allowed"),
         ({"lower": 0.5, "upper": 0.5}, "lower=0.5 and upper=0.5 are not allowed"),
-        ({"latent_dim": None}, "does not tell the length of its latents; give latent_dim"),
+        ({"latent_dim": None}, "does not show the length of its latents; give latent_dim"),
         ({"labels": [-1]}, "labels hold -1"),
         ({"features": lambda images: flat(images) * np.nan}, "features of generated images hold"),
         ({"features": lambda images: flat(images)[:3]}, r"features have the shape \(3, 16\) for 250 images"),
@@ -183,5 +183,5 @@ def test_a_linear_keras_model_with_unbounded_output_has_its_closed_form():
 
 
 def test_a_conditional_generator_without_labels_is_told_to_take_them():
-    with pytest.raises(ValueError, match="the generator takes labels as well; give labels="):
+    with pytest.raises(ValueError, match="the generator also takes labels; give labels="):
         metrics.perceptual_path_length(models.conditional_generator(), flat, 10)
