@@ -1,14 +1,16 @@
 """`python -m ganutils`, as somebody uses it who has pictures and no notebook."""
 
 import json
+import platform
 import re
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganutils import __main__ as command_line
-from ganutils import checkpoints, data, features, metrics, plotting
+from ganutils import checkpoints, data, doctor, features, metrics, plotting
 
 
 @pytest.fixture
@@ -156,13 +158,31 @@ def test_mistakes_get_a_sentence_and_an_exit_code(digits, capsys, monkeypatch, a
 
 def test_the_doctor_finds_what_is_missing(capsys, monkeypatch, tmp_path):
     assert run("doctor") == 0
-    assert "NOT READY" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "NOT READY" not in said
+    assert said.endswith("This machine is ready.\n")
     monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
     monkeypatch.setattr(data, "_MNIST_FILE", tmp_path / "mnist.npz")
     assert run("doctor") == 1
     said = capsys.readouterr().out
     assert "NOT READY  data: " in said
     assert "git checkout" in said
+    assert said.endswith("This machine is not ready: see the lines that say so.\n")
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "value", "message"),
+    [
+        (platform, "python_version", lambda: "3.10.4", "NOT READY  Python: 3.10.4; the course needs 3.11, 3.12 or"),
+        (keras, "__version__", "2.15.0", "NOT READY  TensorFlow and Keras: Keras 2.15.0 on tensorflow"),
+        (doctor, "MEMORY_GB", 1e6, "close other programs"),
+        (doctor.os, "access", lambda *_: False, "set GANUTILS_BUILD to a folder that is"),
+    ],
+)
+def test_the_doctor_says_what_is_not_ready_and_what_to_do(of, name, value, message, capsys, monkeypatch):
+    monkeypatch.setattr(of, name, value)
+    assert not doctor.is_ready()
+    assert message in capsys.readouterr().out
 
 
 def test_help_names_all_commands(capsys):

@@ -66,21 +66,93 @@ def test_sample_strip_has_a_row_for_each_latent_and_keeps_first_and_last():
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels[0] == "epoch 0"
     assert labels[-1] == "19"
+    for times in (4, 9):
+        strip = plotting.sample_strip(images[:times], list(range(times)), n=1)
+        assert 4 < strip.get_figwidth() <= 6.5, "as large as a page lets them be"
 
 
-def test_sample_animation_leaves_its_pictures_as_they_are(monkeypatch):
-    monkeypatch.setattr(_images, "png", lambda figure: "LASTPICTURESLAST")
-    html = plotting.sample_animation([np.zeros((1, 2, 2, 1), "uint8")] * 2, [0, 1]).data
-    assert html.count("base64,LASTPICTURESLAST") == 2
-    assert 'max="1"' in html
+def test_a_film_leaves_its_texts_and_pictures_as_they_are(monkeypatch):
+    monkeypatch.setattr(_images, "png_bytes", lambda figure, part: bytes(16) + (384).to_bytes(4, "big"))
+    html = plotting.film([plotting.Figure()] * 3, "A CAPTION with STEPS and SOURCE.", alt="From <0> to STEPS").data
+    picture = base64.b64encode(bytes(16) + (384).to_bytes(4, "big")).decode()
+    assert html.count(picture) == 3
+    assert "<em>A CAPTION with STEPS and SOURCE.</em>" in html
+    assert 'alt="From &lt;0&gt; to STEPS"' in html
+    assert 'width="192"' in html, "half of the picture's pixels"
+    with pytest.raises(ValueError, match="at least one"):
+        plotting.film([], "Nothing")
 
 
-def test_sample_animation_has_every_frame_and_a_button():
+def test_a_film_shows_its_last_picture_until_it_is_started():
     images = [np.full((4, 6, 6, 1), value, "uint8") for value in (0, 100, 200)]
     html = plotting.sample_animation(images, [0, 1, 2], n=4).data
     assert html.count("data:image/png;base64") == 3
+    last = plotting.sample_animation(images[2:], [2], n=4).data
+    source = re.search('src="(.*?)"', html)[1]
+    assert source == re.search('src="(.*?)"', last)[1]
+    assert 'max="2" value="2"' in html
     assert ">Play</button>" in html
     assert "http" not in html, "it must work without a network"
+
+
+def test_pictures_of_a_film_have_one_size():
+    figures = [plotting.lines({"y": ([0, 1], [0, value])}, "x", "y") for value in (1, 10_000)]
+    sources = re.findall('base64,(.*?)["]', plotting.film(figures, "Two").data)
+    sizes = {base64.b64decode(source)[16:24] for source in sources}
+    assert (len(sources), len(sizes)) == (2, 1), "else it would jump"
+
+
+def test_a_chase_shows_data_generated_numbers_and_the_discriminators_curve(rng):
+    real, fake, x = rng.normal(1, 0.5, (4000, 1)), rng.normal(-1, 0.1, (2000, 1)), np.linspace(-3, 3, 25)[:, None]
+    probabilities = 1 / (1 + np.exp(-x))
+    first, second = plotting.chase({0: (fake, probabilities), 90: (real, probabilities)}, real, x).axes
+    assert [axes.get_title("left") for axes in (first, second)] == ["step 0", "step 90"]
+    line = next(line for line in first.lines if line.get_label() == "D(x)")
+    np.testing.assert_allclose(line.get_xydata(), np.hstack([x, probabilities]))
+    heights = [bar.get_height() for bar in second.patches[:60]]
+    assert sum(heights) * 0.1 == pytest.approx(1, abs=0.01), "a density"
+
+
+def test_a_chase_in_the_plane_knows_where_the_discriminator_says_what(rng):
+    grid = np.linspace(-1, 1, 9)
+    places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    sure_on_the_right = (places[:, :1] > 0).astype(float)
+    points = rng.uniform(-1, 1, (50, 2))
+    (axes,) = plotting.chase({3: (points, sure_on_the_right)}, points, places).axes
+    drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
+    np.testing.assert_allclose(drawn["data"], points)
+    np.testing.assert_allclose(drawn["generated"], points)
+    boundary = axes.collections[-1].get_paths()[0].vertices
+    assert (np.abs(boundary[:, 0]) < 0.3).all(), "one half is crossed where x changes its sign"
+
+
+@pytest.mark.parametrize(
+    ("fake", "probabilities", "real", "message"),
+    [
+        ((5, 2), (7, 1), (9, 1), r"step 0 has generated points \(5, 2\).*give \(n, 1\) and \(7, 1\)"),
+        ((5, 1), (6, 1), (9, 1), r"probabilities \(6, 1\)"),
+        ((5, 1), (7, 1), (9, 3), r"data \(9, 3\) and places \(7, 1\): give \(k, 1\) and \(m, 1\), or"),
+    ],
+)
+def test_a_chase_refuses_what_does_not_fit(fake, probabilities, real, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.chase({0: (np.zeros(fake), np.zeros(probabilities))}, np.zeros(real), np.linspace(0, 1, 7)[:, None])
+
+
+def test_pixel_slopes_are_blue_where_brighter_is_more_real_and_orange_where_darker_is():
+    images, slopes = np.zeros((2, 2, 2, 1), "uint8"), np.zeros((2, 2, 2, 1))
+    slopes[0, 0, 0], slopes[0, 1, 1] = 5.0, -5.0
+    canvas = pixels(plotting.pixel_slopes(images, slopes, images + 255))
+    assert canvas.shape == (3 * 4 - 2, 2 * 4 - 2, 3)
+    red, _, blue = canvas[4, 0]
+    assert blue > red
+    red, _, blue = canvas[5, 1]
+    assert blue < red
+    assert canvas[4:6, 4:6].min() >= 254, "no slope at all is white"
+    assert canvas[8, 0].tolist() == [255] * 3
+    for wrong, message in ((slopes[:1], "as many slopes"), (slopes * np.nan, "NaN")):
+        with pytest.raises(ValueError, match=message):
+            plotting.pixel_slopes(images, wrong, images)
 
 
 HISTORY = {
@@ -246,7 +318,7 @@ def test_eight_lines_differ_in_more_than_colour():
 def test_class_shares_are_the_bars():
     shares = np.array([0.5, 0.25, 0.25])
     bars = plotting.class_shares(shares).axes[0].patches
-    assert [bar.get_height() for bar in bars] == pytest.approx(shares)
+    assert [bar.get_height() for bar in bars] == pytest.approx(100 * shares), "in percent, as its labels"
 
 
 def test_count_maps_write_the_numbers():

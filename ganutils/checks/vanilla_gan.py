@@ -1,4 +1,4 @@
-"""Checks of assignment 01: value function, best discriminator, loss from logits, training step."""
+"""Checks of assignment 01: value function, best discriminator, loss from logits, training step; and task 5."""
 
 import keras
 import numpy as np
@@ -7,6 +7,7 @@ from keras import ops
 
 from .expectations import expect, tensor
 from .feedback import Wrong, check
+from .tell_tale import lowest_loss, repaired_discriminator  # noqa: F401 - task 5
 
 VALUE = "lesson 01, *The value function, and where it comes from*"
 BEST = "lesson 01, *The best discriminator*"
@@ -56,7 +57,7 @@ def value_function(answer, seed=0):
     expect("V where D is one half everywhere", answer(half, half), -2 * np.log(2), VALUE)
 
 
-@check("2 · The best discriminator, unevenly fed", BEST)
+@check("2 · The best discriminator for uneven batches", BEST)
 def best_discriminator(answer, seed=0):
     """`answer(data_density, generator_density, real_share)`: two arrays (n,) and a number, to D* (n,)."""
     rng = np.random.default_rng(seed)
@@ -157,10 +158,10 @@ def _loss_is_stable(answer):
         slopes = [tape.gradient(loss, logits) for logits in (real, fake)]
         if slopes[0] is None or slopes[1] is None:
             because = "on its way to the loss a logit leaves TensorFlow, through NumPy say"
-            raise Wrong("a gradient by the logits", "None", because, LOGITS)
+            raise Wrong("a gradient with respect to the logits", "None", because, LOGITS)
         on_real, on_fake = [[smoothing / 2], [(smoothing - 1) / 2]], [[0.5], [doubt / 2]]
-        expect(f"the gradient by the real logits {where}", slopes[0], on_real, LOGITS, otherwise=through)
-        expect(f"the gradient by the fake logits {where}", slopes[1], on_fake, LOGITS, otherwise=through)
+        expect(f"the gradient with respect to the real logits {where}", slopes[0], on_real, LOGITS, otherwise=through)
+        expect(f"the gradient with respect to the fake logits {where}", slopes[1], on_fake, LOGITS, otherwise=through)
 
 
 # Different ones, so that it shows whose optimizer moved whose weights; and no mistake halves or doubles a step by them.

@@ -4,9 +4,10 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart; l
 """
 
 # ruff: noqa: F401 - imported to be used as plotting.image_grid and so on
+from ._chase import chase
 from ._curves import EQUILIBRIUM, class_shares, gradient_curves, lines, points, training_curves
 from ._diagrams import count_maps, joint_and_conditional, optimal_discriminator
-from ._images import class_grid, compare_grids, image_grid, sample_animation, sample_strip
+from ._images import class_grid, compare_grids, film, image_grid, sample_animation, sample_strip
 from ._labels import asked_grid, confusion, label_noise
 from ._latents import class_point, latent_interpolation, latent_plane, latent_point, mix_latents
 from ._page import (
@@ -25,3 +26,4 @@ from ._page import (
     show,
     show_table,
 )
+from ._pixels import pixel_slopes

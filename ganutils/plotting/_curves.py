@@ -80,10 +80,12 @@ def class_shares(shares):
         raise ValueError(f"shares={shares} are not allowed; give one of each class, summing to 1")
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()
-    bars = axes.bar(range(len(shares)), shares, color=BLUE)
-    axes.bar_label(bars, [f"{share:.0%}" for share in shares])
-    axes.axhline(1 / len(shares), color=ORANGE, linestyle="--")
-    axes.set(xlabel="digit", ylabel="share of the samples", xticks=range(len(shares)))
+    bars = axes.bar(range(len(shares)), np.multiply(100, shares), color=BLUE)
+    on_top = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}  # of the line
+    axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, bbox=on_top)
+    axes.axhline(100 / len(shares), color=ORANGE, linestyle="--", zorder=0)
+    axes.set(xlabel="digit", ylabel="% of the samples", xticks=range(len(shares)))
+    axes.margins(y=0.12)
     return figure
 
 

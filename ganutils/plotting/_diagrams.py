@@ -27,16 +27,19 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
     log_mixture = np.logaddexp(log_data, log_generated) - np.log(2)
     divergences = [np.sum(np.exp(p) * (p - log_mixture)) * (x[1] - x[0]) for p in (log_data, log_generated)]
     title = f"Jensen-Shannon divergence {max(0.0, np.mean(divergences)):.3f} (at most {np.log(2):.3f})"
-    figure = Figure(figsize=(7, 3.2))
+    figure = Figure(figsize=(6.5, 3.4), layout="tight")
     axes = figure.subplots()
     for log_p, (colour, style), whose in zip((log_data, log_generated), LINES, ("data", "generator"), strict=False):
         axes.fill_between(x, np.exp(log_p), color=colour, alpha=0.25)
-        axes.plot(x, np.exp(log_p), color=colour, linestyle=style, label=f"density of the {whose}")
+        axes.plot(x, np.exp(log_p), color=colour, linestyle=style, label=f"{whose}'s density")
     axes.plot(x, np.exp(log_data - log_mixture) / 2, color="black", linewidth=2, label="best discriminator")
     axes.axhline(0.5, color=GREY, linewidth=0.8)
     axes.set(xlabel="x", xlim=(-5, 8), ylim=(0, 1.05))
-    axes.set_title(title)
+    axes.set_title(title, pad=30)
     finish(axes)
+    axes.legend(
+        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1
+    )  # above the curves
     return figure
 
 

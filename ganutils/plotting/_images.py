@@ -1,11 +1,14 @@
 """Grids of images, and films of them."""
 
+import base64
+import html
 import json
+import re
 
 import numpy as np
 
 from ganutils import validation
-from ganutils.plotting._page import Figure, png
+from ganutils.plotting._page import Figure, page_width, png_bytes
 
 
 def to_bytes(images):
@@ -127,36 +130,53 @@ def sample_strip(images, epochs, n=6, most=10):
         columns.append(np.asarray(images[time][:n]).repeat(factor, axis=1).repeat(factor, axis=2))
     tiles = [column[row] for row in range(n) for column in columns]
     labels = [f"epoch {epochs[chosen[0]]:g}", *(f"{epochs[time]:g}" for time in chosen[1:])]
-    return image_grid(np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=0.7)
+    return image_grid(
+        np.stack(tiles), columns=len(chosen), column_labels=labels, tile_inches=min(1.2, 6.3 / len(chosen))
+    )
 
 
 def sample_animation(images, epochs, n=36):
-    """Return samples over training as a film with a slider and a button; it does not start by itself.
+    """Return samples over training as a `film`.
 
-    Of `images` and `epochs` as in `sample_strip`, n samples are shown. Returns an IPython HTML object that needs no
-    kernel and no network.
+    Of `images` and `epochs` as in `sample_strip`, n samples are shown.
     """
-    from IPython.display import HTML
-
     if not len(images) or len(images) != len(epochs):
         raise ValueError(f"{len(images)} arrays of images for {len(epochs)} times; give one each, and at least one")
     columns = int(np.ceil(np.sqrt(validation.whole_number(n, "n", 1))))
-    pictures = []
+    figures = []
     for batch, epoch in zip(images, epochs, strict=True):
         figure = Figure(figsize=(3.6, 3.6))
         axes = figure.add_axes((0, 0, 1, 0.93))
         draw_tiles(axes, np.asarray(batch)[:n], columns)
         figure.suptitle(f"epoch {epoch:g}", y=0.99)
-        pictures.append(f"data:image/png;base64,{png(figure)}")
-    return HTML(_FILM.replace("LAST", str(len(pictures) - 1)).replace("PICTURES", json.dumps(pictures)))
+        figures.append(figure)
+    return film(figures, "Samples over training: move the slider, or press the button.")
+
+
+def film(figures, caption, alt=None):
+    """Return figures of one size as a film with a slider and a button; it shows the last one until it is started.
+
+    Caption and `alt` are those of `show`. Returns an IPython HTML object that needs no kernel and no network.
+    """
+    from IPython.display import HTML
+
+    if not len(figures):
+        raise ValueError("no figures; give at least one")
+    pictures = [png_bytes(figure, part=None) for figure in figures]  # not cut to their contents: nothing jumps
+    sources = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
+    values = {"STEPS": str(len(pictures) - 1), "CAPTION": caption, "ALT": html.escape(alt or caption)}
+    values |= {"WIDTH": str(page_width(pictures[-1])), "PICTURES": json.dumps(sources[:-1]), "SOURCE": sources[-1]}
+    return HTML(re.sub("|".join(values), lambda found: values[found[0]], _FILM))
 
 
 # One element of its own for each film, found from the script's position, so that a page can hold several.
-_FILM = """<div><img alt="Samples over training; the slider and the button choose the moment"><br>
-<button type="button">Play</button> <input type="range" min="0" max="LAST" value="0" aria-label="moment of training">
+_FILM = """<figure style="margin: 0"><img alt="ALT" width="WIDTH" style="max-width: 100%" src="SOURCE"><br>
+<button type="button">Play</button> <input type="range" min="0" max="STEPS" value="STEPS"
+aria-label="moment of training">
+<figcaption><em>CAPTION</em></figcaption>
 <script>(function (box) {
-  const pictures = PICTURES;
   const [image, button, slider] = ["img", "button", "input"].map((name) => box.querySelector(name));
+  const pictures = [...PICTURES, image.src];
   let timer = null;
   const show = () => { image.src = pictures[slider.value]; };
   const stop = () => { clearInterval(timer); timer = null; button.textContent = "Play"; };
@@ -171,5 +191,4 @@ _FILM = """<div><img alt="Samples over training; the slider and the button choos
       if (slider.value === slider.max) { stop(); }
     }, 500);
   };
-  show();
-})(document.currentScript.parentElement);</script></div>"""
+})(document.currentScript.parentElement);</script></figure>"""

@@ -125,11 +125,6 @@ def _panels(figure):
     return [png_bytes(figure, Bbox.from_extents(box)) for box in boxes]
 
 
-def png(figure):
-    """Return a figure as a PNG in base64."""
-    return base64.b64encode(png_bytes(figure)).decode()
-
-
 def finish(axes):
     """Give axes the legend, grid and open frame that all curves have."""
     with matplotlib.rc_context(_STYLE):

@@ -67,7 +67,26 @@ def training_step(generator, discriminator, generator_optimizer, discriminator_o
         loss = entropy(tf.ones_like(fake_logits), fake_logits)
     generator_optimizer.apply(tape.gradient(loss, generator.trainable_variables), generator.trainable_variables)
 """,
+    "lowest-loss": "def lowest_loss():\n    return 1.006",
+    "repaired-discriminator": """
+def repaired_discriminator():
+    network = broken_discriminator()
+    network.layers[-1].activation = keras.activations.linear
+    return network
+""",
 }
+
+LOWEST = "def lowest_loss():\n    "
+
+
+def ending(function):
+    """Return an answer whose network ends in a function of the logit x."""
+    return f"""
+def repaired_discriminator():
+    hidden = [keras.layers.Dense(32, "leaky_relu"), keras.layers.Dense(32, "leaky_relu")]
+    return keras.Sequential([keras.Input((2,)), *hidden, keras.layers.Dense(1, lambda x: {function})])
+"""
+
 
 GENERATOR_FIRST = """
 def training_step(generator, discriminator, generator_optimizer, discriminator_optimizer, real_images, latents):
@@ -183,6 +202,34 @@ WRONG = {
         (step(before=SWAPPED), "optimizers have changed places"),
         (GENERATOR_FIRST, "generator's step was taken first"),
     ],
+    "lowest-loss": [
+        (f"{LOWEST}return 0.0", "only for logits without limits"),
+        (f"{LOWEST}return 2 * np.log(1 + np.exp(-1))", "output of -1 for generated images"),
+        (f"{LOWEST}return 2 * np.log(2)", "0 for every image"),
+        (f"{LOWEST}return np.logaddexp(0, -0.5) + np.logaddexp(0, 0.5)", "undecided"),
+        (f"{LOWEST}return np.logaddexp(0, 0) + np.logaddexp(0, 1)", "highest"),
+        (f"{LOWEST}return (np.logaddexp(0, -1) + np.log(2)) / 2", "not their mean"),
+        (f"{LOWEST}return np.logaddexp(0, -1)", "generated images are missing"),
+        (f"{LOWEST}np.log(2)", "`return`"),
+    ],
+    "repaired-discriminator": [
+        ("repaired_discriminator = broken_discriminator", "still a sigmoid"),
+        (ending("ops.softmax(x)"), "softmax over a single number"),
+        (ending("ops.tanh(x)"), "a tanh"),
+        (ending("2 * ops.sigmoid(x) - 1"), r"stretched to \[-1, 1\]"),
+        (ending("ops.sigmoid(x) - 0.5"), r"moved to \[-0.5, 0.5\]"),
+        (ending("ops.relu(x)"), "a ReLU"),
+        (ending("ops.softplus(x)"), "a softplus"),
+        (ending("ops.log_sigmoid(x)"), "logarithm of the sigmoid"),
+        (ending("-x"), "sign is wrong"),
+        (ending("ops.log(ops.sigmoid(x)) - ops.log(1 - ops.sigmoid(x))"), "rounded to 0 or 1"),
+        (
+            "def repaired_discriminator():\n"
+            "    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(32, 'leaky_relu'), keras.layers.Dense(1)])",
+            "only the end of the network is at fault",
+        ),
+        ("def repaired_discriminator():\n    network = broken_discriminator()", "does not return its network"),
+    ],
 }
 
 # Right where the visible test looks, and nowhere else.
@@ -207,5 +254,13 @@ def training_step(generator, discriminator, generator_optimizer, discriminator_o
         weights = player.trainable_weights
         for weight, gradient in zip(weights, tape.gradient(loss, weights)):
             weight.assign(weight - rate * gradient)
+""",
+    # The right outputs from weights that are set, and never trained.
+    "repaired-discriminator": """
+def repaired_discriminator():
+    network = broken_discriminator()
+    network.layers[-1].activation = None
+    network.trainable = False
+    return network
 """,
 }

@@ -1,0 +1,66 @@
+"""A GAN of one or two numbers, where data, generated points and the discriminator fit into one frame."""
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from ganutils import validation
+from ganutils.plotting._page import BLUE, GREY, ORANGE, Figure, finish
+
+# Sure of generated, undecided, sure of real.
+CERTAINTY = LinearSegmentedColormap.from_list("certainty", [ORANGE, "white", BLUE])
+
+
+def chase(moments, real, places):
+    """Draw how generated numbers, or points of a plane, chase the data, a panel for each moment.
+
+    Args:
+        moments: dict from a training step to a pair of generated points (n, 1 or 2) and the discriminator's
+            probabilities (m, 1) at `places`.
+        real: data (k, 1 or 2).
+        places: (m, 1), in increasing order, or (m, 2), the m = s² crossings of a square grid from
+            `np.meshgrid`, row by row.
+
+    Raises:
+        ValueError: no moment, or arrays that do not fit together.
+    """
+    validation.check_named(moments, "moments", "generated points and probabilities")
+    real, places = np.asarray(real), np.asarray(places)
+    if real.ndim != 2 or real.shape[1] not in (1, 2) or places.shape[1:] != real.shape[1:]:
+        raise ValueError(f"data {real.shape} and places {places.shape}: give (k, 1) and (m, 1), or (k, 2) and (m, 2)")
+    draw, size = (_draw_line, (4.2, 3.2)) if real.shape[1] == 1 else (_draw_plane, (3.6, 3.9))
+    figure = Figure(figsize=(size[0] * len(moments), size[1]), layout="constrained")
+    panels = figure.subplots(1, len(moments), squeeze=False)[0]
+    for axes, (step, (fake, probabilities)) in zip(panels, moments.items(), strict=True):
+        fake, probabilities = np.asarray(fake), np.asarray(probabilities)
+        if fake.shape[1:] != real.shape[1:] or probabilities.shape != (len(places), 1):
+            raise ValueError(
+                f"step {step} has generated points {fake.shape} and probabilities {probabilities.shape}; give "
+                f"(n, {real.shape[1]}) and {(len(places), 1)}"
+            )
+        draw(axes, real, fake, places, probabilities)
+        axes.set_title(f"step {step:,}", loc="left")
+        finish(axes)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.02, 0.99), ncols=3, **_CLOSE)
+    return figure
+
+
+_CLOSE = {"handlelength": 1.4, "columnspacing": 0.8, "handletextpad": 0.4, "borderpad": 0.0}
+
+
+def _draw_line(axes, real, fake, places, probabilities):
+    edges = np.linspace(places.min(), places.max(), 61)
+    axes.hist(real[:, 0], edges, density=True, color=BLUE, alpha=0.3, label="data")
+    axes.hist(fake[:, 0], edges, density=True, histtype="step", color=ORANGE, linewidth=1.8, label="generated")
+    axes.plot(places[:, 0], probabilities[:, 0], color="black", linestyle="--", label="D(x)")
+    axes.axhline(0.5, color=GREY, linewidth=0.8)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.05), xlabel="x")
+
+
+def _draw_plane(axes, real, fake, places, probabilities):
+    side = round(len(places) ** 0.5)
+    x, y, surface = (values.reshape(side, side) for values in (*places.T, probabilities))
+    axes.contourf(x, y, surface, levels=np.linspace(0, 1, 21), cmap=CERTAINTY)
+    axes.contour(x, y, surface, levels=[0.5], colors="black", linewidths=0.8)
+    axes.plot(*real.T, ".", color="black", markersize=2, label="data")
+    axes.plot(*fake.T, "x", color="#7A2F00", markersize=3.5, markeredgewidth=0.8, label="generated")
+    axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal")
