@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart; l
 # ruff: noqa: F401 - imported to be used as plotting.image_grid and so on
 from ._curves import EQUILIBRIUM, class_shares, gradient_curves, lines, points, training_curves
 from ._diagrams import count_maps, joint_and_conditional, optimal_discriminator
+from ._evaluation import distance_limits, feature_clouds, neighbour_balls, report_card
 from ._images import class_grid, compare_grids, image_grid, sample_animation, sample_strip
 from ._latents import class_point, latent_interpolation, latent_plane, latent_point, mix_latents
 from ._page import (
