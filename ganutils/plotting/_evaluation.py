@@ -112,7 +112,11 @@ def report_card(report, columns, floor):
     validation.check_named(report, "report", "a dict of measures")
     if floor not in report:
         raise ValueError(f"floor={floor!r} is no row of the report; choose one of {', '.join(report)}")
+    if missing := [f"{name}: {key}" for name, row in report.items() for key in columns if key not in row]:
+        raise ValueError(f"the report has no {missing[0]}; give each row a number for each column")
     means = np.array([[np.mean(row[key]) for key in columns] for row in report.values()])
+    if not np.isfinite(means).all():
+        raise ValueError("the report holds numbers that are not finite; leave such rows out")
     away = np.abs(means - means[list(report).index(floor)])
     darkness = np.sqrt(away / np.where(away.max(axis=0) > 0, away.max(axis=0), 1))
     figure = Figure(figsize=(1.3 + 0.82 * len(columns), 0.7 + 0.56 * len(report)))
@@ -137,7 +141,8 @@ def report_card(report, columns, floor):
 
 
 def _points(values, name):
-    values = np.asarray(values)
-    if values.ndim != 2 or values.shape[1] != 2 or len(values) < 2 or not np.isfinite(values).all():
+    values = validation.as_array(values, name)
+    finite = values.dtype.kind in "fiu" and np.isfinite(values).all()
+    if values.ndim != 2 or values.shape[1] != 2 or len(values) < 2 or not finite:
         raise ValueError(f"{name} have the shape {values.shape}; give finite points (n, 2), n at least 2")
     return values
