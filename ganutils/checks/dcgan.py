@@ -107,10 +107,13 @@ def r2_penalty(answer, seed=0):
             ),
             ((length - 1) ** 2 / 4, "a pull towards slopes of length 1: that is another penalty, of Wasserstein GANs"),
             ((length - 1) ** 2 / 2, "a pull towards slopes of length 1: that is another penalty, of Wasserstein GANs"),
-            (by_weights @ by_weights / 4, "the gradient by the discriminator's weights; it is by the *images*"),
+            (
+                by_weights @ by_weights / 4,
+                "the gradient with respect to the discriminator's weights; it is with respect to the *images*",
+            ),
             (
                 _squared_slopes_by_latents(linear, generator, latents) / 4,
-                "the gradient by the latents; it is by the *images*",
+                "the gradient with respect to the latents; it is with respect to the *images*",
             ),
         ],
         otherwise="γ/2, times the mean over images of the sum over pixels of the squared gradient",
@@ -118,7 +121,7 @@ def r2_penalty(answer, seed=0):
     by_kernel = tape.gradient(penalty, kernel)
     if by_kernel is None:
         because = "the slopes leave TensorFlow, or a `stop_gradient` cuts *them* off: then the penalty trains nothing"
-        raise Wrong("a gradient of the penalty by the discriminator's weights", "None", because, PENALTY)
+        raise Wrong("a gradient of the penalty with respect to the discriminator's weights", "None", because, PENALTY)
     expect("that gradient, for the linear discriminator", ops.reshape(by_kernel, (16,)), 0.5 * slope, PENALTY)
     curved = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
     curved.build((None, 4, 4, 1))
@@ -130,7 +133,10 @@ def r2_penalty(answer, seed=0):
     if any(gradient is not None and np.abs(ops.convert_to_numpy(gradient)).max() > 0 for gradient in reached):
         because = "the images are still tied to the generator: cut them loose before you take the slopes"
         raise Wrong(
-            "no gradient by the generator's weights: the penalty is the discriminator's", "one", because, PENALTY
+            "no gradient with respect to the generator's weights: the penalty is the discriminator's",
+            "one",
+            because,
+            PENALTY,
         )
 
 
@@ -201,7 +207,7 @@ def draw(answer, seed=0):
 def loss_curves():
     """Return five recorded trainings, "A" to "E": dicts of lists as in `callbacks.Curves.history`.
 
-    `instructor/record_loss_curves.py` made them. They lie beside the notebook, or else in the course's folder.
+    `instructor/record_loss_curves.py` made them. They are next to the notebook, or else in the course's folder.
 
     Raises:
         FileNotFoundError: they are in neither place.
@@ -210,7 +216,7 @@ def loss_curves():
     path = next((folder / CURVES_FILE for folder in (Path(), course) if (folder / CURVES_FILE).is_file()), None)
     if path is None:
         raise FileNotFoundError(
-            f"{CURVES_FILE} is missing: it came with this notebook, and must lie in the same folder; unpack both again"
+            f"{CURVES_FILE} is missing: it came with this notebook, and must be in the same folder; unpack both again"
         )
     return json.loads(path.read_text(encoding="utf-8"))["curves"]
 

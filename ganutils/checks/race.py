@@ -11,13 +11,13 @@ from ganutils import data, evaluation, models, training
 
 from .feedback import Wrong, check
 
-COUNT = "lesson 02, *The familiar network, and where it spends its time*"
+COUNT = "lesson 02, *The baseline, and where it spends its time*"
 RACE = "lesson 02, *Which is better, after the same time?*"
 TASK = "the text of this task"
 
 
 def baseline():
-    """Return the GAN to beat: the familiar networks of lesson 02 with the rates of the paper."""
+    """Return the GAN to beat: the baseline of lesson 02 with the rates of the paper."""
     gan = training.GAN(models.dcgan_generator(), models.dcgan_discriminator(), seed=0)
     gan.compile(keras.optimizers.Adam(2e-4, beta_1=0.5), keras.optimizers.Adam(2e-4, beta_1=0.5))
     return gan
@@ -29,7 +29,7 @@ BATCH_SIZE = 64
 RACE_STEPS, MOST_STEPS = 40, 1000
 MULTIPLICATIONS_OF_THE_BASELINE = 14_453_497_856  # in a step
 GOAL = 300.0
-# Networks with random weights stand at some thousands.
+# Networks with random weights have some thousands.
 UNTRAINED = 1000.0
 _NOT_COUNTED = (
     "Conv3D",
@@ -63,7 +63,7 @@ def multiplications_of_a_step(gan, batch_size=BATCH_SIZE):
 
     def count(nodes, arguments=(), results=()):
         shapes = dict(arguments) | {node.name: _shapes(node) for node in nodes}
-        # TensorFlow leaves out what changes no variable and is no result, such as the slope of a loss by the latents.
+        # TensorFlow leaves out what changes no variable and is no result, such as gradients with respect to latents.
         needed = {name.partition(":")[0] for name in results}
         for node in reversed(nodes):
             if node.name in needed or node.op.startswith("Assign"):
@@ -117,7 +117,7 @@ def race(build, seed=0):
     keras.utils.set_random_seed(seed)
     gan = build()
     if int(gan.optimizers["generator"].iterations):
-        raise ValueError("this GAN is trained already; make networks and optimizers anew at each call of the function")
+        raise ValueError("this GAN is trained already; make new networks and optimizers at each call of the function")
     steps = _steps(gan)
     images, _ = data.load_dataset("mnist")
     batches = data.pipeline(images, batch_size=BATCH_SIZE, seed=seed)
@@ -141,9 +141,7 @@ def recipe(answer):
     if not gan.compiled:
         raise Wrong("a compiled GAN", "one without optimizers", "`gan.compile(...)` is missing", RACE)
     if any(network is gan.networks[player] for player, network in answer().networks.items()):
-        because = (
-            "each call must make networks and optimizers anew, or the second race begins where the first one ended"
-        )
+        because = "each call must make new networks and optimizers, or the second race begins where the first one ended"
         raise Wrong("another GAN at each call", "the same networks twice", because, TASK)
     if own := [name for name in _STEP if getattr(type(gan), name) is not getattr(training.GAN, name)]:
         because = "the race counts a step of training.GAN: change networks, losses, penalties and optimizers"

@@ -113,7 +113,7 @@ WRONG = {
         (penalty(result=f"gamma / 2 * ops.mean((ops.sqrt({SQUARES}) - 1) ** 2)"), "Wasserstein"),
         (
             penalty(by="discriminator.trainable_weights[0]", result="gamma / 2 * ops.sum(slopes**2)"),
-            r"by the discriminator's weights; it is by the \*images\*",
+            r"respect to the discriminator's weights; it is with respect to the \*images\*",
         ),
         (
             penalty(
@@ -122,7 +122,7 @@ WRONG = {
                 by="latents",
                 result="gamma / 2 * ops.mean(ops.sum(slopes**2, axis=1))",
             ),
-            "gradient by the latents",
+            "gradient with respect to the latents",
         ),
         (penalty(result="gamma / 2 * np.mean(np.sum(slopes.numpy()**2, axis=(1, 2, 3)))"), "leaves TensorFlow"),
         (penalty(by="images", result=f"tf.stop_gradient(gamma / 2 * ops.mean({SQUARES}))"), "trains nothing"),
@@ -159,7 +159,7 @@ WRONG = {
             "    gan = training.GAN(*networks)\n"
             "    gan.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))\n"
             "    return gan",
-            "networks and optimizers anew",
+            "new networks and optimizers",
         ),
         (
             "def recipe():\n"
