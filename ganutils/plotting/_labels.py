@@ -52,7 +52,7 @@ def asked_grid(images, asked, read, columns=10, row_labels=None):
         row_labels: texts left of the rows, or None.
     """
     rows = -(-len(images) // validation.whole_number(columns, "columns", 1))
-    figure = Figure(figsize=(columns * 0.55, rows * 0.55))
+    figure = Figure(figsize=(columns * 0.5, rows * 0.5))
     _draw_asked(figure.add_axes((0, 0, 1, 1)), images, asked, read, columns, row_labels)
     return figure
 
