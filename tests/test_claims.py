@@ -15,7 +15,7 @@ RECORDED = json.loads(TOOL.RECORD.read_text(encoding="utf-8")) if TOOL.RECORD.is
 def prose(name):
     """Return a lesson's text without the marks of Markdown, in one line."""
     cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(re.sub(r"[*_>`]", "", "".join(cell["source"])) for cell in cells).replace("\n", " ")
+    return " ".join(re.sub(r"[*_>`$]", "", "".join(cell["source"])) for cell in cells).replace("\n", " ")
 
 
 @pytest.mark.parametrize("name", CLAIMS)
