@@ -1,4 +1,5 @@
 import base64
+import itertools
 import re
 
 import matplotlib.style
@@ -319,6 +320,18 @@ def test_class_shares_are_the_bars():
     shares = np.array([0.5, 0.25, 0.25])
     bars = plotting.class_shares(shares).axes[0].patches
     assert [bar.get_height() for bar in bars] == pytest.approx(100 * shares), "in percent, as its labels"
+
+
+def test_class_shares_of_two_judges_stand_side_by_side():
+    first, second = np.array([0.5, 0.25, 0.25]), np.array([0.1, 0.2, 0.7])
+    axes = plotting.class_shares({"one": first, "other": second}).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["one", "other"]
+    bars = sorted(axes.patches, key=lambda bar: bar.get_x())
+    assert [bar.get_height() for bar in bars] == pytest.approx([50, 10, 25, 20, 25, 70])
+    assert all(left.get_x() + left.get_width() <= right.get_x() + 1e-9 for left, right in itertools.pairwise(bars))
+    assert bars[0].get_hatch() != bars[1].get_hatch(), "not by colour alone"
+    with pytest.raises(ValueError, match="equally many classes"):
+        plotting.class_shares({"one": first, "other": [0.5, 0.5]})
 
 
 def test_count_maps_write_the_numbers_in_one_scale_of_colours():

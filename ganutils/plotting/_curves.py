@@ -75,17 +75,32 @@ def gradient_curves(logits, gradients):
 
 
 def class_shares(shares):
-    """Draw the shares (classes,) of the classes among samples, which sum to 1, as bars, and a line at an even share."""
-    if np.ndim(shares) != 1 or not len(shares) or not abs(np.sum(shares) - 1) < 1e-3 or np.min(shares) < 0:
-        raise ValueError(f"shares={shares} are not allowed; give one of each class, summing to 1")
-    figure = Figure(figsize=(6, 2.6))
+    """Draw the shares of the classes among samples as bars, and a line at an even share.
+
+    Args:
+        shares: (classes,), summing to 1; or a dict of several from the name of a judge, drawn side by side.
+    """
+    judges = shares if isinstance(shares, dict) else {"": shares}
+    for each in judges.values():
+        if np.ndim(each) != 1 or not len(each) or not abs(np.sum(each) - 1) < 1e-3 or np.min(each) < 0:
+            raise ValueError(f"shares={each} are not allowed; give one for each class, summing to 1")
+    if len(judges) > len(LINES) or len({len(each) for each in judges.values()}) != 1:
+        raise ValueError(f"give the shares of equally many classes, by 1 to {len(LINES)} judges, not {shares}")
+    figure = Figure(figsize=(6.5, 2.8))
     axes = figure.subplots()
-    bars = axes.bar(range(len(shares)), np.multiply(100, shares), color=BLUE)
+    places, width = np.arange(len(each)), 0.8 / len(judges)
     on_top = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}  # of the line
-    axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, bbox=on_top)
-    axes.axhline(100 / len(shares), color=ORANGE, linestyle="--", zorder=0)
-    axes.set(xlabel="digit", ylabel="% of the samples", xticks=range(len(shares)))
+    for i, (name, values) in enumerate(judges.items()):
+        colour, hatch = LINES[i][0], ("", "///", "...", "xxx")[i]
+        at = places + (i - (len(judges) - 1) / 2) * width
+        bars = axes.bar(at, np.multiply(100, values), width, color=colour, hatch=hatch, edgecolor="white", label=name)
+        size = 11 if len(judges) == 1 else 9
+        axes.bar_label(bars, [f"{100 * value:.0f}" for value in values], padding=3, bbox=on_top, fontsize=size)
+    axes.axhline(100 / len(places), color=GREY, linestyle="--", zorder=0)
+    axes.set(xlabel="digit", ylabel="% of the samples", xticks=places)
     axes.margins(y=0.12)
+    if isinstance(shares, dict):
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(judges))
     return figure
 
 

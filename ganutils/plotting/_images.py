@@ -156,13 +156,14 @@ def sample_animation(images, epochs, n=36):
 def film(figures, caption, alt=None):
     """Return figures of one size as a film with a slider and a button; it shows the last one until it is started.
 
-    Caption and `alt` are those of `show`. Returns an IPython HTML object that needs no kernel and no network.
+    Caption and `alt` are those of `show`; `figures` may be a generator, which saves memory. Returns an IPython HTML
+    object that needs no kernel and no network.
     """
     from IPython.display import HTML
 
-    if not len(figures):
-        raise ValueError("no figures; give at least one")
     pictures = [png_bytes(figure, part=None) for figure in figures]  # not cut to their contents: nothing jumps
+    if not pictures:
+        raise ValueError("no figures; give at least one")
     sources = [f"data:image/png;base64,{base64.b64encode(picture).decode()}" for picture in pictures]
     values = {"STEPS": str(len(pictures) - 1), "CAPTION": caption, "ALT": html.escape(alt or caption)}
     values |= {"WIDTH": str(page_width(pictures[-1])), "PICTURES": json.dumps(sources[:-1]), "SOURCE": sources[-1]}
