@@ -40,7 +40,7 @@ def test_other_real_images_reach_the_floor_and_noise_does_not(digits, capsys):
     distance = {name: result["measures"]["frechet_distance"] for name, result in found.items()}
     assert distance["others"]["value"] < 1.3 * distance["others"]["floor"] < 0.1 * distance["noise"]["value"]
     assert distance["others"]["floor"] == distance["noise"]["floor"]
-    assert "with 200 images in 128 features" in found["others"]["cautions"][0]
+    assert "200 images are too few for 128 features" in found["others"]["cautions"][0]
 
 
 def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
