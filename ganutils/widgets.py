@@ -90,6 +90,20 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
     )
 
 
+def label_noise_explorer(draws, share):
+    """Choose which share of random labels a GAN was trained with. No kernel: `plotting.label_noise`.
+
+    Args:
+        draws: dict from a share to what its GAN drew, as in `plotting.label_noise`.
+        share: the one that is shown first.
+    """
+    return _explorer(
+        lambda share: plotting.label_noise(draws, share),
+        "What a GAN draws that was trained with random labels, and how often it obeys at each share of them",
+        share=ipywidgets.SelectionSlider(options=[(f"{share:.0%}", share) for share in draws], value=share),
+    )
+
+
 def blind_test(real, fake, trials=20, seed=0):
     """Show images one by one, ask whether each is real, and score the answers with a confidence interval.
 

@@ -269,6 +269,28 @@ CALLS = {
         {"curves": {"a": ([1, 2], [1, 2])}},
         {"curves": {"empty": {}, "lengths": {"a": ([1, 2], [1])}, "too many": dict.fromkeys(range(9), ([1], [1]))}},
     ),
+    "neighbour_balls": (
+        plotting.neighbour_balls,
+        {"real": ROWS[:, :2], "fake": ROWS[:, 2:4]},
+        {"real": FEATURES, "fake": FEATURES, "k": WHOLE | {"too many": 40}},
+    ),
+    "feature_clouds": (
+        lambda real, fake: plotting.feature_clouds(real, {"dcgan": fake}),
+        {"real": ROWS[:, :2], "fake": ROWS[:, 2:4]},
+        {"real": FEATURES, "fake": FEATURES},
+    ),
+    "report_card": (
+        lambda report: plotting.report_card(report, {"fid": ("FID", 1)}, floor="real"),
+        {"report": {"real": {"fid": 1.0}, "dcgan": {"fid": [1.0, 2.0]}}},
+        {
+            "report": {
+                "empty": {},
+                "no floor": {"dcgan": {"fid": 1.0}},
+                "no number": {"real": {}},
+                "NaN": {"real": {"fid": np.nan}},
+            }
+        },
+    ),
     "losses.get": (losses.get, {"loss": "minimax"}, {"loss": NAMES}),
     "R1": (losses.R1, {"weight": 1.0}, {"weight": POSITIVE, "every": WHOLE}),
     "Curves": (callbacks.Curves, {}, {"every": WHOLE}),

@@ -334,10 +334,11 @@ def test_class_shares_of_two_judges_stand_side_by_side():
         plotting.class_shares({"one": first, "other": [0.5, 0.5]})
 
 
-def test_count_maps_write_the_numbers():
+def test_count_maps_write_the_numbers_in_one_scale_of_colours():
     axes = plotting.count_maps({"a": np.array([[1, 2], [3, 4]]), "b": np.array([[5]])}).axes
     assert [text.get_text() for text in axes[0].texts] == ["1", "2", "3", "4"]
     assert axes[1].get_title() == "b"
+    assert {panel.images[0].get_clim() for panel in axes} == {(0, 5)}
 
 
 @pytest.fixture

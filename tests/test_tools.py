@@ -274,8 +274,11 @@ def test_the_runner_chooses_by_part_and_by_name(tmp_path, monkeypatch):
     (tmp_path / "04_without_entry.ipynb").unlink()
     with pytest.raises(SystemExit, match="no notebook belongs to part 2"):
         chosen(part="2")
-    with pytest.raises(SystemExit, match="no notebook begins with '07'; there are 01_one"):
+    with pytest.raises(SystemExit, match="no notebook begins with '07'; choose from 01_one"):
         chosen(only="07")
+    (tmp_path / "01b_more.ipynb").write_text("")
+    assert chosen(only="01") == ["01_one"]
+    assert chosen(only="01b") == ["01b_more"]
 
 
 def test_the_profile_is_written_into_the_cell_of_parameters():

@@ -1,4 +1,4 @@
-"""Checks of assignment 03: a ceiling from wrong labels, projection, a condition that gets lost, fidelity per class."""
+"""Checks of assignment 03: the share of right labels, projection, a condition that gets lost, fidelity by class."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,12 +13,12 @@ STEP = "lesson 03, *The training step*"
 FIDELITY = "lesson 03, *Does it draw what it was asked for?*"
 
 
-@check("1 · A ceiling", WRONG_LABELS)
-def label_ceiling(answer):
-    """`answer(share, classes)`: the share of labels replaced at random, and the number of classes, to a share."""
+@check("1 · The share of right labels", WRONG_LABELS)
+def share_of_right_labels(answer):
+    """`answer(share, classes)`: the share of labels drawn at random, and the number of classes, to a share."""
     for share, classes in ((0.4, 10), (0.5, 2), (1.0, 4)):
         expect(
-            f"the share of right labels if a share of {share} is redrawn from {classes} classes",
+            f"the share of right labels where a share of {share} is drawn at random from {classes} classes",
             answer(share, classes),
             1 - share * (classes - 1) / classes,
             WRONG_LABELS,

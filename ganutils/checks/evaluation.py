@@ -12,7 +12,7 @@ from .feedback import Wrong, check
 
 FRECHET = "lesson 04, *The Fréchet distance*"
 SAMPLES = "lesson 04, *A number of samples belongs to every distance*"
-QUESTIONS = "lesson 04, *Five generators*"
+DIVERSITY = "lesson 04b, *Diversity: which classes, and how many different samples?*"
 
 
 @check("1 · Two Gaussians", FRECHET)
@@ -175,7 +175,7 @@ def _example(kind, n, seed):
     return features.digit_classifier()(drawn.clip(0, 255).round().astype("uint8"))
 
 
-@check("3 · A collapse detector", QUESTIONS, seconds=60)
+@check("3 · A collapse detector", DIVERSITY, seconds=60)
 def collapse_detector(answer, seed=0):
     """`answer(real_features, fake_features, fake_probabilities)`: (n, 128), (m, 128), (m, 10), to True or False."""
     reference = example("real", seed=seed + 1000).features
@@ -189,10 +189,10 @@ def collapse_detector(answer, seed=0):
         came = answer(reference, found.features, found.probabilities)
         if np.shape(came) != () or np.asarray(came).dtype != bool:
             because = "the function does not return a single truth value: is a comparison missing?"
-            raise Wrong("True or False", f"an object of type {type(came).__name__}", because, QUESTIONS)
+            raise Wrong("True or False", f"an object of type {type(came).__name__}", because, DIVERSITY)
         expected = kind != "real"
         if bool(came) != expected:
-            raise Wrong(f"{expected} for samples of the kind '{kind}'", f"{bool(came)}", reasons[kind], QUESTIONS)
+            raise Wrong(f"{expected} for samples of the kind '{kind}'", f"{bool(came)}", reasons[kind], DIVERSITY)
 
 
 @check("4 · The limit", SAMPLES)

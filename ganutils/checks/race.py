@@ -11,7 +11,7 @@ from ganutils import data, evaluation, models, training
 
 from .feedback import Wrong, check
 
-COUNT = "lesson 02, *The familiar network, and where it spends its time*"
+COUNT = "lesson 02, *The baseline, and where it spends its time*"
 RACE = "lesson 02, *Which is better, after the same time?*"
 TASK = "the text of this task"
 

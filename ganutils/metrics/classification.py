@@ -15,8 +15,8 @@ BinomialInterval = namedtuple("BinomialInterval", ["share", "low", "high"])
 def conditional_fidelity(probabilities, labels):
     """Return how often a classifier recognises the class that a conditional generator was asked for.
 
-    The classifier's own accuracy on real test images is the ceiling. Returns `ClassAccuracy`: over
-    all samples, and `per_class` (classes,) over those of each label, NaN for a label without samples.
+    The classifier errs as well: compare with its accuracy on real test images. Returns `ClassAccuracy`: over all
+    samples, and `per_class` (classes,) over those of each label, NaN for a label without any.
 
     Args:
         probabilities: (n, classes), the classifier's for the generated images.

@@ -1,4 +1,4 @@
-"""All measures of one generator at once: a row of the report card of lesson 04."""
+"""All measures of one generator at once: a row of the report cards of lessons 04 and 04b."""
 
 from ganutils.metrics import _checks, copies, distributions, diversity, neighbours
 
@@ -10,7 +10,8 @@ def evaluate(real, fake, train=None):
 
     Args:
         real: `features.Features` of n real images that the generator has not seen, or features (n, d).
-        fake: the same of n generated images.
+        fake: the same of n generated images; or of n other real images of the same kind for the floor, which is what a
+            perfect generator would score.
         train: features (m, d) of images that the generator has seen, to look for copies in, or None.
 
     Returns:
@@ -35,7 +36,7 @@ def evaluate(real, fake, train=None):
         score = {"inception_score": distributions.inception_score(fake.probabilities).mean}
     found = {
         "frechet_distance": distributions.frechet_distance(*both),
-        "kernel_distance": distributions.kernel_distance(*both, 20, min(1000, n // 2)).mean,
+        "kernel_distance": distributions.kernel_distance(*both, subsets=1, subset_size=n).mean,
         **score,
         **neighbours.precision_recall(*both)._asdict(),
         **neighbours.density_coverage(*both)._asdict(),

@@ -7,7 +7,9 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart; l
 from ._chase import chase
 from ._curves import EQUILIBRIUM, class_shares, gradient_curves, lines, points, training_curves
 from ._diagrams import count_maps, joint_and_conditional, optimal_discriminator
+from ._evaluation import distance_limits, feature_clouds, neighbour_balls, report_card
 from ._images import class_grid, compare_grids, film, image_grid, sample_animation, sample_strip
+from ._labels import asked_grid, confusion, label_noise
 from ._latents import class_point, latent_interpolation, latent_plane, latent_point, mix_latents
 from ._page import (
     BLUE,

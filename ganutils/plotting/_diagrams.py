@@ -44,15 +44,19 @@ def optimal_discriminator(generator_mean=-1.0, generator_deviation=1.0):
 
 
 def count_maps(counts):
-    """Draw counts, a dict from a title to an array (height, width) of whole numbers, as maps with the numbers in."""
+    """Draw counts, a dict from a title to an array (height, width) of whole numbers, as maps in one scale of colours.
+
+    Each place also shows its number.
+    """
     validation.check_named(counts, "counts", "an array (height, width)")
     counts = {title: np.asarray(values) for title, values in counts.items()}
+    most = max(values.max() for values in counts.values())
     figure = Figure(figsize=(3.6 * len(counts), 3.6), layout="tight")
     for axes, (title, values) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
-        axes.imshow(values, cmap="cividis", vmin=0)
+        axes.imshow(values, cmap="cividis", vmin=0, vmax=most)
         for (row, column), value in np.ndenumerate(values):
-            colour = "black" if value > values.max() / 2 else "white"
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
+            colour = "black" if value > most / 2 else "white"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=10, color=colour)
         axes.set(title=title, xticks=[], yticks=[])
     return figure
 

@@ -1,6 +1,6 @@
 """Answers to assignment 03: one in another style, and wrong ones that students give, with the message they need."""
 
-CEILING = "def label_ceiling(share, classes):\n    return "
+RIGHT = "def share_of_right_labels(share, classes):\n    return "
 LOGIT = "def projection_logit(image_features, labels, weights, bias, class_vectors):\n    "
 PLAIN = "ops.sum(image_features * weights, axis=-1) + bias"
 OWN = "ops.sum(image_features * ops.take(class_vectors, labels, axis=0), axis=-1)"
@@ -34,8 +34,8 @@ def conditional(**changes):
 
 
 OTHER_STYLE = {
-    "label-ceiling": """
-def label_ceiling(share, classes):
+    "share-of-right-labels": """
+def share_of_right_labels(share, classes):
     wrong = share * (classes - 1) / classes
     return 1.0 - wrong
 """,
@@ -68,11 +68,11 @@ def fidelity_by_class(asked, read, classes=10):
 }
 
 WRONG = {
-    "label-ceiling": [
-        (f"{CEILING}1 - share", "right by chance"),
-        (f"{CEILING}1 - share / classes", "with probability"),
-        (f"{CEILING}1 - share + 1 / classes", "only the redrawn labels"),
-        (f"{CEILING}share / classes", "left alone"),
+    "share-of-right-labels": [
+        (f"{RIGHT}1 - share", "right by chance"),
+        (f"{RIGHT}1 - share / classes", "with probability"),
+        (f"{RIGHT}1 - share + 1 / classes", "only the redrawn labels"),
+        (f"{RIGHT}share / classes", "left alone"),
     ],
     "projection-logit": [
         (f"{LOGIT}return {OWN}", r"does it look real"),
