@@ -91,7 +91,7 @@ def class_explorer(body, latent_dim, seed=0, classes=10):
 
 
 def label_noise_explorer(draws, share):
-    """Choose which share of random labels a GAN was trained with. No kernel: `plotting.label_noise`.
+    """Choose which share of random labels a GAN was trained with. Still: `plotting.label_noise`.
 
     Args:
         draws: dict from a share to what its GAN drew, as in `plotting.label_noise`.

@@ -55,7 +55,7 @@ def test_a_grid_frames_what_is_read_as_another_class():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     with pytest.raises(ValueError, match="ask for the same ones in each"):
         plotting.asked_grid(images, asked[::-1], read, columns=4)
-    with pytest.raises(ValueError, match="read are 5 for 6 images"):
+    with pytest.raises(ValueError, match="read: 5 for 6 images"):
         plotting.asked_grid(images, asked, read[:5], columns=3)
 
 

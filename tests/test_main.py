@@ -40,7 +40,7 @@ def test_other_real_images_reach_the_floor_and_noise_does_not(digits, capsys):
     distance = {name: result["measures"]["frechet_distance"] for name, result in found.items()}
     assert distance["others"]["value"] < 1.3 * distance["others"]["floor"] < 0.1 * distance["noise"]["value"]
     assert distance["others"]["floor"] == distance["noise"]["floor"]
-    assert "with 200 images in 128 features" in found["others"]["cautions"][0]
+    assert "with 200 images and 128 features" in found["others"]["cautions"][0]
 
 
 def test_a_table_for_any_pictures_has_no_measures_of_classes(digits, capsys):
@@ -115,7 +115,7 @@ def test_the_same_seed_draws_the_same_picture_and_another_one_another(digits):
     [
         (("evaluate", "none", "none"), "none is missing; give a folder of pictures, or an .npy"),
         (("evaluate", "none.npy", "none.npy"), "none.npy is missing; give a folder"),
-        (("evaluate", "real.npy", "pictures"), r"real.npy has images of the shape \(28, 28, 1\)"),
+        (("evaluate", "real.npy", "pictures"), r"real.npy has images of shape \(28, 28, 1\)"),
         (("evaluate", "few.npy", "few.npy"), "are too few; give at least 20 and 10"),
         (("evaluate", "pictures", "pictures", "--features", "digits"), "this classifier takes"),
         (("sample", "biggan"), "no checkpoint 'biggan'"),

@@ -369,7 +369,7 @@ def test_panels_of_one_row_may_stand_below_each_other(shown):
     assert 300 < first_width < 900
     assert 300 < second_width < 900
     assert [int(width) for width in re.findall(r'width="([0-9]+)"', page)] == [first_width // 2, second_width // 2]
-    assert re.findall(r'alt="([^"]*)"', page) == ["losses and accuracies", ""], "read out once"
+    assert re.findall(r'alt="([^"]*)"', page) == ["losses and accuracies", "Panel 2"], "read out once"
     figure = plotting.Figure(figsize=(3, 3))
     figure.subplots(2, 2)
     plotting.show(figure, "A square of panels stays one picture.")

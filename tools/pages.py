@@ -163,7 +163,9 @@ def _finish(soup, folder, link):
             image["src"] = f"data:{mimetypes.guess_type(file.name)[0]};base64,{data}"
         kind, _, data = image["src"].partition(";base64,")
         if "svg" not in kind:
-            image["width"], image["height"] = Image.open(io.BytesIO(base64.b64decode(data))).size
+            width, height = Image.open(io.BytesIO(base64.b64decode(data))).size
+            image["width"] = int(image.get("width", width))  # half of the pixels, for screens with fine dots
+            image["height"] = round(height * image["width"] / width)
             image["style"] = f"min-width: {SMALLEST * image['width']:.0f}px; {image.get('style', '')}"
         image.wrap(soup.new_tag("span", attrs={"class": "scroll"}))
     for table in soup.select("table"):

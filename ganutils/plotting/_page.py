@@ -68,8 +68,9 @@ def figure_html(pictures, caption, alt=None):
     # As HTML rather than as PNGs: pages made of the notebook would lose the alternative text of the latter.
     images = []
     for picture in pictures:
+        described = f"Panel {len(images) + 1}" if images else html.escape(alt or caption)
         images.append(
-            f'<img alt="{html.escape(alt or caption) if not images else ""}" width="{page_width(picture)}" '
+            f'<img alt="{described}" width="{page_width(picture)}" '
             f'style="max-width: 100%" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
         )
     return f'<figure style="margin: 0">{" ".join(images)}<figcaption><em>{caption}</em></figcaption></figure>'

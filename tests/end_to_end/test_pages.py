@@ -60,7 +60,7 @@ TABLE = "| a | b | c |\n|---|---|---|\n" + f"| {'unbreakable' * 5} | `code | in 
 def two_panels():
     figure = Figure(figsize=(10, 3))
     figure.subplots(1, 2)
-    return plotting.figure_html(plotting.png_bytes(figure), "Two panels.", "two empty panels")
+    return plotting.figure_html([plotting.png_bytes(figure)], "Two panels.", "two empty panels")
 
 
 def code(source, *outputs):

@@ -244,7 +244,7 @@ def test_where_to_read_exists():
         named = [value for value in vars(module).values() if isinstance(value, str) and value.startswith("lesson ")]
         assert named
         for text in named:
-            number, section = re.match(r"lesson (\d\d), \*(.*?)\*", text).groups()
+            number, section = re.match(r"lesson (\d\d\w?), \*(.*?)\*", text).groups()
             (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
             assert re.search(
                 rf"#+ {re.escape(section)}\\n|#+ {re.escape(section)}\"", path.read_text(encoding="utf-8")
