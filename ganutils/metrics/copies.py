@@ -9,7 +9,7 @@ from scipy import stats
 from ganutils import validation
 from ganutils.metrics import _checks, neighbours
 
-_QUERIES_AT_ONCE = 1000
+_QUERIES_AT_ONCE = 250
 _REFERENCES_AT_ONCE = 4096
 _NEIGHBOUR_REASON = "each needs a neighbour in its own set"
 
