@@ -12,7 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from ganutils import training
+from ganutils import callbacks, data, training
 
 mpl.use("agg")
 
@@ -64,6 +64,21 @@ def assert_equal(one, other):
     """Assert that two models have the same weights to the last bit."""
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def assert_survives_a_kill(make_gan, digits, folder):
+    """Assert that a run of two epochs that is killed in the second one and resumed ends as one that is not killed."""
+
+    def train(name, *extra):
+        gan = make_gan()
+        backup = callbacks.Backup(folder / name)
+        gan.fit(data.pipeline(digits, batch_size=16), epochs=2, verbose=0, callbacks=list(extra), backup=backup)
+        return gan
+
+    whole = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("part", Interrupt(1))
+    assert_equal(whole, train("part"))
 
 
 def snapshot(network):

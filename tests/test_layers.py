@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from ganutils import callbacks, data, layers, losses, training
-from tests.conftest import Interrupt, assert_equal, changed, snapshot, tiny_networks
+from ganutils import data, layers, losses, training
+from tests.conftest import assert_survives_a_kill, changed, snapshot, tiny_networks
 
 WRAPPED = {
     "dense": (lambda **kw: keras.layers.Dense(5, **kw), (7,)),
@@ -190,16 +190,7 @@ def test_penalties_reach_every_kernel_behind_these_layers(kind, penalty, rng):
 
 
 def test_a_killed_run_with_spectral_normalisation_ends_as_if_it_had_not_been(digits, tmp_path):
-    def train(path, *extra):
-        gan = gan_of(normalised_judge, penalty=losses.R1(1.0, every=2))
-        batches = data.pipeline(digits, batch_size=16)
-        gan.fit(batches, epochs=2, verbose=0, callbacks=list(extra), backup=callbacks.Backup(tmp_path / path))
-        return gan
-
-    whole = train("whole")
-    with pytest.raises(KeyboardInterrupt):
-        train("part", Interrupt(1))
-    assert_equal(whole, train("part"))
+    assert_survives_a_kill(lambda: gan_of(normalised_judge, penalty=losses.R1(1.0, every=2)), digits, tmp_path)
 
 
 @pytest.mark.parametrize("kind", JUDGES)

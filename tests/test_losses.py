@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import keras
@@ -5,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ganutils import callbacks, data, losses, models
-from tests.conftest import Interrupt, assert_equal, changed, snapshot, tiny_gan
+from ganutils import data, losses, models
+from tests.conftest import assert_survives_a_kill, changed, snapshot, tiny_gan
 
 LOGITS = np.array([[-3.0], [-0.5], [0.0], [2.0]], "float32")
 
@@ -262,16 +263,8 @@ def test_every_loss_moves_both_players_in_a_compiled_step(name, penalty, digits)
 
 
 def test_a_killed_run_with_a_gradient_penalty_ends_as_if_it_had_not_been(digits, tmp_path):
-    def train(path, *extra):
-        gan = tiny_gan(loss="wasserstein", penalty=losses.GradientPenalty())
-        batches = data.pipeline(digits, batch_size=16)
-        gan.fit(batches, epochs=2, verbose=0, callbacks=list(extra), backup=callbacks.Backup(tmp_path / path))
-        return gan
-
-    whole = train("whole")
-    with pytest.raises(KeyboardInterrupt):
-        train("part", Interrupt(1))
-    assert_equal(whole, train("part"))
+    make_gan = functools.partial(tiny_gan, loss="wasserstein", penalty=losses.GradientPenalty())
+    assert_survives_a_kill(make_gan, digits, tmp_path)
 
 
 @pytest.mark.parametrize("kind", [losses.R1, losses.R2, losses.R1AndR2, losses.GradientPenalty])

@@ -225,17 +225,6 @@ def test_latent_plane_has_its_latents_in_the_corners(rng):
         np.testing.assert_array_equal(canvas[row : row + 2, column : column + 2], expected[4 * i : 4 * i + 2])
 
 
-def test_latent_interpolation_begins_and_ends_at_its_latents(rng):
-    starts, ends = rng.standard_normal((2, 3, 9))
-    canvas = pixels(plotting.latent_interpolation(linear_generator, starts, ends, steps=6))
-    middle = plotting.mix_latents([starts[1], ends[1]], [0.6, 0.4])
-    wanted = np.stack([starts[1], middle, ends[1]])
-    tiles = pixels(plotting.image_grid(linear_generator(wanted), columns=3))
-    np.testing.assert_array_equal(canvas[4:6, :2], tiles[:, :2])
-    np.testing.assert_array_equal(canvas[4:6, 8:10], tiles[:, 4:6])
-    np.testing.assert_array_equal(canvas[4:6, 20:22], tiles[:, 8:10])
-
-
 def body(joined):
     """Four pixels, the means of the labels before and after the fifth and of the latent's two numbers."""
     latents, labels = np.split(np.asarray(joined), [2], axis=1)

@@ -42,18 +42,6 @@ def mix_latents(latents, weights):
     return mixed / np.linalg.norm(mixed, axis=-1, keepdims=True) * lengths[..., np.newaxis]
 
 
-def latent_interpolation(generator, starts, ends, steps=10):
-    """Draw the way from one latent to another, a row for each pair.
-
-    Args:
-        starts, ends: latents (rows, latent_dim) of the first and of the last column.
-        steps: number of columns, the two ends included.
-    """
-    weights = np.linspace((1, 0), (0, 1), steps)
-    path = np.concatenate([mix_latents(pair, weights) for pair in zip(starts, ends, strict=True)])
-    return image_grid(validation.unscale(generator(path)), columns=steps, tile_inches=0.7)
-
-
 def _plane_latents(corners, x, y):
     """Mix four latents (top left, top right, bottom left, bottom right) at x, y in [0, 1]."""
     return mix_latents(corners, np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=-1))
