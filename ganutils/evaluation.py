@@ -11,7 +11,7 @@ from ganutils import data, features, guards, keras_workarounds, metrics, models,
 from ganutils.metrics.copies import TwoSampleAccuracy
 
 SAMPLES = 2000
-_IMAGES_AT_ONCE = 500
+_IMAGES_AT_ONCE = 250
 
 Quality = namedtuple("Quality", ["frechet_distance", "coverage"])
 

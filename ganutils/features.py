@@ -10,7 +10,7 @@ from keras import layers
 from ganutils import checkpoints, data, models, validation
 
 CLASSES, FEATURES = 10, 128
-_IMAGES_AT_ONCE = 250
+_IMAGES_AT_ONCE = 125
 
 
 class Features(NamedTuple):

@@ -620,7 +620,7 @@ def test_a_backup_of_another_model_is_refused(make_gan, digits, tmp_path, monkey
     interrupted(make_gan(), pipeline(digits), tmp_path / "run")
     other = training.GAN(*plain_networks(), seed=7)
     other.compile(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3))
-    with pytest.raises(ValueError, match="another shape"):
+    with pytest.raises(ValueError, match="other shapes"):
         train(other, pipeline(digits), tmp_path / "run")
 
 

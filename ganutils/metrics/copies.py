@@ -9,7 +9,7 @@ from scipy import stats
 from ganutils import validation
 from ganutils.metrics import _checks, neighbours
 
-_QUERIES_AT_ONCE = 1000
+_QUERIES_AT_ONCE = 250
 _REFERENCES_AT_ONCE = 4096
 _NEIGHBOUR_REASON = "each needs a neighbour in its own set"
 
@@ -143,7 +143,7 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
     least = int(np.ceil(1 / validation.number(quantile, "quantile", 0, 1)))
     test = validation.as_array(test, "test")
     if test.ndim and len(test) < least:
-        raise ValueError(f"test have {len(test)} rows; quantile={quantile} needs at least {least}")
+        raise ValueError(f"test has {len(test)} rows; for quantile={quantile} give at least {least}")
     if features is None and all(getattr(values, "ndim", 0) == 4 for values in (fake, train, test)):
         (indices, distances), (_, to_test) = nearest_images(fake, train, k=1), nearest_images(test, train, k=1)
     else:

@@ -166,7 +166,7 @@ def vendi_score(samples, features=None):
     samples = _checks.extracted(samples, "samples", features)
     lengths = np.linalg.norm(samples, axis=1)
     if not lengths.all():
-        raise ValueError(f"samples have only zeros in row {lengths.argmin()}, which has no cosine; remove such rows")
+        raise ValueError(f"samples have only zeros in row {lengths.argmin()}, which has no cosine; leave out such rows")
     samples = samples / lengths[:, None]
     matrix = samples @ samples.T if len(samples) < samples.shape[1] else samples.T @ samples
     eigenvalues = np.clip(np.linalg.eigvalsh(matrix / len(samples)), 0, None)

@@ -29,6 +29,7 @@ def chase(moments, real, places):
         raise ValueError(f"data {real.shape} and places {places.shape}: give (k, 1) and (m, 1), or (k, 2) and (m, 2)")
     draw, size = (_draw_line, (4.2, 3.2)) if real.shape[1] == 1 else (_draw_plane, (3.6, 3.9))
     figure = Figure(figsize=(size[0] * len(moments), size[1]), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15)  # `show` cuts between the panels
     panels = figure.subplots(1, len(moments), squeeze=False)[0]
     for axes, (step, (fake, probabilities)) in zip(panels, moments.items(), strict=True):
         fake, probabilities = np.asarray(fake), np.asarray(probabilities)

@@ -130,7 +130,7 @@ def test_nearest_tells_a_copy_from_its_neighbours(rng, k):
         (lambda f: metrics.memorisation_gap(f, f[:9], f), "test have 9 rows and fake 150; give equal numbers"),
         (lambda f: metrics.memorisation_gap(f, f[:, :2], f), "train have 3 features per row and test 2"),
         (lambda f: metrics.memorisation(f, f, f, quantile=0), "quantile=0 is not allowed"),
-        (lambda f: metrics.memorisation(f, f, f[:99]), "test have 99 rows; quantile=0.01 needs at least 100"),
+        (lambda f: metrics.memorisation(f, f, f[:99]), "test has 99 rows; for quantile=0.01 give at least 100"),
         (lambda f: metrics.memorisation(f[:, :2], f, f), "train have 3 features per row and fake 2"),
         (lambda f: metrics.memorisation(f * np.inf, f, f), "fake hold .* NaN or infinite"),
     ],
