@@ -110,6 +110,9 @@ def execute(path, output, profile):
             cwd=path.parent,
             kernel_name="python3",  # this environment's, whatever kernel the notebook was saved with
             progress_bar=False,
+            # Else it writes all of the notebook, megabytes of pictures, twice a cell.
+            request_save_on_cell_execute=False,
+            autosave_cell_every=0,
             on_cell_start=on_cell_start,
             on_cell_complete=on_cell_complete,
             extra_arguments=["--log-level=ERROR"],
