@@ -16,6 +16,7 @@ classifier, each colour by itself. The networks are small: see `stacked_networks
 """
 
 import argparse
+import itertools
 import json
 import time
 
@@ -47,7 +48,7 @@ def mixture_networks(dimensions, pack):
         return kl.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02), **options)
 
     hidden = [[dense(400, use_bias=False), kl.BatchNormalization(momentum=0.95), kl.ReLU()] for _ in range(4)]
-    generator = keras.Sequential([keras.Input((2,)), *sum(hidden, []), dense(dimensions)])
+    generator = keras.Sequential([keras.Input((2,)), *itertools.chain(*hidden), dense(dimensions)])
     x = points = keras.Input((dimensions,))
     x = layers.Pack(pack)(x)
     for _ in range(3):
@@ -72,7 +73,7 @@ def train_mixture(name, pack, iterations, seed):
 
 
 def take_steps(gan, batches, iterations, at_once=500):
-    """Take training steps, many in one graph, since these networks are so small that `fit` would cost more than they."""
+    """Take training steps, many in one graph: `fit` would cost more than such small networks."""
     import tensorflow as tf
 
     batches = iter(batches.repeat())
