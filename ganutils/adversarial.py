@@ -76,6 +76,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             self.averaged[player].trainable = False
         self.optimizers = {}
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self._first_draw = self.seed_generator.state.numpy()
         names = [*(f"{player}_loss" for player in networks), *self.measures]
         self.means = {name: keras.metrics.Mean(name) for name in names}
         self._step = _Step()
@@ -130,7 +131,10 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         if not self._step.players:
             return self.averaged.get(player, network)(inputs, training=False)
         if player in self._step.players:
-            return network(inputs, training=True)
+            outputs = network(inputs, training=True)
+            for part in tf.nest.flatten(outputs) if self._step.watch else ():
+                self._step.watch(player, part)
+            return outputs
         # In training mode, batch norms update their statistics and dropout its random state. Calling the network as a
         # function of its state discards these updates.
         kinds = network.trainable_variables, network.non_trainable_variables
@@ -189,6 +193,20 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         finally:
             self._step.players = ()
 
+    def probe(self, batch, watch):
+        """Return all players' losses on a batch as a step would see them, always with the same draws; nothing moves.
+
+        Args:
+            batch: what `losses` takes, or with bytes for images.
+            watch: function of a player and a tensor, called with each that the player's network gives.
+        """
+        self._step.players, self._step.penalties, self._step.watch = tuple(self.networks), [], watch
+        try:
+            with keras.StatelessScope([(self.seed_generator.state, self._first_draw)]):
+                return self.losses(fitting.prepared(batch))
+        finally:
+            self._step.players, self._step.watch = (), None
+
     def _update(self, tape, player, loss):
         network, optimizer = self.networks[player], self.optimizers[player]
         weights = network.trainable_weights
@@ -243,10 +261,10 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
 
 
 class _Step(threading.local):
-    """The current step: the players that it updates, their penalties, and the means recorded.
+    """The current step: the players that it updates, their penalties, the means recorded, and who watches.
 
     Thread-local, because TensorFlow runs each replica in its own thread and switches between them within a step.
     """
 
     def __init__(self):
-        self.players, self.penalties, self.recorded = (), [], {}
+        self.players, self.penalties, self.recorded, self.watch = (), [], {}, None

@@ -8,8 +8,9 @@ import numpy as np
 
 from ganutils import data, strategies, validation
 from ganutils.backup import Backup
+from ganutils.health import HealthCheck
 
-__all__ = ["Backup", "Curves", "Progress", "Samples", "TimeLimit"]
+__all__ = ["Backup", "Curves", "HealthCheck", "Progress", "Samples", "TimeLimit"]
 
 
 def _in_notebook():

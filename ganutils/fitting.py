@@ -134,7 +134,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 f"{steps_per_epoch} batches an epoch are not a multiple of steps_per_execution="
                 f"{self.steps_per_execution}; choose a divisor, or another number of images or batch size"
             )
-        first, guard = 0, guards.LastGoodState()
+        first, given = 0, [callback for callback in callbacks if isinstance(callback, guards.LastGoodState)]
+        guard = given[0] if given else guards.LastGoodState()
         if backup is not None:
             if not hasattr(backup, "prepare") or isinstance(backup, type):
                 raise ValueError(f"backup={backup!r} is not allowed; give one such as callbacks.Backup('build/run')")
@@ -145,7 +146,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
             x = x.source.batches(passes).repeat().skip(rest)
         elif length > 0:
             x = x.repeat()
-        callbacks.insert(0, guard)  # before other callbacks use a model that has diverged
+        callbacks = [guard, *(callback for callback in callbacks if callback is not guard)]  # before others draw
         # Otherwise Keras warns that it ignores `shuffle` for a dataset.
         kwargs["shuffle"] = False
         strategy = self.distribute_strategy

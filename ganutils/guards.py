@@ -149,8 +149,7 @@ class LastGoodState(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._looked, self._step = epoch, 0, 0
-        self._state = list(map(_as_array, self.model.state()))
-        if not is_finite(self._state):
+        if not self.keep():
             raise ValueError(
                 "the model's weights or its optimizers' rates are NaN or infinite before the first step; build it again"
             )
@@ -166,21 +165,31 @@ class LastGoodState(keras.callbacks.Callback):
         if self.params["steps"] is None:  # the last step was not known before
             self._look(logs, True)
 
+    def keep(self):
+        """Remember the state as it is now where all of it is finite, and return whether it is."""
+        state = list(map(_as_array, self.model.state()))
+        if good := is_finite(state):
+            self._state, self._kept = state, self._step
+        return good
+
     def restore(self):
-        """Restore all variables to the beginning of the epoch."""
+        """Restore all variables to the state kept last, commonly that of the beginning of the epoch."""
         for variable, value in zip(self.model.state(), self._state, strict=True):
             variable.assign(value)
 
     def _look(self, logs, at_weights):
+        """Return whether all is finite; where not, restore what was kept, and stop. Good weights are kept."""
         bad = [name.replace("_", " ") for name, value in (logs or {}).items() if not np.isfinite(float(value))]
-        if not bad and at_weights and not is_finite(map(_as_array, self.model.state())):
+        if not bad and at_weights and not self.keep():
             bad = ["weights"]
         if bad:
             self.restore()
             self.model.stop_training = True
             where = f"after epoch {self._epoch}" if self._epoch else "before training"
+            where = f"after its step {self._kept}" if self._kept else where
             print(
                 f"Training stopped in epoch {self._epoch + 1}, step {self._step}: NaN or infinite values in "
                 f"{', '.join(bad)}. The weights are restored to those {where}. A common cause is a learning rate that "
                 "is too high."
             )
+        return not bad

@@ -66,8 +66,8 @@ class Mixture:
 
     def _points(self, points):
         points = validation.as_array(points, "points")
-        if points.ndim != 2 or points.shape[1] != self.centres.shape[1]:
-            raise ValueError(f"points have the shape {points.shape}; give (n, {self.centres.shape[1]})")
+        if points.ndim != 2 or points.shape[1] != self.centres.shape[1] or not len(points):
+            raise ValueError(f"points have the shape {points.shape}; give (n, {self.centres.shape[1]}), n at least 1")
         validation.check_numbers(points, "points")
         return points.astype("float64")
 

@@ -15,9 +15,12 @@ from ganutils import (
     data,
     evaluation,
     features,
+    health,
+    layers,
     lessons,
     losses,
     metrics,
+    mixtures,
     models,
     plotting,
     training,
@@ -117,6 +120,8 @@ def pipeline(images=U8, **options):
     return data.pipeline(images, **{"batch_size": 8, **options})
 
 
+POINTS = {name: value for name, value in kinds_of(ROWS[:, :2], wide=ROWS, one=ROWS[0]).items()}
+ROWS_OF_NOTHING = {"None": None, "words": "digits", "a number": 3.0, "seven": U8[:7], "text": U8.astype(str)}
 # Function, arguments that are right, and for arguments what is wrong.
 TWO_SETS = {"real": ROWS, "fake": ROWS}, {"real": FEATURES, "fake": FEATURES}
 PATH = {"text": "x", "NaN": np.nan, "above": 1.5, "negative": -0.5, "None": None}
@@ -293,6 +298,35 @@ CALLS = {
     ),
     "losses.get": (losses.get, {"loss": "minimax"}, {"loss": NAMES}),
     "R1": (losses.R1, {"weight": 1.0}, {"weight": POSITIVE, "every": WHOLE}),
+    "GradientPenalty": (losses.GradientPenalty, {}, {"weight": POSITIVE, "every": WHOLE}),
+    "smoothed": (losses.smoothed, {}, {"target": POSITIVE | {"above": 1.1}}),
+    "Clip": (layers.Clip, {}, {"limit": POSITIVE}),
+    "Pack": (layers.Pack, {}, {"k": WHOLE}),
+    "MinibatchDiscrimination": (layers.MinibatchDiscrimination, {}, {"kernels": WHOLE, "kernel_size": WHOLE}),
+    "ring": (mixtures.ring, {}, {"modes": WHOLE, "radius": POSITIVE, "deviation": POSITIVE}),
+    "grid": (mixtures.grid, {}, {"side": WHOLE, "spacing": POSITIVE, "deviation": POSITIVE}),
+    "sample of a mixture": (mixtures.ring().sample, {"n": 3}, {"n": WHOLE, "seed": LEAST_0}),
+    "density": (mixtures.ring().density, {"points": ROWS[:, :2]}, {"points": POINTS}),
+    "coverage": (mixtures.ring().coverage, {"points": ROWS[:, :2]}, {"points": POINTS}),
+    "stacked_mnist": (
+        data.stacked_mnist,
+        {"batch_size": 8, "split": "test"},
+        {
+            "batch_size": WHOLE | {"more than there are": 10_001},
+            "split": NAMES,
+            "seed": {"text": "x", "negative": -1, "fraction": 1.5},
+        },
+    ),
+    "diagnose": (
+        health.diagnose,
+        {"history": {"step": [1, 2], "a_loss": [1.0, 2.0]}},
+        {"history": {"empty": {}, "no step": {"a_loss": [1.0]}, "lengths": {"step": [1, 2], "a_loss": [1.0]}}},
+    ),
+    "HealthCheck": (
+        callbacks.HealthCheck,
+        {"batch": U8},
+        {"batch": ROWS_OF_NOTHING, "every": WHOLE, "classifier": {"text": "x", "number": 3}},
+    ),
     "Curves": (callbacks.Curves, {}, {"every": WHOLE}),
     "Samples": (
         callbacks.Samples,
