@@ -59,7 +59,7 @@ def optimal_discriminator_explorer():
     return _explorer(
         plotting.optimal_discriminator,
         "Two bell curves, the densities of data and generator, and the optimal discriminator for them",
-        generator_mean=_slider(-1.0, -3.0, 3.0, 0.1),
+        generator_mean=_slider(0.5, -3.0, 3.0, 0.1),
         generator_deviation=_slider(1.0, 0.3, 2.0, 0.1),
     )
 

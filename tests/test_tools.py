@@ -194,7 +194,7 @@ def test_the_table_of_lessons_shows_what_was_recorded(tables):
     assert "| [02 · Two](notebooks/02_two.ipynb) | add | 60 s | 0.9 GB | 2 h |" in one
     assert "| [03 · Three](notebooks/03_three.ipynb) | multiply | – | – | 20 min |" in three
     assert "Part two" not in text
-    assert "an idle machine that takes 20 of lesson 00's training steps a second." in text
+    assert "at 20 training steps a second; lesson 00" in text
 
 
 def test_tables_of_assignments_show_those_that_are_there(tables):
