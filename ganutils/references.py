@@ -185,7 +185,7 @@ def _number(value):
 
 
 def _percent(share):
-    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %"
+    return f"{100 * share:.0f}%" if share >= 0.01 else f"{100 * share:.1g}%"
 
 
 def figure(history, lesson, distances=None, batch_size=None):

@@ -134,8 +134,8 @@ def blind_test(real, fake, trials=20, seed=0):
         right = int(np.sum(is_real == answers))
         score = metrics.binomial_interval(right, trials)
         text.value = (
-            f"{right} of {trials} right: {score.share:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
-            f"{score.high:.0%}. Chance, 50 %, is {'inside' if score.low <= 0.5 <= score.high else 'outside'} it."
+            f"{right} of {trials} right: {score.share:.0%}, with a 95% confidence interval from {score.low:.0%} to "
+            f"{score.high:.0%}. Chance, 50%, is {'inside' if score.low <= 0.5 <= score.high else 'outside'} it."
         )
         for button in buttons:
             button.disabled = True

@@ -194,7 +194,7 @@ def test_the_table_of_lessons_shows_what_was_recorded(tables):
     assert "| [02 · Two](notebooks/02_two.ipynb) | add | 60 s | 0.9 GB | 2 h |" in one
     assert "| [03 · Three](notebooks/03_three.ipynb) | multiply | – | – | 20 min |" in three
     assert "Part two" not in text
-    assert "at 20 training steps a second; lesson 00" in text
+    assert "an idle machine that takes 20 of lesson 00's training steps a second." in text
 
 
 def test_tables_of_assignments_show_those_that_are_there(tables):
@@ -249,8 +249,8 @@ def test_both_times_stand_below_the_badges():
     cells = tables.with_times(first, "98_toy", listed, costs)
     lines = "".join(cells[0]["source"]).split("\n")
     assert lines[2:7] == [badge, "", lines[4], "", "Text."]
-    assert lines[4].startswith("**Time:** about 95 min to work through; running all of it takes 69 s and 1.0 GB on")
-    assert "20 of lesson 00's training steps a second" in lines[4]
+    assert lines[4].startswith("**Time:** about 95 min to work through. The cells run in 69 s and take 1.0 GB of memory")
+    assert "at 20 training steps a second" in lines[4]
     assert tables.with_times(cells, "98_toy", listed, costs) == cells
     (unrecorded,) = tables.with_times(cells, "98_toy", listed, {})
     assert "**Time:** about 95 min to work through.\n" in "".join(unrecorded["source"])
