@@ -114,7 +114,8 @@ def load_folder(path, image_size, channels=3, max_images=None):
             skipped[name] = _TOO_LARGE if large else f"{type(error).__name__}: {error}"
     if skipped:
         name, reason = next(iter(skipped.items()))
-        print(f"{len(skipped)} of {len(names)} pictures in {folder} cannot be read; the first is {name}: {reason}")
+        reason = reason.replace(str(folder / name), name)
+        print(f"{len(skipped)} of {len(names)} pictures cannot be read; the first is {name}: {reason}")
     if not files:
         raise ValueError(f"{folder} holds no readable picture; give a folder with {', '.join(_SUFFIXES)} files")
     parts = [name.partition("/") for name in files]

@@ -113,8 +113,8 @@ class Lesson:
         """
         distances = distances or (history["step"][-1:], [evaluation.measure(gan).frechet_distance])
         figure, verdict = references.figure(history, self.name, distances, self.profile.batch_size)
-        caption = "Your run over reference runs with other seeds. The sentence below the curves is the verdict."
-        plotting.show(figure, caption, alt=f"Curves of the run over a band. {verdict.sentence}")
+        caption = f"Your run over reference runs with other seeds. {verdict.sentence}"
+        plotting.show(figure, caption, alt="Curves of the run over bands of the reference runs")
 
     def save_picture(self, figure):
         """Save a figure as `picture.png` in the lesson's folder, for the lesson's title and the README."""

@@ -56,7 +56,7 @@ class Mixture:
         The reverse divergence is KL(generated ‖ equal shares) of the high-quality points' shares of the modes, as in
         the authors' code: 0 where all modes are equally frequent, ln(modes) where there is only one, and NaN where no
         point is near any. The paper takes 2,500 points. A perfect generator in the plane has a share of
-        1 - exp(-9/2), 98.9 %, and for n points a divergence of about (modes - 1) / (2 n).
+        1 - exp(-9/2), 98.9%, and for n points a divergence of about (modes - 1) / (2 n).
         """
         found = metrics.mixture_modes(self._points(points), self.centres, self.deviation)
         if not found.modes:

@@ -6,7 +6,6 @@ with several seeds, none of which is the lessons' default seed.
 
 import collections
 import json
-import textwrap
 
 import numpy as np
 
@@ -186,7 +185,7 @@ def _number(value):
 
 
 def _percent(share):
-    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %"
+    return f"{100 * share:.0f}%" if share >= 0.01 else f"{100 * share:.1g}%"
 
 
 def figure(history, lesson, distances=None, batch_size=None):
@@ -195,19 +194,17 @@ def figure(history, lesson, distances=None, batch_size=None):
     `distances` is a pair of training steps and the FID (digits) there, the last at the run's end, or None.
 
     The dark band spans their 10th to 90th percentile, the light one the normal range; both are for smoothed
-    curves, like the thick line of the run. The verdict is written below.
+    curves, like the thick line of the run.
     """
     last = None if distances is None else distances[1][-1]
     reference, verdict = load(lesson), compare(history, lesson, last, batch_size)
     steps, curves = _checked(history, reference["curves"])
-    names = [*curves, *["."] * (len(curves) % 2)]
-    panels = [names[row::2] + ["FID"] * (distances is not None) for row in (0, 1)]
-    drawn = Figure(figsize=(4.2 * len(panels[0]), 5), layout="constrained")
-    axes = drawn.subplot_mosaic(panels)
+    names = [*curves, *(["FID"] if distances is not None else [])]
+    drawn = Figure(figsize=(3.4 * len(names), 3.2), layout="constrained")
+    axes = dict(zip(names, drawn.subplots(1, len(names), squeeze=False)[0], strict=True))
     for name, values in curves.items():
         _draw_curve(axes[name], reference, name, steps, values)
-    handles, labels = axes[names[0]].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    axes[names[0]].legend(frameon=False)
     if distances is not None:
         low, median, high = np.percentile([run["frechet_distance"] for run in reference["runs"]], [10, 50, 90], axis=0)
         axes["FID"].fill_between(reference["measured_step"], low, high, color=BLUE, alpha=0.4, linewidth=0)
@@ -217,16 +214,14 @@ def figure(history, lesson, distances=None, batch_size=None):
         axes["FID"].set(xscale="log", yscale="log", xlabel="training step")
         axes["FID"].set_title(f"FID (digits), {reference['samples']:,} samples")
         finish(axes["FID"])
-    drawn.supxlabel("\n".join(textwrap.wrap(verdict.sentence, width=11 * int(drawn.get_figwidth()))))
     return drawn, verdict
 
 
 def _draw_curve(axes, reference, name, steps, values):
     recorded, kept = np.asarray(reference["step"]), np.isfinite(values)
     low, median, high, lowest, highest = limits(reference, name)
-    band = f"{len(reference['runs'])} reference runs, 10th to 90th percentile"
     axes.fill_between(recorded, lowest, highest, color=BLUE, alpha=0.12, linewidth=0, label="still normal")
-    axes.fill_between(recorded, low, high, color=BLUE, alpha=0.4, linewidth=0, label=band)
+    axes.fill_between(recorded, low, high, color=BLUE, alpha=0.4, linewidth=0, label="reference runs")
     axes.plot(recorded, median, color=BLUE, linestyle="--", linewidth=1.2, label="their median")
     axes.plot(steps[kept], values[kept], color=ORANGE, linewidth=0.8, alpha=0.4)
     smoothed = smooth(steps[kept], values[kept], SMOOTHING * recorded[-1])

@@ -59,7 +59,7 @@ def optimal_discriminator_explorer():
     return _explorer(
         plotting.optimal_discriminator,
         "Two bell curves, the densities of data and generator, and the optimal discriminator for them",
-        generator_mean=_slider(-1.0, -3.0, 3.0, 0.1),
+        generator_mean=_slider(0.5, -3.0, 3.0, 0.1),
         generator_deviation=_slider(1.0, 0.3, 2.0, 0.1),
     )
 
@@ -134,8 +134,8 @@ def blind_test(real, fake, trials=20, seed=0):
         right = int(np.sum(is_real == answers))
         score = metrics.binomial_interval(right, trials)
         text.value = (
-            f"{right} of {trials} right: {score.share:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
-            f"{score.high:.0%}. Chance, 50 %, is {'inside' if score.low <= 0.5 <= score.high else 'outside'} it."
+            f"{right} of {trials} right: {score.share:.0%}, with a 95% confidence interval from {score.low:.0%} to "
+            f"{score.high:.0%}. Chance, 50%, is {'inside' if score.low <= 0.5 <= score.high else 'outside'} it."
         )
         for button in buttons:
             button.disabled = True

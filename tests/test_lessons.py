@@ -142,18 +142,18 @@ def recorded(tmp_path, monkeypatch):
 def test_a_machine_of_half_the_speed_takes_twice_as_long(recorded):
     profile = lessons.Profile("02_dcgan", "laptop")
     assert lessons.estimate(profile) == (100.0, 900.0, 40.0)
-    # The twenty seconds of the race against the clock stay what they are.
-    assert profile.fixed_seconds == 20
-    assert lessons.estimate(profile, 20.0) == (180.0, 900.0, 40.0)
+    # The seconds of the race against the clock stay what they are.
+    assert profile.fixed_seconds == 16
+    assert lessons.estimate(profile, 20.0) == (184.0, 900.0, 40.0)
 
 
 def test_an_unrecorded_profile_is_scaled_by_its_images(recorded):
     laptop, gpu = (lessons.Profile("02_dcgan", name) for name in ("laptop", "gpu"))
     seconds, _, _ = lessons.estimate(gpu, 40.0)
-    assert gpu.images * gpu.epochs == 30 * laptop.images * laptop.epochs
-    # Of the recorded 100 s, 20 do not depend on the machine; this profile has 40 of those.
-    assert (laptop.fixed_seconds, gpu.fixed_seconds) == (20, 40)
-    assert seconds == pytest.approx(40 + 80 * 30)
+    assert gpu.images * gpu.epochs == 37.5 * laptop.images * laptop.epochs
+    # Of the recorded 100 s, 16 do not depend on the machine; this profile has 40 of those.
+    assert (laptop.fixed_seconds, gpu.fixed_seconds) == (16, 40)
+    assert seconds == pytest.approx(40 + 84 * 37.5)
 
 
 def test_without_a_record_there_is_no_estimate(recorded):

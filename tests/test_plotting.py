@@ -175,7 +175,7 @@ def test_training_curves_mark_where_the_losses_rest():
     left, right = plotting.training_curves(HISTORY).axes
     drawn = {line.get_label(): list(line.get_ydata()) for line in left.lines + right.lines}
     assert drawn["generator loss"] == [0.7, 0.8]
-    assert drawn["on fake images"] == [0.5, 0.7]
+    assert drawn["on generated images"] == [0.5, 0.7]
     levels = sorted(line.get_ydata()[0] for line in left.lines if line.get_label().startswith("_"))
     assert levels == pytest.approx([np.log(2), 2 * np.log(2)])
     assert not any(
@@ -278,7 +278,7 @@ def test_points_draw_each_value_and_the_mean():
         np.testing.assert_array_equal(drawn[row].get_ydata(), row)
         np.testing.assert_allclose(means[row].get_xdata(), np.mean(values))
         assert np.mean(means[row].get_ydata()) == row
-    assert [text.get_text() for text in axes.texts] == ["0.700", "0.810"]
+    assert [text.get_text() for text in axes.texts] == ["0.7", "0.81"]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(results)
     top, bottom = (axes.transData.transform((0, row))[1] for row in (0, 1))
     assert top > bottom, "the first name stands above"

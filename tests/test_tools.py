@@ -249,8 +249,10 @@ def test_both_times_stand_below_the_badges():
     cells = tables.with_times(first, "98_toy", listed, costs)
     lines = "".join(cells[0]["source"]).split("\n")
     assert lines[2:7] == [badge, "", lines[4], "", "Text."]
-    assert lines[4].startswith("**Time:** about 95 min to work through; running all of it takes 69 s and 1.0 GB on")
-    assert "20 of lesson 00's training steps a second" in lines[4]
+    assert lines[4].startswith(
+        "**Time:** about 95 min to work through. The cells run in 69 s and take 1.0 GB of memory"
+    )
+    assert "at 20 training steps a second" in lines[4]
     assert tables.with_times(cells, "98_toy", listed, costs) == cells
     (unrecorded,) = tables.with_times(cells, "98_toy", listed, {})
     assert "**Time:** about 95 min to work through.\n" in "".join(unrecorded["source"])

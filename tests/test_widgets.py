@@ -99,8 +99,8 @@ def play(box, answer):
 @pytest.mark.parametrize(
     ("answer", "score"),
     [
-        (lambda truth: truth, "12 of 12 right: 100%, with a 95 % confidence interval from 76% to 100%."),
-        (lambda truth: not truth, "0 of 12 right: 0%, with a 95 % confidence interval from 0% to 24%."),
+        (lambda truth: truth, "12 of 12 right: 100%, with a 95% confidence interval from 76% to 100%."),
+        (lambda truth: not truth, "0 of 12 right: 0%, with a 95% confidence interval from 0% to 24%."),
     ],
 )
 def test_the_blind_test_counts_right_answers(answer, score):
@@ -108,7 +108,7 @@ def test_the_blind_test_counts_right_answers(answer, score):
     truths = play(box, answer)
     assert len(truths) == 12
     assert {True, False} == set(truths)
-    assert box.children[2].value == f"{score} Chance, 50 %, is outside it."
+    assert box.children[2].value == f"{score} Chance, 50%, is outside it."
 
 
 def test_who_always_says_real_is_right_by_chance():
@@ -117,8 +117,8 @@ def test_who_always_says_real_is_right_by_chance():
     assert 10 < right < 30
     score = metrics.binomial_interval(right, 40)
     assert box.children[2].value == (
-        f"{right} of 40 right: {right / 40:.0%}, with a 95 % confidence interval from {score.low:.0%} to "
-        f"{score.high:.0%}. Chance, 50 %, is inside it."
+        f"{right} of 40 right: {right / 40:.0%}, with a 95% confidence interval from {score.low:.0%} to "
+        f"{score.high:.0%}. Chance, 50%, is inside it."
     )
 
 

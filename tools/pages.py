@@ -31,7 +31,8 @@ NOT_EXECUTED = "This lesson has not been executed here, so its outputs are missi
 EXERCISE = "This page is for reading. To work on the assignment, open {} in JupyterLab (make lab)."
 # The types that a page can show, best first: no widgets, which need a kernel, and no scripts except within HTML.
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"]
-SMALLEST = 0.7  # a picture is never scaled below this fraction of its size; on a narrower screen it scrolls
+SMALLEST = 0.7  # a picture wider than WIDE pixels keeps this fraction of its size; on a narrower screen it scrolls
+WIDE = 700
 
 
 def read_notebook(path):
@@ -166,7 +167,8 @@ def _finish(soup, folder, link):
             width, height = Image.open(io.BytesIO(base64.b64decode(data))).size
             image["width"] = int(image.get("width", width))  # half of the pixels, for screens with fine dots
             image["height"] = round(height * image["width"] / width)
-            image["style"] = f"min-width: {SMALLEST * image['width']:.0f}px; {image.get('style', '')}"
+            if image["width"] > WIDE:
+                image["style"] = f"min-width: {SMALLEST * image['width']:.0f}px; {image.get('style', '')}"
         image.wrap(soup.new_tag("span", attrs={"class": "scroll"}))
     for table in soup.select("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))

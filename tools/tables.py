@@ -106,8 +106,8 @@ def with_times(cells, name, lessons, costs):
     line = f"**Time:** {person}."
     if cost := costs.get(f"{name} laptop"):
         time, memory = of_machine(cost)
-        speed = f"an idle machine that takes {cost['steps_per_second']:.0f} of lesson 00's training steps a second"
-        line = f"**Time:** {person}; running all of it takes {time} and {memory} on {speed}."
+        speed = f"at {cost['steps_per_second']:.0f} training steps a second; lesson 00 measures your machine's speed"
+        line = f"**Time:** {person}. The cells run in {time} and take {memory} of memory ({speed})."
     lines = "".join(cells[0]["source"]).split("\n")
     lines = [old for old in lines if not old.startswith("**Time:** ")]
     lines = [old for i, old in enumerate(lines) if old or i == 0 or lines[i - 1]]  # no two empty lines

@@ -126,7 +126,7 @@ def train_classifier(seed, epochs):
     accuracy = float((classifier(test.images).probabilities.argmax(axis=1) == test.labels).mean())
     print(f"Accuracy on {len(test.labels):,} test images: {accuracy:.2%}")
     if accuracy < 0.992:
-        raise SystemExit("That is below 99.2 %; nothing was stored.")
+        raise SystemExit("That is below 99.2%; nothing was stored.")
     write(
         CLASSIFIER,
         classifier.network,

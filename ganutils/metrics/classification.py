@@ -33,10 +33,10 @@ def conditional_fidelity(probabilities, labels):
 
 
 def binomial_interval(successes, trials):
-    """Return a `BinomialInterval`: the share of successes, and its 95 % confidence interval (Wilson 1927).
+    """Return a `BinomialInterval`: the share of successes, and its 95% confidence interval (Wilson 1927).
 
     For a person who judges whether images are real, 0.5 is chance. If generated images cannot be told from real
-    ones, the interval contains 0.5 in 95 % of tests.
+    ones, the interval contains 0.5 in 95% of tests.
 
     Args:
         successes: number of correct answers, from 0 to `trials`.

@@ -19,7 +19,7 @@ def perceptual_path_length(
     d is a network trained on human judgements; here it is the squared distance of features, so values are comparable
     only between generators measured with the same features.
 
-    In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1 % (tests/metrics/test_paths.py). A smaller
+    In float32, any ε from 1e-3 to 1e-5 gives a DCGAN the same mean within 1% (tests/metrics/test_paths.py). A smaller
     step is lost to rounding; a larger one cuts corners. For a generator whose images hardly change, only
     rounding errors remain, about (1e-6 |features| / ε)². Half precision has no suitable ε.
 

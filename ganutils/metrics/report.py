@@ -17,7 +17,7 @@ def evaluate(real, fake, train=None):
     Returns:
         Dict from a measure's name to a float: frechet_distance, kernel_distance, inception_score, precision,
         recall, density, coverage, nearest_neighbour_accuracy, classes_covered, class_divergence,
-        vendi_score and, with `train`, copies (share of samples nearer to a training image than 99 % of new
+        vendi_score and, with `train`, copies (share of samples nearer to a training image than 99% of new
         real images are). Without class probabilities there are no measures of classes, nor an inception score.
     """
     both = _checks.feature_sets(real=getattr(real, "features", real), fake=getattr(fake, "features", fake))

@@ -33,7 +33,7 @@ def training_curves(history, equilibrium=EQUILIBRIUM, distances=None):
     pairs = [(LINES[i % 4][0], LINES[(i + i // 4) % 4][1]) for i in range(16)]
     marker = "o" if len(history["step"]) < 5 else None  # a line of one point would not be seen
     columns = len(panels) + (distances is not None)
-    figure = Figure(figsize=(4.5 * columns, 3.2), layout="tight")
+    figure = Figure(figsize=((4.5 if columns < 3 else 3.5) * columns, 3.2), layout="tight")
     row = figure.subplots(1, columns, squeeze=False)[0]
     if distances is not None:
         steps, values = distances
@@ -43,7 +43,8 @@ def training_curves(history, equilibrium=EQUILIBRIUM, distances=None):
     for axes, (title, shown) in zip(row, panels.items(), strict=False):
         for name in shown:
             colour, style = pairs[names.index(name) % len(pairs)]
-            label = f"on {name.removesuffix('_accuracy')} images" if title.startswith("accuracy") else _words(name)
+            kind = name.removesuffix("_accuracy").replace("fake", "generated")
+            label = f"on {kind} images" if title.startswith("accuracy") else _words(name)
             axes.plot(history["step"], history[name], color=colour, linestyle=style, label=label, marker=marker)
             if name in equilibrium:
                 axes.axhline(equilibrium[name], color=colour, linewidth=0.8, alpha=0.6)
@@ -117,7 +118,7 @@ def points(results, xlabel):
         mean = np.mean(values)
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.7)
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
-        axes.annotate(f"{mean:.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center")
+        axes.annotate(f"{mean:.3g}", (1.02, row), xycoords=("axes fraction", "data"), va="center")
     axes.set(xlabel=xlabel, yticks=range(len(results)), yticklabels=list(results))
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)

@@ -104,7 +104,9 @@ def compare_grids(grids, columns=8):
     validation.check_named(grids, "grids", "images")
     columns, grids = validation.whole_number(columns, "columns", 1), {name: to_bytes(grids[name]) for name in grids}
     rows = max(-(-len(images) // columns) for images in grids.values())
-    figure = Figure(figsize=(0.45 * len(grids) * (columns + 0.6), 0.45 * (rows + 0.8)), layout="tight")
+    across = len(grids) * (columns + 0.6)
+    tile = min(0.45, 9.6 / across)  # so that all grids stand side by side on a page
+    figure = Figure(figsize=(tile * across, tile * (rows + 0.8) + 0.1), layout="tight")
     for axes, (name, images) in zip(figure.subplots(1, len(grids), squeeze=False)[0], grids.items(), strict=True):
         draw_tiles(axes, images, columns, name)
     return figure
@@ -173,7 +175,7 @@ def film(figures, caption, alt=None):
 # One element of its own for each film, found from the script's position, so that a page can hold several.
 _FILM = """<figure style="margin: 0"><img alt="ALT" width="WIDTH" style="max-width: 100%" src="SOURCE"><br>
 <button type="button">Play</button> <input type="range" min="0" max="STEPS" value="STEPS"
-aria-label="moment of training">
+aria-label="snapshot">
 <figcaption><em>CAPTION</em></figcaption>
 <script>(function (box) {
   const [image, button, slider] = ["img", "button", "input"].map((name) => box.querySelector(name));

@@ -236,7 +236,7 @@ def test_a_film_moves_without_a_kernel(toy, browser):
     with browsers.opened(browser, toy) as page:
         picture = page.get_by_alt_text("Samples over training")
         first = picture.get_attribute("src")
-        page.get_by_label("moment of training").fill("0")
+        page.get_by_label("snapshot").fill("0")
         assert picture.get_attribute("src") != first
 
 
