@@ -83,7 +83,7 @@ def execute(path, output, profile):
     """
     notebook = pages.read_notebook(path)
     set_profile(notebook, profile)
-    sections, section = {}, ""
+    sections, section, executed = {}, "", {}
     for cell in notebook.cells:
         headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
         if cell.cell_type == "markdown" and headings:
@@ -102,21 +102,28 @@ def execute(path, output, profile):
             bar.set_description_str(f"{path.stem}, cell {cell_index + 1}: {sections[cell.id]:.36}")
 
         def on_cell_complete(cell, cell_index):
+            executed[cell_index] = cell
             bar.update(cell_index + 1 - bar.n)
 
-        papermill.execute_notebook(
-            notebook,
-            output,
-            cwd=path.parent,
-            kernel_name="python3",  # this environment's, whatever kernel the notebook was saved with
-            progress_bar=False,
-            # Else it writes all of the notebook, megabytes of pictures, twice a cell.
-            request_save_on_cell_execute=False,
-            autosave_cell_every=0,
-            on_cell_start=on_cell_start,
-            on_cell_complete=on_cell_complete,
-            extra_arguments=["--log-level=ERROR"],
-        )
+        try:
+            papermill.execute_notebook(
+                notebook,
+                output,
+                cwd=path.parent,
+                kernel_name="python3",  # this environment's, whatever kernel the notebook was saved with
+                progress_bar=False,
+                # Else it writes all of the notebook, megabytes of pictures, twice a cell.
+                request_save_on_cell_execute=False,
+                autosave_cell_every=0,
+                on_cell_start=on_cell_start,
+                on_cell_complete=on_cell_complete,
+                extra_arguments=["--log-level=ERROR"],
+            )
+        except DeadKernelError:  # which papermill leaves without writing anything
+            for index, cell in executed.items():
+                notebook.cells[index] = cell
+            nbformat.write(notebook, output)
+            raise
         bar.update(bar.total - bar.n)
 
 

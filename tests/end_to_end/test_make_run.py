@@ -173,6 +173,15 @@ def test_a_failing_notebook_stops_the_run_and_keeps_what_was_done(tmp_path):
     assert [row["notebook"] for row in rows] == ["00_good"]
 
 
+def test_what_was_executed_before_the_kernel_died_is_kept(tmp_path):
+    small_notebook(tmp_path, "01_dead.ipynb", "print('before')", "import os\nos._exit(9)", "print('after')")
+    finished = run("--profile", "smoke", "--notebooks", str(tmp_path), "--build", str(tmp_path / "build"))
+    assert finished.returncode == 1
+    assert "01_dead.ipynb: the kernel died" in finished.stderr
+    executed = nbformat.read(tmp_path / "build" / "notebooks" / "01_dead.ipynb", as_version=4)
+    assert [cell.outputs[0].text for cell in executed.cells if cell.get("outputs")] == ["before\n"]
+
+
 def test_an_unknown_profile_or_part_is_refused(monkeypatch, capsys):
     for option, allowed in (("--profile", "smoke"), ("--part", "all")):
         monkeypatch.setattr("sys.argv", ["run_notebooks.py", option, "huge"])
