@@ -78,7 +78,7 @@ def check_layout(browser, path):
     with opened(browser, path, width=390) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert page.evaluate(WIDER_THAN_THE_PAGE) == []
-        small = "(images) => images.filter((i) => i.width < 0.69 * i.getAttribute('width')).map((i) => i.alt)"
+        small = "(images) => images.filter((i) => i.width < 0.57 * i.getAttribute('width')).map((i) => i.alt)"
         assert page.eval_on_selector_all("main img", small) == []
     with opened(browser, path, width=1280) as page:
         assert page.evaluate(LONGEST_LINE) <= 90
