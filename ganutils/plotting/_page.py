@@ -7,7 +7,7 @@ import io
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as _Figure
-from matplotlib.transforms import Bbox
+from PIL import Image
 
 from ganutils import validation
 
@@ -123,7 +123,16 @@ def _panels(figure):
     boxes = np.array([axes.get_tightbbox().transformed(to_inches).extents for axes in figure.axes])
     boxes[:, :2], boxes[:, 2:] = boxes[:, :2] - 0.05, boxes[:, 2:] + 0.05
     boxes[:, 1], boxes[:, 3] = boxes[:, 1].min(), boxes[:, 3].max()  # of one height, so that axes are level
-    return [png_bytes(figure, Bbox.from_extents(box)) for box in boxes]
+    # Cut out of one picture: Matplotlib would draw all panels anew for each, and keep each drawing for a while.
+    whole = Image.open(io.BytesIO(png_bytes(figure, part=None)))
+    boxes = (boxes * DOTS_PER_INCH).clip(0, [*whole.size] * 2).round().astype(int)
+    return [_cut(whole, (left, whole.height - top, right, whole.height - bottom)) for left, bottom, right, top in boxes]
+
+
+def _cut(picture, box):
+    file = io.BytesIO()
+    picture.crop(box).save(file, "PNG")
+    return file.getvalue()
 
 
 def finish(axes):
