@@ -117,10 +117,11 @@ def _panels(figure):
     if len(places) < 2 or None in grids or len(grids) > 1 or grids.pop().get_geometry() != (1, len(places)):
         return [png_bytes(figure)]
     figure.set_dpi(DOTS_PER_INCH)  # text has other widths at other sizes
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    to_inches = figure.dpi_scale_trans.inverted()
-    boxes = np.array([axes.get_tightbbox().transformed(to_inches).extents for axes in figure.axes])
+    with matplotlib.rc_context(_STYLE):  # in which ticks are made while they are drawn
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        to_inches = figure.dpi_scale_trans.inverted()
+        boxes = np.array([axes.get_tightbbox().transformed(to_inches).extents for axes in figure.axes])
     boxes[:, :2], boxes[:, 2:] = boxes[:, :2] - 0.05, boxes[:, 2:] + 0.05
     boxes[:, 1], boxes[:, 3] = boxes[:, 1].min(), boxes[:, 3].max()  # of one height, so that axes are level
     # Cut out of one picture: Matplotlib would draw all panels anew for each, and keep each drawing for a while.
