@@ -217,9 +217,10 @@ def linear_generator(latents):
     return np.clip(np.asarray(latents)[:, :4].reshape(-1, 2, 2, 1) / 4, -1, 1)
 
 
-def test_latent_plane_has_its_latents_in_the_corners(rng):
+def test_a_plane_has_its_latents_in_the_corners(rng):
     corners = rng.standard_normal((4, 9))
-    canvas = pixels(plotting.latent_plane(linear_generator, corners, size=5))
+    plane, _ = plotting.latent_point(linear_generator, corners, 0.5, 0.5, size=5).axes
+    canvas = np.asarray(plane.images[0].get_array())
     expected = pixels(plotting.image_grid(linear_generator(corners), columns=1))
     for i, (row, column) in enumerate(((0, 0), (0, 16), (16, 0), (16, 16))):
         np.testing.assert_array_equal(canvas[row : row + 2, column : column + 2], expected[4 * i : 4 * i + 2])

@@ -10,7 +10,7 @@ from ._diagrams import count_maps, joint_and_conditional, optimal_discriminator
 from ._evaluation import distance_limits, feature_clouds, neighbour_balls, report_card
 from ._images import class_grid, compare_grids, film, image_grid, sample_animation, sample_strip
 from ._labels import asked_grid, confusion, label_noise
-from ._latents import class_point, latent_plane, latent_point, mix_latents
+from ._latents import class_point, latent_point, mix_latents
 from ._page import (
     BLUE,
     DOTS_PER_INCH,

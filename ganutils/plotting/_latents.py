@@ -3,7 +3,7 @@
 import numpy as np
 
 from ganutils import validation
-from ganutils.plotting._images import draw_tiles, image_grid
+from ganutils.plotting._images import draw_tiles
 from ganutils.plotting._page import ORANGE, Figure
 
 
@@ -47,18 +47,12 @@ def _plane_latents(corners, x, y):
     return mix_latents(corners, np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=-1))
 
 
-def latent_plane(generator, corners, size=8):
-    """Draw a plane in latent space, `size` images along each side.
-
-    Its corners, latents (4, latent_dim), are those at the top left, top right, bottom left and bottom right.
-    """
-    return image_grid(_plane(generator, corners, size), columns=size)
-
-
 def latent_point(generator, corners, x, y, size=8):
-    """Draw the plane of `latent_plane` with one point marked, and the image at that point beside it.
+    """Draw a plane in latent space with one point marked, and the image at that point beside it.
 
-    The point's position goes from left (x = 0) to right (1) and from top (y = 0) to bottom (1).
+    The plane has `size` images along each side; its corners, latents (4, latent_dim), are those at the top left, top
+    right, bottom left and bottom right. The point's position goes from left (x = 0) to right (1) and from top (y = 0) to
+    bottom (1).
     """
     figure = Figure(figsize=(8, 4), layout="tight")
     left, right = figure.subplots(1, 2)
