@@ -51,8 +51,8 @@ def latent_point(generator, corners, x, y, size=8):
     """Draw a plane in latent space with one point marked, and the image at that point beside it.
 
     The plane has `size` images along each side; its corners, latents (4, latent_dim), are those at the top left, top
-    right, bottom left and bottom right. The point's position goes from left (x = 0) to right (1) and from top (y = 0) to
-    bottom (1).
+    right, bottom left and bottom right. The point's position goes from left (x = 0) to right (1) and from top (y = 0)
+    to bottom (1).
     """
     figure = Figure(figsize=(8, 4), layout="tight")
     left, right = figure.subplots(1, 2)
