@@ -210,7 +210,8 @@ def figure(history, lesson, distances=None, batch_size=None):
         axes["FID"].fill_between(reference["measured_step"], low, high, color=BLUE, alpha=0.4, linewidth=0)
         axes["FID"].plot(reference["measured_step"], median, color=BLUE, linestyle="--", label="reference runs")
         axes["FID"].axhline(reference["floor"]["frechet_distance"], color=GREY, linestyle=":", label="real images")
-        axes["FID"].plot(*distances, "o-", color=ORANGE, markersize=7, label="your run")
+        measured = np.asarray(distances, "float64")[:, np.asarray(distances[0]) > 0]  # a logarithmic axis has no 0
+        axes["FID"].plot(*measured, "o-", color=ORANGE, markersize=7, label="your run")
         axes["FID"].set(xscale="log", yscale="log", xlabel="training step")
         axes["FID"].set_title(f"FID (digits), {reference['samples']:,} samples")
         finish(axes["FID"])

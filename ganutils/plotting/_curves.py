@@ -112,7 +112,7 @@ def points(results, xlabel):
         values = np.asarray(values)
         if values.ndim != 1 or not len(values) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
             raise ValueError(f"the results {name!r} are {values}; give finite numbers (n,), n at least 1")
-    figure = Figure(figsize=(6.5, 0.6 + 0.45 * len(results)))
+    figure = Figure(figsize=(5.2, 0.6 + 0.45 * len(results)))
     axes = figure.subplots()
     for row, values in enumerate(results.values()):
         mean = np.mean(values)
@@ -137,7 +137,8 @@ def lines(curves, xlabel, ylabel, level=None):
     validation.check_named(curves, "curves", "a pair of arrays x and y")
     figure = Figure(figsize=(6.5, 3.4))
     axes = figure.subplots()
-    styles = [(colour, style, marker) for marker in "os" for colour, style in LINES]
+    more = (("black", "-"), ("#56B4E9", "--"), ("#E69F00", "-."), (GREY, ":"))  # sky blue and orange of Okabe and Ito
+    styles = [(*line, marker) for marker, four in (("o", LINES), ("s", more)) for line in four]
     if not 1 <= len(curves) <= len(styles):
         raise ValueError(f"{len(curves)} curves cannot be told apart in one frame; give 1 to {len(styles)}")
     for (name, (x, y, *band)), (colour, style, marker) in zip(curves.items(), styles, strict=False):
@@ -148,4 +149,6 @@ def lines(curves, xlabel, ylabel, level=None):
         axes.axhline(level, color=GREY, linewidth=1)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     finish(axes)
+    if len(curves) > 3:  # there is no place left between them
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2 if len(curves) == 4 else 3)
     return figure
