@@ -53,8 +53,15 @@ def load(path, size=32, grey=False, most=None):
     return data.Folder(images if images.dtype == np.uint8 else data.unscale(images), None, (), [], [])
 
 
+def check_options(arguments, *paths):
+    """Raise a ValueError for options of folders where there are only arrays."""
+    if all(Path(path).suffix == ".npy" for path in paths) and (arguments.grey or arguments.size != 32):
+        raise ValueError("an array has its size and colours already; leave out --size and --grey")
+
+
 def evaluate(arguments):
     """Compare generated pictures with real ones."""
+    check_options(arguments, arguments.real, arguments.fake)
     real, fake = (
         load(path, arguments.size, arguments.grey, arguments.most).images for path in (arguments.real, arguments.fake)
     )
@@ -158,6 +165,7 @@ class Report(keras.callbacks.Callback):
 def train(arguments):
     """Train lesson 02's small DCGAN on a folder of pictures, and save its generator."""
     minutes = validation.number(arguments.minutes, "--minutes", 0, 60 * 24 * 365)
+    check_options(arguments, arguments.folder)
     given, folder = load(arguments.folder, arguments.size, arguments.grey, arguments.most), Path(arguments.out)
     if arguments.by_class and len(given.classes) < 2:
         loose = next((name for name in given.files if "/" not in name), None)

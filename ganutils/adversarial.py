@@ -170,15 +170,21 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         """Update players from one forward pass; weights and statistics of the other networks stay the same.
 
         Args:
-            batch: what `losses` takes, images as floats in [-1, 1].
+            batch: what `losses` takes, images as floats in [-1, 1]; outside of a graph, also as uint8.
             players: names of the players to update; None updates all.
 
         Raises:
-            ValueError: an unknown player, a missing loss, or a penalty that does not depend on a kernel.
+            ValueError: an unknown player, a missing loss, a penalty that does not depend on a kernel, or images that
+                `data.check_images` refuses.
         """
         players = tuple(self.networks) if players is None else players
         if not players or set(players) - set(self.networks):
             raise ValueError(f"players={players!r}: choose from {', '.join(self.networks)}")
+        if tf.executing_eagerly():  # in a graph, `fit` has looked at the batch
+            for part in tf.nest.flatten(batch):
+                if len(getattr(part, "shape", ())) == 4:
+                    validation.check_images(part, "images")
+            batch = fitting.prepared(tf.nest.map_structure(tf.convert_to_tensor, batch))
         self._step.players, self._step.penalties = players, []
         try:
             with tf.GradientTape(persistent=True) as tape:

@@ -178,6 +178,10 @@ class Samples(keras.callbacks.Callback):
         self.epochs, self.images, self.measured = [], [], []
 
     def on_train_begin(self, logs=None):
+        if self.chosen_epochs and self.chosen_epochs[-1] > (end := self.params["epochs"]):
+            raise ValueError(
+                f"epochs={self.chosen_epochs} go beyond the run, which ends with epoch {end}; leave them out"
+            )
         if not self.epochs:
             self._take(0)
 

@@ -116,6 +116,8 @@ def load_folder(path, image_size, channels=3, max_images=None):
         name, reason = next(iter(skipped.items()))
         reason = reason.replace(str(folder / name), name)
         print(f"{len(skipped)} of {len(names)} pictures cannot be read; the first is {name}: {reason}")
+    if files and (brightest := images[: len(files)].max()) < 64:
+        print(f"No pixel of {folder} is brighter than {brightest} of 255: are these pictures of another range?")
     if not files:
         raise ValueError(f"{folder} holds no readable picture; give a folder with {', '.join(_SUFFIXES)} files")
     parts = [name.partition("/") for name in files]
@@ -128,6 +130,8 @@ def _read_picture(path, height, width, channels):
     with Image.open(path) as picture:
         if picture.width * picture.height > _MOST_PIXELS:
             raise ValueError(_TOO_LARGE)
+        if picture.mode == "F":
+            raise ValueError("its pixels are fractions of an unknown range; save it with 8 or 16 bits")
         if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of rescaling
             picture = Image.fromarray((np.asarray(picture) // 257).astype("uint8"))
         picture = ImageOps.exif_transpose(picture)
@@ -140,7 +144,14 @@ def _read_picture(path, height, width, channels):
 
 
 def scale(images):
-    """Map uint8 images in [0, 255] to float32 in [-1, 1], the range of tanh. Works inside a graph."""
+    """Map uint8 images in [0, 255] to float32 in [-1, 1], the range of tanh. Works inside a graph.
+
+    Raises:
+        ValueError: images of another type, which may be in any range.
+    """
+    images = tf.convert_to_tensor(images)
+    if images.dtype != tf.uint8:
+        raise ValueError(f"images are {images.dtype.name}; give uint8 in [0, 255], or map x in [0, 1] to 2 x - 1")
     return tf.cast(images, "float32") / 127.5 - 1.0
 
 

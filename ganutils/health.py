@@ -242,6 +242,9 @@ class HealthCheck(guards.LastGoodState):
             raise ValueError("batch is no array of rows to compare; give at least 8 images, and what belongs to each")
         if classifier is not None and not callable(classifier):
             raise ValueError(f"classifier={classifier!r} is not allowed; give such as features.digit_classifier()")
+        for part in parts:
+            if np.ndim(part) == 4:
+                validation.check_images(part, "batch")
         self.batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
         self.every = validation.whole_number(every, "every", 1)
         self.classifier, self.history, self._said, self._step = classifier, {"step": []}, set(), 0

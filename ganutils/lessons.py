@@ -121,7 +121,7 @@ class Lesson:
         figure.savefig(self.folder / "picture.png", dpi=80, pad_inches=0.02)
 
     def close(self, **metrics):
-        """Print the lesson's time and memory, store its results for `check_claims`, and remove its backups.
+        """Print the lesson's time and memory, store its results for `check_claims`, and remove its `backup`.
 
         Args:
             **metrics: the results, numbers by name.
@@ -130,8 +130,8 @@ class Lesson:
 
         seconds, memory = time.perf_counter() - self._start, peak_memory_mb()
         found = {name: float(value) for name, value in metrics.items()}
-        for backup in self.folder.glob("*.npz"):  # the next run trains from scratch
-            backup.unlink(missing_ok=True)  # another kernel may have closed the same lesson
+        # The next run trains from scratch; and another kernel may have closed the same lesson.
+        (self.folder / "backup.npz").unlink(missing_ok=True)
         text = f"This lesson took {format_duration(seconds)} and at most {memory / 1000:.2f} GB of memory."
         display({"text/plain": text, MIME_TYPE: {"peak_mb": round(memory, 1), "metrics": found}}, raw=True)
 

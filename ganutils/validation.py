@@ -30,7 +30,8 @@ def check_images(images, name="images"):
 
     Raises:
         ValueError: a different number of axes or type, no image, values not finite or out of range, uint8 that is
-            nearly black (such as 0 and 1), or floats of which hardly any is below 0, which are in [0, 1].
+            nearly black (such as 0 and 1), or floats that are nearly black or of which hardly any is below 0, which
+            are in [0, 1].
     """
     images = as_array(images, name)
     if images.ndim != 4 or not images.size:
@@ -49,6 +50,8 @@ def check_images(images, name="images"):
     said = f"{name} are float from {low:.4g} to {high:.4g}, but [-1, 1] is expected"
     if low < -1 - TOLERANCE or high > 1 + TOLERANCE:
         raise ValueError(f"{said}; for values in [0, 255] use data.scale, or give them as uint8")
+    if low < high <= 2 * _NEARLY_BLACK / 255 - 1:
+        raise ValueError(f"{said}, and these are nearly black; have they been scaled twice?")
     if low < high and np.mean(images < -_STRAY) < _STRAY:
         raise ValueError(
             f"{said}, and hardly any pixel is below 0; map values x in [0, 1] to 2 x - 1 (give very bright pictures "

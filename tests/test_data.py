@@ -308,6 +308,16 @@ def test_a_folder_may_be_read_in_grey_in_another_shape_and_in_part(tmp_path):
     assert found.images[:, 0, 0, 0].tolist() == [0, 40, 80, 120, 160]
 
 
+def test_pictures_of_an_unknown_range_are_named(tmp_path, capsys):
+    Image.fromarray(np.random.default_rng(0).random((8, 8), "float32")).save(tmp_path / "fractions.tiff")
+    Image.fromarray(np.full((8, 8), 4000, "uint16")).save(tmp_path / "of_12_bits.png")
+    found = data.load_folder(tmp_path, 8, channels=1)
+    assert (found.files, list(found.skipped)) == (["of_12_bits.png"], ["fractions.tiff"])
+    said = capsys.readouterr().out
+    assert "fractions of an unknown range" in said
+    assert "is brighter than 15 of 255" in said
+
+
 def test_pictures_are_turned_cropped_and_smoothed(tmp_path):
     stripes = np.tile(np.array([0, 255], "uint8"), 32)[None].repeat(32, 0)  # as fine as pixels can be
     Image.fromarray(stripes).save(tmp_path / "stripes.png")

@@ -417,6 +417,41 @@ def test_single_batches_are_looked_at_as_well(make_gan, conditional, digits):
     assert not np.array_equal(before[0], gan.get_weights()[0])
 
 
+@pytest.mark.parametrize(
+    "bad", [lambda x: x / 255, lambda x: x * 1.0, lambda x: x * np.nan], ids=["[0, 1]", "255", "NaN"]
+)
+def test_a_single_step_looks_at_its_images_too(make_gan, digits, bad):
+    gan = make_gan()
+    with pytest.raises(ValueError, match="images"):
+        gan.adversarial_step(bad(digits[:16]).astype("float32"))
+    of_bytes, of_floats = make_gan(), make_gan()
+    of_bytes.adversarial_step(digits[:16])
+    of_floats.adversarial_step(data.scale(digits[:16]))
+    assert_equal(of_bytes, of_floats)
+
+
+def test_images_that_were_scaled_twice_or_are_of_another_type_are_named(make_gan, digits):
+    for images in (digits / 255, digits.astype("int64")):
+        with pytest.raises(ValueError, match="give uint8 in"):
+            data.scale(images)
+    with pytest.raises(ValueError, match="nearly black; have they been scaled twice"):
+        make_gan().fit((digits / 255 / 127.5 - 1).astype("float32"), verbose=0)
+
+
+def test_rates_and_times_that_would_spoil_a_run_are_refused(make_gan, digits):
+    with pytest.raises(ValueError, match=r"a learning rate of -0\.1 would make its loss larger"):
+        make_gan().compile(keras.optimizers.SGD(-0.1), keras.optimizers.SGD(0.1))
+    gan = make_gan()
+    samples = callbacks.Samples(gan.draw_latents(2), epochs=[1, 5])
+    with pytest.raises(ValueError, match=r"epochs=\[1.0, 5.0\] go beyond the run, which ends with epoch 2"):
+        gan.fit(data.pipeline(digits, batch_size=8), epochs=2, verbose=0, callbacks=[samples])
+
+
+def test_a_health_check_looks_at_its_batch(digits):
+    with pytest.raises(ValueError, match="batch are float from 0 to 1, but"):
+        callbacks.HealthCheck(digits / 255)
+
+
 def test_a_dataset_that_gives_its_batches_only_once_is_refused(make_gan, digits):
     once = iter([data.as_float(digits[:16])] * 4)
     spec = tf.TensorSpec((16, 8, 8, 1))

@@ -139,6 +139,9 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
         train: features (m, d) of the images that the generator was trained on, or those images.
         test: features or images of other real samples; at least 1 / quantile, so that one is below the threshold.
         quantile: share of test samples below the threshold, above 0 and below 1.
+
+    Raises:
+        ValueError: too few test samples, or samples that are in both real sets.
     """
     least = int(np.ceil(1 / validation.number(quantile, "quantile", 0, 1)))
     test = validation.as_array(test, "test")
@@ -152,5 +155,10 @@ def memorisation(fake, train, test, quantile=0.01, features=None):
         distances, to_test = np.sqrt(squares), np.sqrt(test_squares)
     indices, distances, to_test = indices[:, 0], distances[:, 0], to_test[:, 0]
     threshold = float(np.quantile(to_test, quantile))
+    if threshold == 0:
+        raise ValueError(
+            f"{np.mean(to_test == 0):.0%} of the test samples are among the training samples, so that no copy could be "
+            "told from them; give other real samples as test"
+        )
     closer = stats.mannwhitneyu(to_test, distances).statistic / (len(distances) * len(to_test))
     return Memorisation(float(np.mean(distances < threshold)), threshold, float(closer), indices, distances)

@@ -38,6 +38,8 @@ def chase(moments, real, places):
                 f"step {step} has generated points {fake.shape} and probabilities {probabilities.shape}; give "
                 f"(n, {real.shape[1]}) and {(len(places), 1)}"
             )
+        if not (np.isfinite(fake).all() and np.min(probabilities) >= 0 and np.max(probabilities) <= 1):
+            raise ValueError(f"step {step} has points that are not finite, or no probabilities in [0, 1] but logits")
         draw(axes, real, fake, places, probabilities)
         axes.set_title(f"step {step:,}", loc="left")
         finish(axes)

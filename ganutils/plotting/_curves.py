@@ -65,7 +65,12 @@ def _words(name):
 
 
 def gradient_curves(logits, gradients):
-    """Draw the size of gradients, a dict from a generator loss to its derivatives (n,), at logits (n,) of an image."""
+    """Draw the size of gradients, a dict from a generator loss to its derivatives (n,), at logits (n,) of an image.
+
+    More than four curves cannot be told apart, and raise ValueError.
+    """
+    if not 1 <= len(gradients) <= len(LINES):
+        raise ValueError(f"{len(gradients)} curves cannot be told apart in one frame; give 1 to {len(LINES)}")
     figure = Figure(figsize=(6.5, 3))
     axes = figure.subplots()
     for (name, values), (colour, style) in zip(gradients.items(), LINES, strict=False):

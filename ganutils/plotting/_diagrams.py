@@ -50,6 +50,8 @@ def count_maps(counts):
     """
     validation.check_named(counts, "counts", "an array (height, width)")
     counts = {title: np.asarray(values) for title, values in counts.items()}
+    for title, values in counts.items():
+        validation.check_numbers(values, f"counts {title!r}")
     most = max(values.max() for values in counts.values())
     figure = Figure(figsize=(3.6 * len(counts), 3.6), layout="tight")
     for axes, (title, values) in zip(figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True):
@@ -74,6 +76,7 @@ def joint_and_conditional(values, labels, xlabel):
     values, labels = np.asarray(values, "float64"), np.asarray(labels)
     if values.ndim != 1 or values.shape != labels.shape or not len(values):
         raise ValueError(f"values have the shape {values.shape}, labels {labels.shape}; give one label a value, (n,)")
+    validation.check_numbers(values, "values")
     figure = Figure(figsize=(9, 3.2), layout="tight")
     axes = figure.subplots(1, 2)
     edges = np.linspace(values.min(), values.max(), 41)

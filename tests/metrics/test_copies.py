@@ -100,12 +100,12 @@ def test_memorisation_of_images_is_that_of_their_pixels(rng):
     assert by_image.closer == by_feature.closer
 
 
-def test_memorisation_of_a_test_set_that_is_the_training_set(rng):
-    train = rng.standard_normal((200, 3))
-    found = metrics.memorisation(train, train, train)
-    assert found.threshold == 0
-    assert found.share == 0, "as close as test samples is not closer"
-    assert found.closer == 0.5
+def test_memorisation_refuses_a_test_set_that_overlaps_the_training_set(rng):
+    train, others = rng.standard_normal((200, 3)), rng.standard_normal((100, 3))
+    with pytest.raises(ValueError, match="100% of the test samples are among the training samples"):
+        metrics.memorisation(train, train, train)
+    with pytest.raises(ValueError, match="50% of the test samples are among the training samples"):
+        metrics.memorisation(train[:100], train, np.concatenate([others, train[:100]]))
 
 
 @pytest.mark.parametrize("k", [1, 2])
