@@ -66,7 +66,7 @@ endif
 
 .venv/ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 found; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
-	@echo "Installing the course's environment into .venv: about 2 GB, a few minutes."
+	@echo "Installing the course's environment into .venv: about 2.4 GB, a few minutes."
 	test ! -L .venv || rm .venv  # the target of a link is not ours to clear
 	$(PYTHON) -m venv --clear .venv
 	$(VENV)/python -m pip install --quiet -c constraints.txt -e ".[cpu,notebooks,test]"

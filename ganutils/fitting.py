@@ -38,7 +38,8 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
 
     def _check_validation(self):
         if type(self).validate is CheckedFit.validate:
-            raise ValueError(f"{type(self).__name__} has nothing to validate; override `validate(batch)`")
+            name = type(self).__name__
+            raise ValueError(f"{name} has nothing to validate; evaluation.measure gives a FID; or override `validate`")
 
     def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
         """Like `keras.Model.evaluate`: return the means of what `validate` returns."""
@@ -248,7 +249,10 @@ def _first_of(dataset):
         if sum(len(parts[0]) for parts in seen) >= LOOKED_AT:
             break
     if not seen or next(iter(dataset), None) is None:  # for example an exhausted generator
-        raise ValueError("the dataset holds no batch, or can be read only once; make it start over each time")
+        raise ValueError(
+            "the dataset holds no batch, or can be read only once; give a batch size that is at most the number of "
+            "images, and make it start over each time"
+        )
     if any(len({part.shape[1:] for part in parts}) > 1 for parts in zip(*seen, strict=True)):
         raise ValueError("the dataset's images differ in size from batch to batch; give them one size")
     return [np.concatenate(parts) for parts in zip(*seen, strict=True)]

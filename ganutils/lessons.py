@@ -90,6 +90,8 @@ class Lesson:
             where = "this machine, if it is as idle as when lesson 00 measured it." if rate else idle
             text = f"Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory on {where}"
         print(f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}. {text}")
+        if chosen == "smoke":
+            print("A smoke run trains next to nothing: its numbers and pictures are not those that the text describes.")
         print(f"Working through it, with its questions, takes about {LESSONS[name]['minutes']} minutes.")
         if tf.config.list_physical_devices("GPU"):
             tf.config.experimental.enable_op_determinism()

@@ -21,6 +21,8 @@ def number(value, what, read):
     if value is None:
         raise Wrong(f"{what}: a number", "None", "the function returns nothing: is a `return` missing?", read)
     try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError("NumPy would read a number in quotes")
         return np.asarray(ops.convert_to_numpy(value), "float64")
     except (TypeError, ValueError):
         came = f"an object of type {type(value).__name__}"

@@ -23,24 +23,22 @@ def _sigmoid(logit):
 def lowest_loss(answer, seed=0):
     """`answer()`: the value below which the loss of a discriminator that ends in a sigmoid cannot go."""
     on_real, on_fake = _softplus(-1.0), _softplus(0.0)
-    expect(
-        "the discriminator's loss that it cannot go below",
-        answer(),
-        on_real + on_fake,
-        LOGITS,
-        [
-            (0.0, "the loss is 0 only for logits without limits; which outputs can this network give?"),
-            (2 * _softplus(-1.0), "an output of -1 for generated images, which a sigmoid cannot give"),
-            (2 * on_fake, "an output of 0 for every image; real images can have up to 1"),
-            (_softplus(-0.5) + _softplus(0.5), "a network that is undecided, with an output of 0.5 for every image"),
-            (_softplus(0.0) + _softplus(1.0), "the *highest* loss: the outputs for the two kinds have changed places"),
-            ((on_real + on_fake) / 2, "the loss is the sum of the two means, not their mean"),
-            (on_real, "generated images are missing: at their best output, 0, they have a loss as well"),
-            (on_fake, "real images are missing: at their best output, 1, they have a loss as well"),
-        ],
-        otherwise="put the best output for each kind into the formula of the loss, as if it were a logit",
-        atol=2e-3,
-    )
+    mistakes = [
+        (0.0, "the loss is 0 only for logits without limits; which outputs can this network give?"),
+        (2 * _softplus(-1.0), "an output of -1 for generated images, which a sigmoid cannot give"),
+        (2 * on_fake, "an output of 0 for every image; real images can have up to 1"),
+        (_softplus(-0.5) + _softplus(0.5), "a network that is undecided, with an output of 0.5 for every image"),
+        (_softplus(0.0) + _softplus(1.0), "the *highest* loss: the outputs for the two kinds have changed places"),
+        ((on_real + on_fake) / 2, "the loss is the sum of the two means, not their mean"),
+        (on_real, "generated images are missing: at their best output, 0, they have a loss as well"),
+        (on_fake, "real images are missing: at their best output, 1, they have a loss as well"),
+    ]
+    otherwise = "put the best output for each kind into the formula of the loss, as if it were a logit"
+    what = "the value below which the discriminator's loss cannot go"
+    try:
+        expect(what, answer(), on_real + on_fake, LOGITS, mistakes, otherwise, atol=2e-3)
+    except Wrong as wrong:  # the number itself would be the answer
+        raise Wrong(what, wrong.got, wrong.reason, wrong.see) from None
 
 
 def _discriminator(activation):

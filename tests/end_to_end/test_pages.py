@@ -200,11 +200,15 @@ def test_pages_fit_every_screen_and_ask_for_nothing(toy, site, browser, name):
 
 def test_what_is_wide_scrolls_in_its_own_box(toy, browser):
     with browsers.opened(browser, toy, width=390) as page:
-        for wide in (".cell .highlight pre", ".output pre", ".scroll:has(> table)", ".scroll:has(> img[alt*=panels])"):
+        for wide in (".cell .highlight pre", ".scroll:has(> table)", ".scroll:has(> img[alt*=panels])"):
             box = page.locator(wide).first
             assert box.evaluate("(box) => box.scrollWidth > box.clientWidth + 50"), wide
             box.evaluate("(box) => { box.scrollLeft = 50; }")
             assert box.evaluate("(box) => box.scrollLeft") == 50, wide
+        printed = page.locator(".output pre").first
+        assert printed.evaluate("(box) => box.scrollWidth <= box.clientWidth"), (
+            "what is printed wraps, and hides nothing"
+        )
 
 
 def test_links_lead_to_pages(toy, site):

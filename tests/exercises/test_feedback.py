@@ -175,6 +175,7 @@ def test_warnings_do_not_reach_standard_error(shown, capfd):
     [
         (None, "is a `return` missing"),
         ("six", "an object of type str"),
+        ("6", "an object of type str"),
         ([6.0, 6.0], r"the shape \(2,\)"),
         (float("nan"), "add it to itself"),
         (7.0, "add it to itself"),
