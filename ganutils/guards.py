@@ -64,8 +64,8 @@ def check_players(networks, optimizers):
     for player, given in optimizers.items():
         if not isinstance(given, (str, keras.optimizers.Optimizer)):
             raise ValueError(f"{player}: {given!r} is not an optimizer; give one such as keras.optimizers.Adam(1e-3)")
-        rate = 0.0 if isinstance(given, str) else float(given.learning_rate)
-        if not rate >= 0:
+        rate = None if isinstance(given, str) else given.get_config().get("learning_rate")  # a schedule's is a dict
+        if isinstance(rate, (int, float)) and not rate >= 0:
             raise ValueError(f"{player}: a learning rate of {rate:g} would make its loss larger; give one above 0")
         if not networks[player].trainable_weights:
             raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")

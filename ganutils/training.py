@@ -81,6 +81,11 @@ class GAN(AdversarialModel):
         averages = None if average is None else {"generator": average}
         networks = {"discriminator": discriminator, "generator": generator}
         super().__init__(networks, averages=averages, seed=seed, name="gan")
+        own = all(getattr(type(self), name).__module__ == __name__ for name in ("generate", "discriminate", "losses"))
+        made, judged = generator.output_shape, discriminator.inputs[0].shape
+        if own and isinstance(made, tuple) and not _fits(made[1:], judged[1:]):
+            text = f"the generator makes images of shape {made[1:]}, and the discriminator takes {tuple(judged[1:])}"
+            raise ValueError(f"{text}; build both for one shape. Or are the two in the wrong order?")
         guards.check_discriminator(discriminator)
         guards.check_generator(generator)
         discriminator_steps = validation.whole_number(discriminator_steps, "discriminator_steps", 1)
@@ -249,6 +254,10 @@ class ConditionalGAN(GAN):
     def check_condition(self, condition):
         """Raise a ValueError for labels of classes that do not exist."""
         validation.check_labels(condition, classes=self.classes)
+
+
+def _fits(made, judged):
+    return len(made) == len(judged) and all(None in (a, b) or a == b for a, b in zip(made, judged, strict=True))
 
 
 def _check_images(real_images, fake_images):

@@ -353,8 +353,8 @@ def test_layers_that_two_players_share_are_refused():
     other = keras.Model(images, keras.layers.Dense(1)(body(keras.layers.Flatten()(images))))
     with pytest.raises(ValueError, match=r"two players train .*kernel; give each player its own layers"):
         training.GAN(one, other).compile("adam", "adam")
-    with pytest.raises(ValueError, match="two players train"):
-        training.GAN(keras.Sequential([generator, discriminator]), discriminator).compile("adam", "adam")
+    with pytest.raises(ValueError, match=r"the generator makes images of shape \(1,\)"):
+        training.GAN(keras.Sequential([generator, discriminator]), discriminator)
     training.GAN(generator, discriminator).compile("adam", "adam")
 
 
@@ -428,6 +428,15 @@ def test_a_single_step_looks_at_its_images_too(make_gan, digits, bad):
     of_bytes.adversarial_step(digits[:16])
     of_floats.adversarial_step(data.scale(digits[:16]))
     assert_equal(of_bytes, of_floats)
+
+
+def test_networks_of_other_sizes_or_in_the_wrong_order_are_named():
+    generator, discriminator = tiny_networks()
+    larger = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"makes images of shape \(8, 8, 1\), and the discriminator takes \(9, 9, 1\)"):
+        training.GAN(generator, larger)
+    with pytest.raises(ValueError, match="in the wrong order"):
+        training.GAN(discriminator, generator)
 
 
 def test_images_that_were_scaled_twice_or_are_of_another_type_are_named(make_gan, digits):
