@@ -196,7 +196,7 @@ CALLS = {
     "vendi_score": (metrics.vendi_score, {"samples": ROWS}, {"samples": FEATURES | {"zeros": ROWS * 0}}),
     "memorisation": (
         metrics.memorisation,
-        {"fake": ROWS, "train": ROWS, "test": ROWS, "quantile": 0.1},
+        {"fake": ROWS, "train": ROWS, "test": ROWS + 1, "quantile": 0.1},
         {"fake": FEATURES, "train": FEATURES, "test": FEATURES, "quantile": POSITIVE | {"one": 1.0}},
     ),
     "memorisation_gap": (
