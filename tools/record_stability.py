@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "05_training_stability.ipynb"
 FILE = ROOT / "data" / "reference_runs" / "05_training_stability.json"
 STEPS = 2000  # of a run in the plane, that of `plane_steps` in laptop
-SECONDS = (15, 30, 60)
+SECONDS = (15, 45)  # of processor time
 SETTINGS = {"no momentum": ((2e-3, 1e-3), 0.0), "DCGAN paper": ((2e-4, 2e-4), 0.5)}
 
 
@@ -41,13 +41,13 @@ def recipes():
 def tasks(names):
     """Yield (part, what identifies a run, function that runs it), one seed of everything before the next."""
     coverage = names["coverage_run"]
-    for seed in range(10):
+    for seed in range(6):
         for cure in names["CURES"]:
             yield "collapse", {"cure": cure, "seed": seed}, lambda cure=cure, seed=seed: coverage(STEPS, seed, cure)
-        for rate in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2) if seed < 5 else ():
+        for rate in (1e-4, 1e-3, 3e-3, 1e-2) if seed < 5 else ():
             key = {"rate": rate, "seed": seed}
             yield "rates", key, lambda rate=rate, seed=seed: coverage(STEPS, seed, rates=(rate, 1e-3))
-        for rate in (3e-4, 1e-3, 3e-3, 1e-2) if seed < 3 else ():
+        for rate in (3e-4, 1e-3, 5e-3) if seed < 3 else ():
             for momentum in (0.0, 0.5, 0.9):
                 key = {"rate": rate, "momentum": momentum, "seed": seed}
                 yield (
