@@ -57,6 +57,15 @@ def checked(values, holds, text):
         return tf.identity(values)
 
 
+def _rate(optimizer):
+    """Return an optimizer's learning rate if it is a number, or else 0."""
+    try:
+        rate = optimizer.get_config()["learning_rate"]
+    except (AttributeError, KeyError, NotImplementedError):  # a name, or a schedule of one's own
+        return 0.0
+    return rate if isinstance(rate, (int, float)) else 0.0
+
+
 def check_players(networks, optimizers):
     """Raise a ValueError unless each player has its own trainable weights and its own optimizer."""
     if set(optimizers) != set(networks):
@@ -64,9 +73,10 @@ def check_players(networks, optimizers):
     for player, given in optimizers.items():
         if not isinstance(given, (str, keras.optimizers.Optimizer)):
             raise ValueError(f"{player}: {given!r} is not an optimizer; give one such as keras.optimizers.Adam(1e-3)")
-        rate = None if isinstance(given, str) else given.get_config().get("learning_rate")  # a schedule's is a dict
-        if isinstance(rate, (int, float)) and not rate >= 0:
-            raise ValueError(f"{player}: a learning rate of {rate:g} would make its loss larger; give one above 0")
+        if _rate(given) < 0:
+            raise ValueError(
+                f"{player}: a learning rate of {_rate(given):g} would make its loss larger; give one above 0"
+            )
         if not networks[player].trainable_weights:
             raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
         if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):

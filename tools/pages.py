@@ -32,7 +32,7 @@ EXERCISE = "This page is for reading. To work on the assignment, open {} in Jupy
 # The types that a page can show, best first: no widgets, which need a kernel, and no scripts except within HTML.
 SHOWN = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"]
 SMALLEST = 0.7  # a picture wider than WIDE pixels keeps this fraction of its size; on a narrower screen it scrolls
-WIDE = 670
+WIDE = 620
 
 
 def read_notebook(path):
