@@ -181,9 +181,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         if not players or set(players) - set(self.networks):
             raise ValueError(f"players={players!r}: choose from {', '.join(self.networks)}")
         if tf.executing_eagerly():  # in a graph, `fit` has looked at the batch
-            for part in tf.nest.flatten(batch):
-                if len(getattr(part, "shape", ())) == 4:
-                    validation.check_images(part, "images")
+            validation.check_parts(tf.nest.flatten(batch), "images")
             batch = fitting.prepared(tf.nest.map_structure(tf.convert_to_tensor, batch))
         self._step.players, self._step.penalties = players, []
         try:

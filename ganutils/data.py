@@ -144,11 +144,7 @@ def _read_picture(path, height, width, channels):
 
 
 def scale(images):
-    """Map uint8 images in [0, 255] to float32 in [-1, 1], the range of tanh. Works inside a graph.
-
-    Raises:
-        ValueError: images of another type, which may be in any range.
-    """
+    """Map uint8 images in [0, 255] (others raise ValueError) to float32 in [-1, 1]. Works inside a graph."""
     images = tf.convert_to_tensor(images)
     if images.dtype != tf.uint8:
         raise ValueError(f"images are {images.dtype.name}; give uint8 in [0, 255], or map x in [0, 1] to 2 x - 1")

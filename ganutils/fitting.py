@@ -175,9 +175,7 @@ class CheckedFit(keras_workarounds.NoSymbolicBuild, keras.Model):
                 if isinstance(x.element_spec, dict):
                     raise ValueError("the dataset holds dicts; give images, or pairs of images and labels")
                 parts = _first_of(x)
-                for i, part in enumerate(parts):
-                    if part.ndim == 4 or (part.ndim == 3 and i == 0):
-                        data.check_images(part)
+                validation.check_parts(parts, "images")
             else:
                 parts = x.source.arrays
             if len(parts) == 2:

@@ -73,10 +73,8 @@ def check_players(networks, optimizers):
     for player, given in optimizers.items():
         if not isinstance(given, (str, keras.optimizers.Optimizer)):
             raise ValueError(f"{player}: {given!r} is not an optimizer; give one such as keras.optimizers.Adam(1e-3)")
-        if _rate(given) < 0:
-            raise ValueError(
-                f"{player}: a learning rate of {_rate(given):g} would make its loss larger; give one above 0"
-            )
+        if (rate := _rate(given)) < 0:
+            raise ValueError(f"{player}: a learning rate of {rate:g} would make its loss larger; give one above 0")
         if not networks[player].trainable_weights:
             raise ValueError(f"the {player} has no weights to train; set its `trainable` to True")
         if sum(given is other for other in optimizers.values()) > 1 and not isinstance(given, str):

@@ -232,7 +232,7 @@ class HealthCheck(guards.LastGoodState):
         findings: list of each `Finding` so far.
 
     Raises:
-        ValueError: what is no array, fewer than 8 rows, or a number out of range.
+        ValueError: no arrays, fewer than 8 rows, images that `data.check_images` refuses, or a number out of range.
     """
 
     def __init__(self, batch, every=100, classifier=None):
@@ -242,9 +242,7 @@ class HealthCheck(guards.LastGoodState):
             raise ValueError("batch is no array of rows to compare; give at least 8 images, and what belongs to each")
         if classifier is not None and not callable(classifier):
             raise ValueError(f"classifier={classifier!r} is not allowed; give such as features.digit_classifier()")
-        for part in parts:
-            if np.ndim(part) == 4:
-                validation.check_images(part, "batch")
+        validation.check_parts(parts, "batch")
         self.batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
         self.every = validation.whole_number(every, "every", 1)
         self.classifier, self.history, self._said, self._step = classifier, {"step": []}, set(), 0
@@ -254,8 +252,7 @@ class HealthCheck(guards.LastGoodState):
         return diagnose(self.history)
 
     def on_train_begin(self, logs=None):
-        self._bad = False
-        self._see = tf.function(lambda: _seen(self.model, self.batch), autograph=False)
+        self._bad, self._see = False, tf.function(lambda: _seen(self.model, self.batch), autograph=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = epoch * (self.params["steps"] or self._step)

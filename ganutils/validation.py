@@ -60,6 +60,14 @@ def check_images(images, name="images"):
     return images
 
 
+def check_parts(parts, name):
+    """Check by `check_images` what should be images: arrays with four axes, and the first one with more than two."""
+    for i, part in enumerate(parts):
+        axes = len(getattr(part, "shape", ()))
+        if axes == 4 or (axes > 2 and i == 0):
+            check_images(part, name)
+
+
 def as_float(images, name="images"):
     """Return images as float32 in [-1, 1]; arguments and errors are those of `check_images`."""
     images = check_images(images, name)
