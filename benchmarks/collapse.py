@@ -154,7 +154,7 @@ def run_all(what, iterations, seeds):
             found = train(*configuration, iterations, seed)
             runs.append(key | found | {"seconds": round(time.perf_counter() - start)})
             print(*configuration, runs[-1], flush=True)
-            path.write_text(json.dumps({"runs": runs}, indent=1) + "\n", encoding="utf-8")
+            common.write_json(path, {"runs": runs})
 
 
 def main():

@@ -333,7 +333,7 @@ CALLS = {
         {"inputs": ROWS, "epochs": [1]},
         {"epochs": {"text": "x", "number": 3, "NaN": [np.nan], "negative": [-1]}},
     ),
-    "TimeLimit": (callbacks.TimeLimit, {"seconds": 3}, {"seconds": POSITIVE}),
+    "TimeLimit": (callbacks.TimeLimit, {"seconds": 3}, {"seconds": POSITIVE, "clock": {"text": "x", "number": 3}}),
     "Progress": (callbacks.Progress, {}, {"mode": {"unknown": "zzz", "number": 3}}),
     "Backup": (callbacks.Backup, {"path": "build/no-such"}, {"path": {"None": None, "number": 3}}),
     "load_checkpoint": (checkpoints.load_checkpoint, {"name": "dcgan"}, {"name": NAMES | {"above": "../dcgan"}}),

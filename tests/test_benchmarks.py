@@ -246,3 +246,10 @@ def test_other_scripts_take_their_arguments(name):
 def test_readme_shows_the_results():
     text = report.README.read_text(encoding="utf-8")
     assert report.fill(text) == text, "run `python benchmarks/report.py`"
+    assert all(f"<!-- {name} -->" in text for name in report.TABLES)
+
+
+def test_lesson_05_shows_the_results_of_both_published_tables():
+    text = report.LESSON.read_text(encoding="utf-8")
+    assert report.fill_cells(text) == text, "run `python benchmarks/report.py`"
+    assert "<!-- mixtures -->" in text and "<!-- stacked MNIST -->" in text

@@ -50,12 +50,9 @@ def test_samples_come_from_the_same_latents_at_the_chosen_times(make_gan, digits
     assert not np.array_equal(samples.images[1], samples.images[2])
 
 
-def test_time_limit_stops_within_an_epoch(make_gan, digits, monkeypatch):
-    gan = make_gan()
-    clock = callbacks.TimeLimit(0.05)
-
-    now = itertools.count(0.0, 0.02)  # each look at the clock takes a fiftieth of a second
-    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(now))
+def test_time_limit_stops_within_an_epoch_by_the_clock_that_it_is_given(make_gan, digits):
+    gan, now = make_gan(), itertools.count(0.0, 0.02)  # each look at the clock takes a fiftieth of a second
+    clock = callbacks.TimeLimit(0.05, clock=lambda: next(now))
     gan.fit(data.pipeline(digits, batch_size=8), steps_per_epoch=10_000, verbose=0, callbacks=[clock])
     assert clock.steps == 4, "the first starts the clock, and the limit is passed at the third look after it"
     assert clock.steps == int(gan.optimizers["generator"].iterations)
@@ -107,5 +104,7 @@ def test_bad_arguments_are_named():
         callbacks.Curves(every=0)
     with pytest.raises(ValueError, match="seconds=0"):
         callbacks.TimeLimit(0)
+    with pytest.raises(ValueError, match="clock=3 is not allowed; give a function"):
+        callbacks.TimeLimit(1, clock=3)
     with pytest.raises(ValueError, match="'loud'; choose one of live, lines, silent"):
         callbacks.Progress("loud")

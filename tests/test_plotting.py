@@ -127,6 +127,18 @@ def test_a_chase_in_the_plane_knows_where_the_discriminator_says_what(rng):
     assert (np.abs(boundary[:, 0]) < 0.3).all(), "one half is crossed where x changes its sign"
 
 
+def test_a_chase_of_names_has_small_panels_and_arrows_where_points_are_pushed():
+    grid = np.linspace(-2, 2, 9)
+    places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    to_the_right = np.stack([np.ones(81), np.zeros(81)], axis=1)
+    moment = np.zeros((5, 2)), np.full((81, 1), 0.4), to_the_right
+    figure = plotting.chase({"one": moment, "two": moment, "three": moment}, np.zeros((5, 2)), places, columns=2)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "two", "three", ""]
+    (arrows,) = [artist for artist in figure.axes[0].collections if type(artist).__name__ == "Quiver"]
+    np.testing.assert_array_equal(arrows.V, 0)
+    assert (arrows.U > 0).all()
+
+
 @pytest.mark.parametrize(
     ("fake", "probabilities", "real", "message"),
     [

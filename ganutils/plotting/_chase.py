@@ -10,15 +10,18 @@ from ganutils.plotting._page import BLUE, GREY, ORANGE, Figure, finish
 CERTAINTY = LinearSegmentedColormap.from_list("certainty", [ORANGE, "white", BLUE])
 
 
-def chase(moments, real, places):
+def chase(moments, real, places, columns=None):
     """Draw how generated numbers, or points of a plane, chase the data, a panel for each moment.
 
     Args:
-        moments: dict from a training step to a pair of generated points (n, 1 or 2) and the discriminator's
-            probabilities (m, 1) at `places`.
+        moments: dict from a training step, or a name, to a pair of generated points (n, 1 or 2) and the
+            discriminator's probabilities (m, 1) at `places`; or, in a plane, to a triple, with directions (m, 2) that
+            arrows show, in which points at these places are pushed.
         real: data (k, 1 or 2).
         places: (m, 1), in increasing order, or (m, 2), the m = s² crossings of a square grid from
             `np.meshgrid`, row by row.
+        columns: so many small panels in a row, without axes, in one picture; None makes all stand in one row, which
+            `show` cuts into panels.
 
     Raises:
         ValueError: no moment, or arrays that do not fit together.
@@ -28,10 +31,15 @@ def chase(moments, real, places):
     if real.ndim != 2 or real.shape[1] not in (1, 2) or places.shape[1:] != real.shape[1:]:
         raise ValueError(f"data {real.shape} and places {places.shape}: give (k, 1) and (m, 1), or (k, 2) and (m, 2)")
     draw, size = (_draw_line, (4.2, 3.2)) if real.shape[1] == 1 else (_draw_plane, (3.6, 3.9))
-    figure = Figure(figsize=(size[0] * len(moments), size[1]), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15)  # `show` cuts between the panels
-    panels = figure.subplots(1, len(moments), squeeze=False)[0]
-    for axes, (step, (fake, probabilities)) in zip(panels, moments.items(), strict=True):
+    size = size if columns is None else (2.1, 2.3)
+    columns = validation.whole_number(len(moments) if columns is None else columns, "columns", 1)
+    rows = -(-len(moments) // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15 if rows == 1 else 0.04)  # `show` cuts between the panels of a row
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(moments) :]:
+        axes.set_axis_off()
+    for axes, (step, (fake, probabilities, *push)) in zip(panels, moments.items(), strict=False):
         fake, probabilities = np.asarray(fake), np.asarray(probabilities)
         if fake.shape[1:] != real.shape[1:] or probabilities.shape != (len(places), 1):
             raise ValueError(
@@ -40,14 +48,30 @@ def chase(moments, real, places):
             )
         if not (np.isfinite(fake).all() and np.min(probabilities) >= 0 and np.max(probabilities) <= 1):
             raise ValueError(f"step {step} has points that are not finite, or no probabilities in [0, 1] but logits")
+        if any(np.shape(directions) != (len(places), 2) for directions in push):
+            raise ValueError(f"step {step} has directions {np.shape(push[0])}; give ({len(places)}, 2), one a place")
         draw(axes, real, fake, places, probabilities)
-        axes.set_title(f"step {step:,}", loc="left")
+        for directions in push:
+            _draw_arrows(axes, places, np.asarray(directions))
+        axes.set_title(step if isinstance(step, str) else f"step {step:,}", loc="left")
+        if rows > 1:
+            axes.set(xticks=[], yticks=[])
+            continue
         finish(axes)
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.02, 0.99), ncols=3, **_CLOSE)
     return figure
 
 
 _CLOSE = {"handlelength": 1.4, "columnspacing": 0.8, "handletextpad": 0.4, "borderpad": 0.0}
+
+
+def _draw_arrows(axes, places, directions):
+    side = round(len(places) ** 0.5)
+    some = np.arange(len(places)).reshape(side, side)[2::4, 2::4].ravel()
+    lengths = np.linalg.norm(directions[some], axis=1, keepdims=True)
+    longest = max(np.percentile(lengths, 90), 1e-12)  # a few arrows near a cliff would make all others dots
+    shown = directions[some] * np.minimum(1, longest / np.maximum(lengths, 1e-12)) / longest
+    axes.quiver(*places[some].T, *shown.T, color="black", alpha=0.6, scale=side / 3.5, width=0.006)
 
 
 def _draw_line(axes, real, fake, places, probabilities):

@@ -15,7 +15,7 @@ def training_curves(history, equilibrium=EQUILIBRIUM, distances=None):
     Args:
         history: dict of lists, "step" and the metrics of the model, such as `callbacks.Curves.history`. Names that
             end in "loss" share a panel, and so do those that end in "accuracy"; each other one has its own.
-        equilibrium: dict from the name of a loss to the value that a thin line marks, by default that of the
+        equilibrium: dict from the name of a curve to the value that a thin line marks, by default those of the
             non-saturating loss: ln 2 for the generator and 2 ln 2 for the discriminator.
         distances: a pair of training steps (n,) and the FID (digits) measured there (n,), for a panel of its own.
     """
@@ -55,6 +55,8 @@ def training_curves(history, equilibrium=EQUILIBRIUM, distances=None):
         elif title.startswith("accuracy"):
             axes.axhline(0.5, color=GREY, linewidth=0.8)
             axes.set_ylim(-0.02, 1.02)
+        else:
+            axes.set_ylim(bottom=min(axes.get_ylim()[0], 0))
         axes.set(xlabel="training step", title=title)
         finish(axes)
     return figure
@@ -147,6 +149,7 @@ def lines(curves, xlabel, ylabel, level=None):
     if not 1 <= len(curves) <= len(styles):
         raise ValueError(f"{len(curves)} curves cannot be told apart in one frame; give 1 to {len(styles)}")
     for (name, (x, y, *band)), (colour, style, marker) in zip(curves.items(), styles, strict=False):
+        marker = marker if np.size(x) <= 50 else None  # more would run together
         axes.plot(x, y, color=colour, linestyle=style, marker=marker, markersize=4, label=name)
         if band:
             axes.fill_between(x, np.subtract(y, band[0]), np.add(y, band[0]), color=colour, alpha=0.2)

@@ -1,0 +1,103 @@
+"""Record what lesson 05 shows of many runs: the same functions that stand in the lesson, over seeds.
+
+    python tools/record_stability.py                 all that is missing
+    python tools/record_stability.py collapse map    these parts: collapse, bounds, rates, map, digits
+    python tools/record_stability.py --only collapse "packs of 2"   the runs whose name contains a text
+
+The cells of notebooks/05_training_stability.ipynb with the tag `recorded` are executed, and what they define is called.
+Each run is added to data/reference_runs/05_training_stability.json when it is finished, and not repeated: the command
+can be interrupted. A test notices a change of these cells; their runs are then to be removed by hand. One process uses
+one processor core, so that two may run side by side: `--share 0 2` and `--share 1 2` each take every second run.
+"""
+
+import argparse
+import ast
+import fcntl
+import functools
+import hashlib
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOK = ROOT / "notebooks" / "05_training_stability.ipynb"
+FILE = ROOT / "data" / "reference_runs" / "05_training_stability.json"
+SEEDS = {"collapse": 10, "bounds": 10, "rates": 6, "map": 3, "digits": 3}
+STEPS = 2000  # of a run in the plane, that of `plane_steps` in laptop
+SECONDS = (45,)  # of processor time
+SETTINGS = {"no momentum": ((2e-3, 1e-3), 0.0), "DCGAN paper": ((2e-4, 2e-4), 0.5)}
+
+
+def recipes():
+    """Return the names that the lesson's cells with the tag `recorded` define, and a digest of these cells."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    names, digest = {}, hashlib.sha256()
+    for cell in cells:
+        if "recorded" in cell["metadata"].get("tags", []):
+            source = "".join(cell["source"])
+            exec(compile(source, str(NOTEBOOK), "exec"), names)
+            for node in ast.parse(source).body:
+                if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                    digest.update(ast.get_source_segment(source, node).encode())
+    return names, digest.hexdigest()[:16]
+
+
+def tasks(names):
+    """Yield (part, what identifies a run, function that runs it), one seed of everything before the next."""
+    bounds = ("none", "R1", "spectral normalisation", "gradient penalty", "clipped weights")
+    keys = [("collapse", {"cure": cure}) for cure in names["CURES"] if cure != "clipped weights"]
+    settings = (("non_saturating", 0.5), ("wasserstein", 0.5), ("wasserstein", 0.0))
+    for (loss, momentum), cure in itertools.product(settings, bounds):
+        keys.append(("bounds", {"loss": loss, "cure": cure, "momentum": momentum, "rates": [1e-3, 1e-3]}))
+    keys += [("rates", {"rates": [rate, 1e-3]}) for rate in (1e-4, 1e-3, 3e-3, 1e-2)]
+    for rate, momentum in itertools.product((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), (0.0, 0.5, 0.9)):
+        keys.append(("map", {"rates": [rate, rate], "momentum": momentum}))
+    for seed in range(max(SEEDS.values())):
+        for part, key in (one for one in keys if seed < SEEDS[one[0]]):
+            yield part, key | {"seed": seed}, functools.partial(names["plane_run"], STEPS, seed, **key)
+        for name, setting in itertools.product(names["DIGITS"], SETTINGS) if seed < SEEDS["digits"] else ():
+            run = functools.partial(names["digit_run"], name, *SETTINGS[setting], SECONDS, seed)
+            yield "digits", {"name": name, "setting": setting, "seed": seed}, run
+
+
+def stored():
+    if FILE.is_file():
+        return json.loads(FILE.read_text(encoding="utf-8"))
+    return {part: [] for part in SEEDS}
+
+
+def add(part, run):
+    """Add a run to the file, which other processes of this command may change at the same time."""
+    with open(FILE.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = stored()
+        found[part].append(run)
+        found[part].sort(key=lambda run: json.dumps(run, sort_keys=True))
+        lines = [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, runs)) + "\n ]" for name, runs in found.items()]
+        FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*SEEDS, []])
+    parser.add_argument("--only", default="", help="a text that the name of a run contains")
+    parser.add_argument("--share", nargs=2, type=int, default=(0, 1), metavar=("NUMBER", "OF"))
+    arguments = parser.parse_args()
+    names, digest = recipes()
+    number, of = arguments.share
+    for i, (part, key, run) in enumerate(tasks(names)):
+        chosen = (not arguments.parts or part in arguments.parts) and arguments.only in json.dumps(key)
+        if not chosen or i % of != number or any(key.items() <= one.items() for one in stored()[part]):
+            continue
+        start = time.perf_counter()
+        found = {name: value if isinstance(value, list) else float(value) for name, value in run().items()}
+        add(part, key | found | {"recipe": digest})
+        print(part, key, found, f"{time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
