@@ -32,8 +32,7 @@ ADVICE = {  # what is the more likely cause comes first
     "losses.GradientPenalty(), layers.SpectralNormalization or layers.Clip.",
     "oscillation": "Set Adam's beta_1 to 0 or SGD's momentum to 0, lower both learning rates, add a penalty such as "
     "losses.R1(1.0), and keep an average of the generator's weights.",
-    "vanishing generator gradient": "Use the non-saturating loss instead of minimax; then weaken the discriminator by "
-    "a lower learning rate or a penalty.",
+    "vanishing generator gradient": "Use the non-saturating loss; then lower the discriminator's rate or penalise it.",
     "discriminator too strong": "Lower its learning rate or give it fewer weights, add a penalty such as "
     "losses.R1(1.0), or smooth its labels; see that the generator learns from the first step on.",
     "mode collapse": "Look whether the latents reach the images; then add a penalty such as losses.R1(1.0), let the "
@@ -252,7 +251,8 @@ class HealthCheck(guards.LastGoodState):
         return diagnose(self.history)
 
     def on_train_begin(self, logs=None):
-        self._bad, self._see = False, tf.function(lambda: _seen(self.model, self.batch), autograph=False)
+        self._bad = False
+        self._see = tf.function(lambda: _seen(self.model, self.batch), autograph=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = epoch * (self.params["steps"] or self._step)

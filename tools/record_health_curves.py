@@ -2,8 +2,7 @@
 
     python tools/record_health_curves.py                   all
     python tools/record_health_curves.py "no latents" 01   those whose names begin so
-    python tools/record_health_curves.py --seeds 11 20     healthy runs with these seeds, instead of 11 to 13
-    python tools/record_health_curves.py --steps 1000      and of so many steps, instead of 500
+    python tools/record_health_curves.py --seeds 11 12     healthy runs with these seeds, instead of 11 to 20
 
 Healthy runs are the recipes of lessons 01 to 03; failures are planted in three families, each in one way. Finished runs
 are in build/health_curves, so that the same command, given again after an interruption, goes on. The file holds
@@ -28,7 +27,7 @@ BUILD = ROOT / "build" / "health_curves"
 FILE = ROOT / "data" / "health_curves.json"
 BATCH = 64
 EVERY = 25
-STEPS = 400  # of a planted failure
+STEPS = 400  # of each run
 
 
 def dense_networks(latents_matter=True, classes=None):
@@ -204,17 +203,15 @@ def without_nan(history):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"beginnings of {', '.join([*recipes.RECIPES, *PLANTED])}")
-    parser.add_argument("--seeds", type=int, nargs=2, default=(11, 13), metavar=("FIRST", "LAST"))
-    parser.add_argument("--steps", type=int, default=500, help="training steps of a healthy run")
+    parser.add_argument("--seeds", type=int, nargs=2, default=(11, 20), metavar=("FIRST", "LAST"))
     arguments = parser.parse_args()
     chosen = tuple(arguments.names) or ("",)
-    command = "python tools/record_health_curves.py --seeds {} {} --steps {}"
-    command = command.format(*arguments.seeds, arguments.steps)
+    command = "python tools/record_health_curves.py --seeds {} {}".format(*arguments.seeds)
     found = {"command": command, "every": EVERY, "machine": lessons.machine()}
     found |= {"healthy": [], "planted": []}
     for lesson, recipe in recipes.RECIPES.items():
         for seed in range(arguments.seeds[0], arguments.seeds[1] + 1) if lesson.startswith(chosen) else ():
-            run = finished(lesson, lambda recipe=recipe, seed=seed: recipe(seed), arguments.steps, seed)
+            run = finished(lesson, lambda recipe=recipe, seed=seed: recipe(seed), STEPS, seed)
             found["healthy"].append({"name": lesson, "seed": seed, **without_nan(run["history"])})
     for name, (expected, make) in PLANTED.items():
         if name.startswith(chosen):

@@ -72,7 +72,7 @@ def stored():
 
 def add(part, run):
     """Add a run to the file, which other processes of this command may change at the same time."""
-    with open(FILE.with_suffix(".lock"), "w") as lock:
+    with open(NOTEBOOK) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = stored()
         found[part].append(run)

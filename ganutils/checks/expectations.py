@@ -37,7 +37,7 @@ def tensor(value, what, read):
         raise Wrong(f"{what}: a tensor", f"an object of type {type(value).__name__}", because, read)
 
 
-def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, atol=1e-5):
+def expect(what, came, expected, read, mistakes=(), otherwise="", secret=False, rtol=1e-4, atol=1e-5):
     """Raise `Wrong` if an answer is not the expected one, with the mistake that leads to this answer.
 
     Args:
@@ -47,6 +47,7 @@ def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, ato
         read: text, the lesson and section that explain it.
         mistakes: pairs of a wrong value and the misconception that leads to it.
         otherwise: text for all other wrong values.
+        secret: whether `expected` is the whole answer, which the message must not give.
         rtol, atol: relative and absolute tolerance, as in `numpy.allclose`.
 
     Raises:
@@ -71,7 +72,7 @@ def expect(what, came, expected, read, mistakes=(), otherwise="", rtol=1e-4, ato
             break
     # Enough digits to show the difference.
     digits = next((n for n in (5, 9, 17) if _short(expected, n) != _short(came, n)), 17)
-    raise Wrong(f"{what}: {_short(expected, digits)}", _short(came, digits), because, read)
+    raise Wrong(what if secret else f"{what}: {_short(expected, digits)}", _short(came, digits), because, read)
 
 
 def _short(value, digits):

@@ -35,10 +35,7 @@ def lowest_loss(answer, seed=0):
     ]
     otherwise = "put the best output for each kind into the formula of the loss, as if it were a logit"
     what = "the value below which the discriminator's loss cannot go"
-    try:
-        expect(what, answer(), on_real + on_fake, LOGITS, mistakes, otherwise, atol=2e-3)
-    except Wrong as wrong:  # the number itself would be the answer
-        raise Wrong(what, wrong.got, wrong.reason, wrong.see) from None
+    expect(what, answer(), on_real + on_fake, LOGITS, mistakes, otherwise, secret=True, atol=2e-3)
 
 
 def _discriminator(activation):

@@ -59,6 +59,7 @@ def training_curves(history, equilibrium=EQUILIBRIUM, distances=None):
             axes.set_ylim(bottom=min(axes.get_ylim()[0], 0))
         axes.set(xlabel="training step", title=title)
         finish(axes)
+        axes.get_legend().set_visible(len(shown) > 1)  # the title has said it
     return figure
 
 
