@@ -123,7 +123,7 @@ def points(results, xlabel):
     figure = Figure(figsize=(5.2, 0.6 + 0.45 * len(results)))
     axes = figure.subplots()
     for row, values in enumerate(results.values()):
-        mean = np.mean(values)
+        mean = np.round(np.mean(values), 9) + 0.0  # not -1e-17
         axes.plot(values, [row] * len(values), "o", color=BLUE, alpha=0.7)
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=3)
         axes.annotate(f"{mean:.3g}", (1.02, row), xycoords=("axes fraction", "data"), va="center")
