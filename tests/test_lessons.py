@@ -150,10 +150,10 @@ def test_a_machine_of_half_the_speed_takes_twice_as_long(recorded):
 def test_an_unrecorded_profile_is_scaled_by_its_images(recorded):
     laptop, gpu = (lessons.Profile("02_dcgan", name) for name in ("laptop", "gpu"))
     seconds, _, _ = lessons.estimate(gpu, 40.0)
-    assert gpu.images * gpu.epochs == 37.5 * laptop.images * laptop.epochs
+    assert gpu.images * gpu.epochs == 45 * laptop.images * laptop.epochs
     # Of the recorded 100 s, 16 do not depend on the machine; this profile has 40 of those.
     assert (laptop.fixed_seconds, gpu.fixed_seconds) == (16, 40)
-    assert seconds == pytest.approx(40 + 84 * 37.5)
+    assert seconds == pytest.approx(40 + 84 * 45)
 
 
 def test_without_a_record_there_is_no_estimate(recorded):
