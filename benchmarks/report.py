@@ -224,12 +224,12 @@ STACKED = {
 
 
 def by_configuration(found):
-    """Return {configuration: its runs} of those with the most iterations, and these iterations."""
-    most, groups = max(run["iterations"] for run in found["runs"]), {}
+    """Return {configuration: its runs} of those with the number of iterations that most runs have, and this number."""
+    usual, groups = statistics.mode(run["iterations"] for run in found["runs"]), {}
     for run in found["runs"]:
-        if run["iterations"] == most:
+        if run["iterations"] == usual:
             groups.setdefault(tuple(run["configuration"]), []).append(run)
-    return groups, most
+    return groups, usual
 
 
 def mixtures(found):

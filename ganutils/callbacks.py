@@ -232,8 +232,8 @@ class TimeLimit(keras.callbacks.Callback):
 
     Args:
         seconds: above 0.
-        clock: function that returns seconds; `time.process_time` counts what this process computes, on all cores, so
-            that other programs do not use up its time.
+        clock: function that returns seconds; `time.process_time` counts what this process computes, on all cores but
+            not on a GPU, so that other programs do not use up its time.
 
     Attributes:
         steps: training steps taken so far in the last epoch.

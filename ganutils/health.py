@@ -35,9 +35,8 @@ ADVICE = {  # what is the more likely cause comes first
     "vanishing generator gradient": "Use the non-saturating loss; then lower the discriminator's rate or penalise it.",
     "discriminator too strong": "Lower its learning rate or give it fewer weights, add a penalty such as "
     "losses.R1(1.0), or smooth its labels; see that the generator learns from the first step on.",
-    "mode collapse": "Look whether the latents reach the images; then add a penalty such as losses.R1(1.0), let the "
-    "discriminator see several images at once (layers.Pack, layers.MinibatchDeviation), or lower the generator's "
-    "learning rate.",
+    "mode collapse": "Look whether the latents reach the images; then let the discriminator see several images at once "
+    "(layers.Pack, layers.MinibatchDiscrimination), or lower the generator's learning rate.",
 }
 
 

@@ -89,7 +89,8 @@ class Lesson:
             idle = f"an idle machine that takes {recorded_rate:.0f} of lesson 00's training steps per second."
             where = "this machine, if it is as idle as when lesson 00 measured it." if rate else idle
             text = f"Expect about {format_duration(seconds)} and {memory / 1000:.1f} GB of memory on {where}"
-        print(f"Profile {chosen}: {self.profile.images:,} images, epochs: {self.profile.epochs}. {text}")
+        sizes = f": {self.profile.images:,} images, epochs: {self.profile.epochs}" if "recipe" in LESSONS[name] else ""
+        print(f"Profile {chosen}{sizes}. {text}")
         if chosen == "smoke":
             print("A smoke run trains next to nothing: its numbers and pictures are not those that the text describes.")
         print(f"Working through it, with its questions, takes about {LESSONS[name]['minutes']} minutes.")

@@ -2,17 +2,16 @@
 
     python tools/record_stability.py                 all that is missing
     python tools/record_stability.py collapse map    these parts: collapse, bounds, rates, map, digits
-    python tools/record_stability.py --only collapse "packs of 2"   the runs whose name contains a text
+    python tools/record_stability.py collapse --only "packs of 2"   the runs whose name contains a text
 
-The cells of notebooks/05_training_stability.ipynb with the tag `recorded` are executed, and what they define is called.
-Each run is added to data/reference_runs/05_training_stability.json when it is finished, and not repeated: the command
-can be interrupted. A test notices a change of these cells; their runs are then to be removed by hand. One process uses
-one processor core, so that two may run side by side: `--share 0 2` and `--share 1 2` each take every second run.
+The cells of notebooks/05_training_stability.ipynb with the tags `recorded` and `recorded-digits` are executed, and what
+they define is called. Each run is added to data/reference_runs/05_training_stability.json when it is finished, and not
+repeated until these cells change, so the command can be interrupted. One process uses one processor core, so that two
+may run side by side: `--share 0 2` and `--share 1 2` each take every second run.
 """
 
 import argparse
 import ast
-import fcntl
 import functools
 import hashlib
 import itertools
@@ -21,29 +20,27 @@ import os
 import time
 from pathlib import Path
 
-os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
-
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "05_training_stability.ipynb"
 FILE = ROOT / "data" / "reference_runs" / "05_training_stability.json"
 SEEDS = {"collapse": 10, "bounds": 10, "rates": 6, "map": 3, "digits": 3}
 STEPS = 2000  # of a run in the plane, that of `plane_steps` in laptop
-SECONDS = (45,)  # of processor time
+SECONDS = 45  # of processor time, `demo_seconds` in laptop
 SETTINGS = {"no momentum": ((2e-3, 1e-3), 0.0), "DCGAN paper": ((2e-4, 2e-4), 0.5)}
 
 
 def recipes():
-    """Return the names that the lesson's cells with the tag `recorded` define, and a digest of these cells."""
+    """Return the names that the lesson's cells of recipes define, and a digest of those of each part."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    names, digest = {}, hashlib.sha256()
+    names, texts = {}, {"recorded": [], "recorded-digits": []}
     for cell in cells:
-        if "recorded" in cell["metadata"].get("tags", []):
+        for tag in texts.keys() & set(cell["metadata"].get("tags", [])):
             source = "".join(cell["source"])
             exec(compile(source, str(NOTEBOOK), "exec"), names)
-            for node in ast.parse(source).body:
-                if not isinstance(node, (ast.Import, ast.ImportFrom)):
-                    digest.update(ast.get_source_segment(source, node).encode())
-    return names, digest.hexdigest()[:16]
+            nodes = (node for node in ast.parse(source).body if not isinstance(node, (ast.Import, ast.ImportFrom)))
+            texts[tag] += [ast.get_source_segment(source, node) for node in nodes]
+    digests = {tag: hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] for tag, found in texts.items()}
+    return names, {part: digests["recorded-digits" if part == "digits" else "recorded"] for part in SEEDS}
 
 
 def tasks(names):
@@ -70,15 +67,19 @@ def stored():
     return {part: [] for part in SEEDS}
 
 
-def add(part, run):
-    """Add a run to the file, which other processes of this command may change at the same time."""
+def add(part, key, run):
+    """Put a run into the file in the place of its predecessor; other processes of this command may do so, too."""
+    import fcntl  # not on Windows
+
     with open(NOTEBOOK) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = stored()
-        found[part].append(run)
+        found[part] = [one for one in found[part] if not key.items() <= one.items()] + [key | run]
         found[part].sort(key=lambda run: json.dumps(run, sort_keys=True))
         lines = [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, runs)) + "\n ]" for name, runs in found.items()]
-        FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        whole = FILE.with_suffix(".part")
+        whole.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        os.replace(whole, FILE)
 
 
 def main():
@@ -87,15 +88,22 @@ def main():
     parser.add_argument("--only", default="", help="a text that the name of a run contains")
     parser.add_argument("--share", nargs=2, type=int, default=(0, 1), metavar=("NUMBER", "OF"))
     arguments = parser.parse_args()
-    names, digest = recipes()
     number, of = arguments.share
+    if not 0 <= number < of:
+        parser.error(f"--share {number} {of} is not allowed; give 0 to {of - 1} and {of}")
+    os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")  # before TensorFlow is loaded
+    names, digests = recipes()
     for i, (part, key, run) in enumerate(tasks(names)):
         chosen = (not arguments.parts or part in arguments.parts) and arguments.only in json.dumps(key)
-        if not chosen or i % of != number or any(key.items() <= one.items() for one in stored()[part]):
+        if (
+            not chosen
+            or i % of != number
+            or any((key | {"recipe": digests[part]}).items() <= one.items() for one in stored()[part])
+        ):
             continue
         start = time.perf_counter()
-        found = {name: value if isinstance(value, list) else float(value) for name, value in run().items()}
-        add(part, key | found | {"recipe": digest})
+        found = {name: value if isinstance(value, int) else float(value) for name, value in run().items()}
+        add(part, key, found | {"recipe": digests[part]})
         print(part, key, found, f"{time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -15,11 +15,12 @@ def chase(moments, real, places, columns=None):
 
     Args:
         moments: dict from a training step, or a name, to a pair of generated points (n, 1 or 2) and the
-            discriminator's probabilities (m, 1) at `places`; or, in a plane, to a triple, with directions (m, 2) that
-            arrows show, in which points at these places are pushed.
+            discriminator's probabilities (m, 1) at `places`; or, in a plane, to a triple: points, heights in [0, 1]
+            of a surface, and directions (m, 2) in which points at these places are pushed. Arrows show them on a scale
+            of each panel's own.
         real: data (k, 1 or 2).
         places: (m, 1), in increasing order, or (m, 2), the m = s² crossings of a square grid from
-            `np.meshgrid`, row by row.
+            `np.meshgrid`, row by row; with directions, s is at least 5.
         columns: so many small panels in a row, without axes, in one picture; None makes all stand in one row, which
             `show` cuts into panels.
 
@@ -31,7 +32,8 @@ def chase(moments, real, places, columns=None):
     if real.ndim != 2 or real.shape[1] not in (1, 2) or places.shape[1:] != real.shape[1:]:
         raise ValueError(f"data {real.shape} and places {places.shape}: give (k, 1) and (m, 1), or (k, 2) and (m, 2)")
     draw, size = (_draw_line, (4.2, 3.2)) if real.shape[1] == 1 else (_draw_plane, (3.6, 3.9))
-    size = size if columns is None else (2.1, 2.3)
+    small = columns is not None
+    size = (2.1, 2.3) if small else size
     columns = validation.whole_number(len(moments) if columns is None else columns, "columns", 1)
     rows = -(-len(moments) // columns)
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
@@ -48,13 +50,21 @@ def chase(moments, real, places, columns=None):
             )
         if not (np.isfinite(fake).all() and np.min(probabilities) >= 0 and np.max(probabilities) <= 1):
             raise ValueError(f"step {step} has points that are not finite, or no probabilities in [0, 1] but logits")
-        if any(np.shape(directions) != (len(places), 2) for directions in push):
-            raise ValueError(f"step {step} has directions {np.shape(push[0])}; give ({len(places)}, 2), one a place")
+        if push and (len(push) > 1 or places.shape[1] == 1 or len(places) < 25):
+            raise ValueError(
+                f"step {step} has directions; give them once, in a plane, on a grid of at least 5 x 5 places"
+            )
+        if push and (np.shape(push[0]) != (len(places), 2) or not np.isfinite(push[0]).all()):
+            raise ValueError(f"step {step} has directions {np.shape(push[0])}; give finite ones ({len(places)}, 2)")
         draw(axes, real, fake, places, probabilities)
-        for directions in push:
-            _draw_arrows(axes, places, np.asarray(directions))
+        if push:
+            _draw_arrows(axes, places, np.asarray(push[0]))
+        elif real.shape[1] == 2:
+            side = round(len(places) ** 0.5)
+            x, y, surface = (values.reshape(side, side) for values in (*places.T, probabilities))
+            axes.contour(x, y, surface, levels=[0.5], colors="black", linewidths=0.8)
         axes.set_title(step if isinstance(step, str) else f"step {step:,}", loc="left")
-        if rows > 1:
+        if small:
             axes.set(xticks=[], yticks=[])
             continue
         finish(axes)
@@ -87,7 +97,6 @@ def _draw_plane(axes, real, fake, places, probabilities):
     side = round(len(places) ** 0.5)
     x, y, surface = (values.reshape(side, side) for values in (*places.T, probabilities))
     axes.contourf(x, y, surface, levels=np.linspace(0, 1, 21), cmap=CERTAINTY)
-    axes.contour(x, y, surface, levels=[0.5], colors="black", linewidths=0.8)
     axes.plot(*real.T, ".", color="black", markersize=2, label="data")
     axes.plot(*fake.T, "x", color="#7A2F00", markersize=3.5, markeredgewidth=0.8, label="generated")
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal")
