@@ -11,7 +11,7 @@ from .expectations import expect, number
 from .feedback import Wrong, check
 
 FRECHET = "lesson 04, *The Fréchet distance*"
-SAMPLES = "lesson 04, *A number of samples belongs to every distance*"
+SAMPLES = "lesson 04, *How many samples?*"
 DIVERSITY = "lesson 04b, *Diversity: which classes, and how many different samples?*"
 
 

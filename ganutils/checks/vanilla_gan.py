@@ -14,7 +14,7 @@ BEST = "lesson 01, *The best discriminator*"
 LOGITS = "lesson 01, *From formulas to logits*"
 STEP = "lesson 01, *The training step, by hand*"
 TRAP = "lesson 01, *The trap: a loop that trains the wrong network*"
-SATURATION = "lesson 01, *Why the minimax loss saturates*"
+SATURATION = "lesson 01, *Two losses for the generator*"
 
 
 def _of_unequal_numbers(answer, real, fake, *others, what, read):
