@@ -238,16 +238,19 @@ def mixtures(found):
     rows = []
     for key, (modes, plus_minus, high_quality, reverse_kl) in PACGAN.items():
         runs = groups.get(key, [])
-        if len(runs) < 2:
+        if not runs:
             continue
         ours = [run["modes"] for run in runs]
-        mean, error = statistics.mean(ours), statistics.stdev(ours) / len(ours) ** 0.5
-        agree = "yes" if abs(mean - modes) <= 2 * (error**2 + plus_minus**2) ** 0.5 else "no"
+        mean, text, agree = statistics.mean(ours), f"{ours[0]}", ""
+        if len(ours) > 1:
+            error = statistics.stdev(ours) / len(ours) ** 0.5
+            text = f"{mean:.1f} ± {error:.1f}"
+            agree = "yes" if abs(mean - modes) <= 2 * (error**2 + plus_minus**2) ** 0.5 else "no"
         shares = (
             statistics.mean(run["high_quality"] for run in runs),
             statistics.mean(run["reverse_kl"] for run in runs),
         )
-        rows.append([key[0], key[1] if key[1] > 1 else "none", len(runs), f"{mean:.1f} ± {error:.1f}"])
+        rows.append([key[0], key[1] if key[1] > 1 else "none", len(runs), text])
         rows[-1] += [f"{modes} ± {plus_minus}", agree, f"{shares[0]:.1%}", f"{high_quality:.1%}"]
         rows[-1] += [f"{shares[1]:.2f}", f"{reverse_kl:.2f}"]
     columns = ["data", "packs", "seeds", "modes", "theirs", "agree", "high quality", "theirs", "reverse KL", "theirs"]
