@@ -174,21 +174,21 @@ def batches_of(model):
     return data.pipeline(images, labels, batch_size=BATCH), found
 
 
-def record(make, steps, seed):
+def record(make, seed):
     """Train a model for some steps, and return what HealthCheck measured of it, and what of the time it took."""
     keras.utils.set_random_seed(seed)
     model = make()
     batches, batch = batches_of(model)
     check = callbacks.HealthCheck(batch, EVERY)
     began = time.process_time()
-    model.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[check])
+    model.fit(batches, steps_per_epoch=STEPS, verbose=0, callbacks=[check])
     return {"seconds": time.process_time() - began, "history": check.history}
 
 
-def finished(name, make, steps, seed):
-    path = BUILD / f"{name.replace(': ', '-').replace(' ', '_')}-{steps}-{seed}.json"
+def finished(name, make, seed):
+    path = BUILD / f"{name.replace(': ', '-').replace(' ', '_')}-{STEPS}-{seed}.json"
     if not path.is_file():
-        found = record(make, steps, seed)
+        found = record(make, seed)
         BUILD.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found))
         print(f"{name}, seed {seed}: {found['seconds']:.0f} s", flush=True)
@@ -211,11 +211,11 @@ def main():
     found |= {"healthy": [], "planted": []}
     for lesson, recipe in recipes.RECIPES.items():
         for seed in range(arguments.seeds[0], arguments.seeds[1] + 1) if lesson.startswith(chosen) else ():
-            run = finished(lesson, lambda recipe=recipe, seed=seed: recipe(seed), STEPS, seed)
+            run = finished(lesson, lambda recipe=recipe, seed=seed: recipe(seed), seed)
             found["healthy"].append({"name": lesson, "seed": seed, **without_nan(run["history"])})
     for name, (expected, make) in PLANTED.items():
         if name.startswith(chosen):
-            run = finished(name, make, STEPS, 1)
+            run = finished(name, make, 1)
             found["planted"].append({"name": name, "expected": expected, **without_nan(run["history"])})
     if not arguments.names:
         FILE.write_text(as_text(found) + "\n")
