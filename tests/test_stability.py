@@ -79,7 +79,7 @@ def test_a_run_takes_the_place_of_its_predecessor(tmp_path, monkeypatch):
     TOOL.add("map", {"seed": 1}, {"modes": 3.0, "recipe": "old"})
     TOOL.add("map", {"seed": 2}, {"modes": 4.0, "recipe": "old"})
     TOOL.add("map", {"seed": 1}, {"modes": 5.0, "recipe": "new"})
-    assert TOOL.stored()["map"] == [
+    assert sorted(TOOL.stored()["map"], key=lambda run: run["seed"]) == [
         {"seed": 1, "modes": 5.0, "recipe": "new"},
         {"seed": 2, "modes": 4.0, "recipe": "old"},
     ]
