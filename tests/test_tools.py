@@ -278,6 +278,10 @@ def test_the_runner_chooses_by_part_and_by_name(tmp_path, monkeypatch):
         chosen(part="2")
     with pytest.raises(SystemExit, match="no notebook begins with '07'; choose from 01_one"):
         chosen(only="07")
+    for wrong in ("01, 07", "0", ","):
+        with pytest.raises(SystemExit, match="no notebook begins with"):
+            chosen(only=wrong)
+    assert chosen(only="01,") == ["01_one"]
     (tmp_path / "01b_more.ipynb").write_text("")
     assert chosen(only="01") == ["01_one"]
     assert chosen(only="01b") == ["01b_more"]

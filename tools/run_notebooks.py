@@ -49,11 +49,14 @@ def find_notebooks(folder, only="", part="1"):
         raise SystemExit(f"no numbered notebooks in {folder}")
     if only:
         numbers = {path.stem.partition("_")[0] for path in found}  # 04 is not 04b
-        beginnings = tuple(f"{part.strip()}_" if part.strip() in numbers else part.strip() for part in only.split(","))
-        chosen = [path for path in found if path.name.startswith(beginnings)]
-        if not chosen:
-            raise SystemExit(f"no notebook begins with {only!r}; choose from {', '.join(p.stem for p in found)}")
-        return chosen
+        chosen = []
+        for given in [part.strip() for part in only.split(",") if part.strip()] or [only]:
+            beginning = f"{given}_" if given in numbers else given
+            matching = [path for path in found if len(given) > 1 and path.name.startswith(beginning)]
+            if not matching:
+                raise SystemExit(f"no notebook begins with {given!r}; choose from {', '.join(p.stem for p in found)}")
+            chosen += matching
+        return sorted(set(chosen))
     chosen = [path for path in found if part in ("all", str(LESSONS.get(path.stem, {}).get("part", part)))]
     if not chosen:
         raise SystemExit(f"no notebook belongs to part {part}; choose from {', '.join(PARTS)}, all")
