@@ -2,7 +2,7 @@
 
     python tools/run_notebooks.py                                 part one, in the laptop profile
     python tools/run_notebooks.py --part all                      all parts
-    python tools/run_notebooks.py --profile smoke --only 02       one lesson, in seconds
+    python tools/run_notebooks.py --profile smoke --only 02       one lesson, in about a minute
 
 Writes NOTEBOOK.ipynb and NOTEBOOK.html (see `pages.py`) to build/notebooks, and build/summary.json and summary.md.
 """
