@@ -127,6 +127,22 @@ def test_a_chase_in_the_plane_knows_where_the_discriminator_says_what(rng):
     assert (np.abs(boundary[:, 0]) < 0.3).all(), "one half is crossed where x changes its sign"
 
 
+@pytest.mark.parametrize(
+    ("side", "directions", "message"),
+    [
+        (9, [np.full((81, 2), np.nan)], "give finite ones"),
+        (9, [np.zeros((80, 2))], r"directions \(80, 2\); give finite ones \(81, 2\)"),
+        (9, [np.zeros((81, 2))] * 2, "give them once"),
+        (3, [np.zeros((9, 2))], "at least 5 x 5 places"),
+    ],
+)
+def test_directions_that_cannot_be_drawn_are_refused(side, directions, message):
+    places = np.stack(np.meshgrid(*[np.linspace(-2, 2, side)] * 2), axis=-1).reshape(-1, 2)
+    moment = np.zeros((5, 2)), np.full((side**2, 1), 0.4), *directions
+    with pytest.raises(ValueError, match=message):
+        plotting.chase({"one": moment}, np.zeros((5, 2)), places)
+
+
 def test_a_chase_of_names_has_small_panels_and_arrows_where_points_are_pushed():
     grid = np.linspace(-2, 2, 9)
     places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)

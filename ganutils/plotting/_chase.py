@@ -56,13 +56,7 @@ def chase(moments, real, places, columns=None):
             )
         if push and (np.shape(push[0]) != (len(places), 2) or not np.isfinite(push[0]).all()):
             raise ValueError(f"step {step} has directions {np.shape(push[0])}; give finite ones ({len(places)}, 2)")
-        draw(axes, real, fake, places, probabilities)
-        if push:
-            _draw_arrows(axes, places, np.asarray(push[0]))
-        elif real.shape[1] == 2:
-            side = round(len(places) ** 0.5)
-            x, y, surface = (values.reshape(side, side) for values in (*places.T, probabilities))
-            axes.contour(x, y, surface, levels=[0.5], colors="black", linewidths=0.8)
+        draw(axes, real, fake, places, probabilities, *push)
         axes.set_title(step if isinstance(step, str) else f"step {step:,}", loc="left")
         if small:
             axes.set(xticks=[], yticks=[])
@@ -93,10 +87,14 @@ def _draw_line(axes, real, fake, places, probabilities):
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.05), xlabel="x")
 
 
-def _draw_plane(axes, real, fake, places, probabilities):
+def _draw_plane(axes, real, fake, places, probabilities, push=None):
     side = round(len(places) ** 0.5)
     x, y, surface = (values.reshape(side, side) for values in (*places.T, probabilities))
     axes.contourf(x, y, surface, levels=np.linspace(0, 1, 21), cmap=CERTAINTY)
+    if push is None:  # heights that are no probabilities have no place where D is undecided
+        axes.contour(x, y, surface, levels=[0.5], colors="black", linewidths=0.8)
+    else:
+        _draw_arrows(axes, places, np.asarray(push))
     axes.plot(*real.T, ".", color="black", markersize=2, label="data")
     axes.plot(*fake.T, "x", color="#7A2F00", markersize=3.5, markeredgewidth=0.8, label="generated")
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal")
