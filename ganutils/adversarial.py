@@ -183,19 +183,32 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         if tf.executing_eagerly():  # in a graph, `fit` has looked at the batch
             validation.check_parts(tf.nest.flatten(batch), "images")
             batch = fitting.prepared(tf.nest.map_structure(tf.convert_to_tensor, batch))
-        self._step.players, self._step.penalties = players, []
+        self._step.players = players
         try:
-            with tf.GradientTape(persistent=True) as tape:
-                found = self.losses(batch)
-                if set(found) != set(self.networks):
-                    raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
-                # `net.losses` are the terms of weight regularisers.
-                found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
-                totals = {name: sum(net.losses, found[name]) for name, net in self.networks.items() if name in players}
-            for player, total in totals.items():
-                self._update(tape, player, total)
+            found = self.gradients(batch)
         finally:
             self._step.players = ()
+        for player, (loss, gradients) in found.items():
+            network = self.networks[player]
+            self.take_step(self.optimizers[player], gradients, network.trainable_weights)
+            self.record(**{f"{player}_loss": loss})
+            if player in self.averaged:
+                decay = self.averages[player]
+                for mean, weight in zip(self.averaged[player].weights, network.weights, strict=True):
+                    mean.assign(decay * mean + (1.0 - decay) * weight)
+
+    def gradients(self, batch):
+        """Return a dict from each player of the step to its loss and its gradients, tensors or None."""
+        self._step.penalties = []
+        with tf.GradientTape(persistent=True) as tape:
+            found = self.losses(batch)
+            if set(found) != set(self.networks):
+                raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
+            # `network.losses` are the terms of weight regularisers.
+            found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
+            playing = [name for name in self.networks if name in self._step.players]
+            totals = {name: sum(self.networks[name].losses, found[name]) for name in playing}
+        return {player: (total, self._gradients(tape, player, total)) for player, total in totals.items()}
 
     def probe(self, batch, watch):
         """Return all players' losses on a batch as a step would see them, always with the same draws; nothing moves.
@@ -211,7 +224,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         finally:
             self._step.players, self._step.watch = (), None
 
-    def _update(self, tape, player, loss):
+    def _gradients(self, tape, player, loss):
         network, optimizer = self.networks[player], self.optimizers[player]
         weights = network.trainable_weights
         gradients = tape.gradient(loss, weights, output_gradients=penalties.factor(optimizer, loss))
@@ -220,12 +233,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         for charged, penalty, arguments in self._step.penalties:
             if charged == player:
                 gradients = penalties.add_to(gradients, network, optimizer, penalty, arguments)
-        self.take_step(optimizer, gradients, weights)
-        self.record(**{f"{player}_loss": loss})
-        if player in self.averaged:
-            decay = self.averages[player]
-            for mean, weight in zip(self.averaged[player].weights, network.weights, strict=True):
-                mean.assign(decay * mean + (1.0 - decay) * weight)
+        return gradients
 
     def take_step(self, optimizer, gradients, variables):
         """Sum the gradients (tensors or None) over all replicas and apply them to the variables."""

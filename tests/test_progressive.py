@@ -1,0 +1,171 @@
+"""Progressive growing: what α mixes, what a phase trains, and that one backup serves the whole run."""
+
+import keras
+import numpy as np
+import pytest
+
+from ganutils import callbacks, data, losses
+from ganutils.models import progressive
+from tests.conftest import Interrupt, assert_equal, snapshot
+
+SIZES, CHANNELS = (4, 8, 16), (6, 5, 4)
+LATENTS = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(7).integers(0, 256, (64, 16, 16, 3), "uint8")
+
+
+def networks():
+    generator = progressive.progressive_generator(SIZES, CHANNELS, latent_dim=4)
+    return generator, progressive.progressive_discriminator(SIZES, CHANNELS, hidden=8)
+
+
+def growing(steps=(4, 4, 4), **options):
+    keras.utils.set_random_seed(3)
+    gan = progressive.ProgressiveGAN(*networks(), steps=steps, **options)
+    gan.compile(*(keras.optimizers.Adam(1e-2, beta_1=0.0) for _ in range(2)))
+    return gan
+
+
+def alpha(network):
+    return network.get_layer("fade").alpha
+
+
+def twice(images):
+    return images.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def test_at_alpha_0_the_picture_is_the_old_one_and_at_1_it_does_not_depend_on_it():
+    generator, _ = networks()
+    alpha(generator).assign(0.0)
+    faded = [picture.numpy() for picture in generator(LATENTS)]
+    alpha(generator).assign(1.0)
+    whole = [picture.numpy() for picture in generator(LATENTS)]
+    np.testing.assert_array_equal(faded[0], whole[0])
+    for i in (1, 2):
+        np.testing.assert_array_equal(faded[i], twice(whole[i - 1]))
+        assert np.abs(whole[i] - faded[i]).max() > 0.01
+    alpha(generator).assign(0.25)
+    np.testing.assert_allclose(generator(LATENTS)[2], 0.75 * faded[2] + 0.25 * whole[2], atol=1e-6)
+
+
+def test_at_alpha_0_the_discriminator_judges_the_halved_picture(rng):
+    _, discriminator = networks()
+    alpha(discriminator).assign(0.0)
+    large = rng.uniform(-1, 1, (6, 16, 16, 3)).astype("float32")
+    small = large.reshape(6, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    smallest = small.reshape(6, 4, 2, 4, 2, 3).mean(axis=(2, 4))
+    of_smallest, of_small, of_large = discriminator([smallest, small, large])
+    np.testing.assert_allclose(of_small, of_smallest, atol=1e-5)
+    alpha(discriminator).assign(1.0)
+    np.testing.assert_allclose(of_large, _with_halved(discriminator, small), atol=1e-5)
+    assert np.abs(discriminator([smallest, small, large])[2] - of_large).max() > 1e-3
+
+
+def _with_halved(discriminator, small):
+    """The old discriminator's logits: that of the size before, all of it."""
+    return keras.Model(discriminator.inputs[1], discriminator.outputs[1])(small)
+
+
+def moved(before, network):
+    return {v.path for v, old in zip(network.variables, before, strict=True) if not np.array_equal(v.numpy(), old)}
+
+
+def test_a_phase_trains_the_layers_of_its_size_alone(images):
+    gan = growing(penalty=losses.R1(1.0, every=2), average=0.9)
+    batches = data.pipeline(images, batch_size=16)
+    used = {}
+    for phase in range(3):
+        before = {player: snapshot(network) for player, network in gan.networks.items()}
+        gan.fit(batches, epochs=1, verbose=0)
+        used[phase] = {player: moved(before[player], network) for player, network in gan.networks.items()}
+    sees = [layer.kernel.path for layer in _colour_layers(gan.discriminator)]
+    makes = [layer.kernel.path for layer in _colour_layers(gan.generator)]
+    for paths, player in ((sees, "discriminator"), (makes, "generator")):
+        shown = [[path in used[phase][player] for path in paths] for phase in range(3)]
+        # While a size is faded in, the one before still counts.
+        assert shown == [[True, False, False], [True, True, False], [False, True, True]], player
+
+
+def _colour_layers(network):
+    """The layers that take or make colours, from small to large."""
+    found = [getattr(layer, "layer", layer) for layer in network.layers]
+    found = [layer for layer in found if 3 in getattr(getattr(layer, "kernel", None), "shape", ())[2:]]
+    found = [layer for layer in found if layer.kernel.shape[2] == 3]
+    return (
+        found if "discriminator" in network.name else [x for x in found if isinstance(x, keras.layers.Conv2DTranspose)]
+    )
+
+
+def test_alpha_goes_from_0_to_1_in_each_phase_but_the_first(images):
+    gan, seen = growing(steps=(2, 8, 8), fading=0.5, average=0.9), []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(
+            [float(alpha(network).numpy()) for network in (*gan.networks.values(), gan.averaged_generator)]
+        )
+    )
+    gan.fit(data.pipeline(images, batch_size=16), epochs=5, verbose=0, callbacks=[look])
+    ramp = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]
+    np.testing.assert_allclose(seen, np.tile(np.array([1, 1, *ramp, *ramp, 1, 1])[:, None], 3), atol=1e-6)
+
+
+def test_optimizers_begin_anew_with_each_phase(images):
+    gan, counted = growing(steps=(3, 3, 3)), []
+    optimizer = gan.optimizers["generator"]
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: counted.append(int(optimizer.iterations.numpy()))
+    )
+    gan.fit(data.pipeline(images, batch_size=16), epochs=2, verbose=0, callbacks=[look])
+    assert counted == [1, 2, 3, 1, 2, 3, 1, 2]
+    assert float(optimizer.learning_rate) == pytest.approx(1e-2)
+
+
+def test_real_images_are_halved_and_faded_as_generated_ones_are(images, monkeypatch):
+    gan = growing()
+    real = data.as_float(images[:8])
+    small = real.reshape(8, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    smallest = twice(small.reshape(8, 4, 2, 4, 2, 3).mean(axis=(2, 4)))
+    judged = []
+    monkeypatch.setattr(
+        gan, "discriminate", lambda x, condition=None: judged.append(x.numpy()) or np.ones((8, 1), "float32")
+    )
+    alpha(gan.discriminator).assign(0.25)
+    gan._at = 1
+    gan.losses(real)
+    np.testing.assert_allclose(judged[0], 0.75 * smallest + 0.25 * small, atol=1e-6)
+
+
+def test_its_images_have_the_full_size_from_the_start(images):
+    gan = growing()
+    drawn = gan.predict(LATENTS, verbose=0)
+    assert drawn.shape == (5, 16, 16, 3)
+    np.testing.assert_array_equal(drawn, twice(twice(drawn[:, ::4, ::4])))
+    gan.fit(data.pipeline(images, batch_size=16), epochs=3, verbose=0)
+    grown = gan.predict(LATENTS, verbose=0)
+    assert np.abs(grown - twice(grown[:, ::2, ::2])).max() > 0.01
+
+
+def test_one_backup_serves_a_run_through_all_its_sizes(images, tmp_path):
+    def train(name, *extra):
+        gan = growing(steps=(4, 6, 6), average=0.9, penalty=losses.R1(1.0, every=2))
+        samples = callbacks.Samples(LATENTS)
+        backup = callbacks.Backup(tmp_path / name)
+        batches = data.pipeline(images, batch_size=16, seed=1)
+        gan.fit(batches, epochs=4, verbose=0, callbacks=[samples, *extra], backup=backup)
+        return gan, samples
+
+    whole, kept = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("part", Interrupt(2))
+    resumed, again = train("part")
+    assert_equal(whole, resumed)
+    np.testing.assert_array_equal(kept.images, again.images)
+
+
+def test_wrong_phases_are_named():
+    with pytest.raises(ValueError, match=r"2 phases for the sizes \[4, 8, 16\]"):
+        growing(steps=(4, 4))
+    with pytest.raises(ValueError, match="fading=0"):
+        growing(fading=0)
