@@ -3,6 +3,7 @@
     python tools/train_checkpoints.py                     all generators; about an hour on two processor cores
     python tools/train_checkpoints.py early noisy         some of them
     python tools/train_checkpoints.py digit_classifier    the classifier whose features the metrics use; five minutes
+    python tools/train_checkpoints.py face_reader_32      reads faces of 32 pixels; face_reader_64 of 64; 15 min
     python tools/train_checkpoints.py --measure           no training: measure the shipped generators again
 
 After an interruption, the same command resumes the two long runs, dcgan and conditional_gan, from their last finished
@@ -19,10 +20,11 @@ import recipes
 import tensorflow as tf
 from keras import layers
 
-from ganutils import callbacks, checkpoints, data, features, metrics, training
+from ganutils import callbacks, checkpoints, data, faces, features, metrics, training
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 CLASSIFIER = "digit_classifier"
+READERS = {"face_reader_32": 32, "face_reader_64": 64}
 LATENT_DIM = 32
 BATCH_SIZE = 64
 SAMPLES = 5_000
@@ -140,6 +142,55 @@ def train_classifier(seed, epochs):
     print("The generators were measured with the old one: run python tools/train_checkpoints.py --measure")
 
 
+def fit_reader(size, seed, steps=3600, batch_size=128):
+    """Return a `features.FaceReader`, trained from scratch on 40,000 faces with a little noise."""
+    keras.utils.set_random_seed(seed)
+    network = features.reader_network(size)
+    images, attributes = faces.load(40_000, size, seed=1)
+    counts = [len(values) for values in faces.VALUES.values()]
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+
+    def loss(targets, logits):
+        targets, parts = tf.cast(targets, "int64"), tf.split(logits, counts, axis=1)  # Keras makes floats of them
+        errors = tf.nn.sparse_softmax_cross_entropy_with_logits
+        return tf.add_n([errors(targets[:, i], part) for i, part in enumerate(parts)])
+
+    def noisy(batch, targets):
+        batch = data.scale(batch)
+        level = tf.random.uniform((batch_size, 1, 1, 1), 0.0, 0.03, seed=seed)  # at most 4 of 255 brightness levels
+        return tf.clip_by_value(batch + level * tf.random.normal(tf.shape(batch), seed=seed + 1), -1, 1), targets
+
+    trained = keras.Model(network.input, network.outputs[1])
+    trained.compile(keras.optimizers.Adam(rate, beta_2=0.99), loss)
+    batches = tf.data.Dataset.from_tensor_slices((images, attributes)).shuffle(len(images), seed=seed).repeat()
+    batches = batches.batch(batch_size).map(noisy).prefetch(2)
+    trained.fit(batches, epochs=10, steps_per_epoch=steps // 10, verbose=2, shuffle=False)
+    return features.FaceReader(network)
+
+
+def train_reader(name, seed, samples=5_000):
+    """Train a reader of composed faces, and write its weights and model card."""
+    size = READERS[name]
+    reader = fit_reader(size, seed)
+    images, attributes = faces.load(samples, size, seed=2, split="test")
+    found = reader(images).probabilities
+    right = {name: found[name].argmax(axis=1) == row for name, row in zip(found, attributes.T, strict=True)}
+    accuracies = {
+        name: {"value": float(hits.mean()), "tolerance": 0.005, "samples": samples} for name, hits in right.items()
+    }
+    print(", ".join(f"{attribute} {row['value']:.3f}" for attribute, row in accuracies.items()))
+    write(
+        name,
+        reader.network,
+        builder="features.reader_network",
+        arguments={"size": size},
+        command=f"python tools/train_checkpoints.py {name} --seed {seed}",
+        description=f"Reads the ten attributes of composed faces of {size} pixels; with the accuracy in each.",
+        seed=seed,
+        metrics=accuracies,
+    )
+
+
 def write(name, network, **card):
     """Write a network's weights and model card to data/checkpoints; arguments of `checkpoints.save_checkpoint`."""
     checkpoints.save_checkpoint(checkpoints.FOLDER / f"{name}.json", network, **card)
@@ -194,8 +245,10 @@ def measure(network):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     generators = [run.__name__ for run in RUNS]
-    allowed = [*generators, CLASSIFIER]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(allowed)}; all but the last")
+    allowed = [*generators, CLASSIFIER, *READERS]
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(allowed)}; by default {', '.join(generators)}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=8, help=f"epochs of {CLASSIFIER}; the generators' are fixed")
     parser.add_argument("--measure", action="store_true", help="train nothing, only update the generators' model cards")
@@ -206,6 +259,8 @@ def main():
         if arguments.measure:
             parser.error(f"--measure is for the generators; {CLASSIFIER} is measured when it is trained")
         train_classifier(arguments.seed, arguments.epochs)
+    for name in (name for name in READERS if name in arguments.names):
+        train_reader(name, arguments.seed)
     for run, (builder, builder_arguments) in RUNS.items():
         name = run.__name__
         if arguments.names and name not in arguments.names:

@@ -10,22 +10,13 @@ import math
 
 import keras
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
 from ganutils import training, validation
 from ganutils.layers import EqualizedLearningRate, MinibatchDeviation, PixelNorm
+from ganutils.models.sizes import halve, repeat
 
 SIZES, CHANNELS = (8, 16, 32, 64), (64, 64, 32, 16)
-
-
-def halve(images):
-    """Return images (n, height / 2, width / 2, channels): each pixel is the mean of 2 x 2."""
-    return ops.average_pool(images, 2)
-
-
-def double(images):
-    """Return images (n, 2 height, 2 width, channels): each pixel is repeated."""
-    return ops.repeat(ops.repeat(images, 2, axis=1), 2, axis=2)
 
 
 class Fade(layers.Layer):
@@ -63,7 +54,7 @@ def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours
     for i, width in enumerate(channels):
         x = active(doubled(width, x)) if i else x
         new = doubled(colours, x, 1.0, dtype="float32")
-        pictures.append(fade([double(old), new]) if i else new)
+        pictures.append(fade([repeat(old), new]) if i else new)
         old = new
     return keras.Model(latents, pictures, name="progressive_generator")
 
@@ -171,7 +162,7 @@ class ProgressiveGAN(training.GAN):
         for _ in range(self._at + 1, len(self.sizes)):
             images = halve(images)
         if self._at:
-            images = self.discriminator.get_layer("fade")([double(halve(images)), images])
+            images = self.discriminator.get_layer("fade")([repeat(halve(images)), images])
         return super().losses(images)
 
     def call(self, latents, training=False):
@@ -180,7 +171,7 @@ class ProgressiveGAN(training.GAN):
         def images():
             found = self.generate(latents)
             for _ in range(self._at + 1, len(self.sizes)):
-                found = double(found)
+                found = repeat(found)
             return found
 
         return self.at_each_size(images)

@@ -1,0 +1,18 @@
+"""Pictures of half and of twice the size, for networks that draw from coarse to fine."""
+
+from keras import ops
+
+
+def halve(images):
+    """Return images (n, height / 2, width / 2, channels): each pixel is the mean of 2 x 2, so that nothing aliases."""
+    return ops.average_pool(images, 2)
+
+
+def repeat(images):
+    """Return images (n, 2 height, 2 width, channels): each pixel becomes 2 x 2 equal ones."""
+    return ops.repeat(ops.repeat(images, 2, axis=1), 2, axis=2)
+
+
+def double(images):
+    """Return images (n, 2 height, 2 width, channels), interpolated linearly. Not for discriminators with a penalty."""
+    return ops.image.resize(images, [2 * side for side in images.shape[1:3]], interpolation="bilinear")
