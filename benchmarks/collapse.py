@@ -1,7 +1,8 @@
 """Mode collapse beside the literature: Table 1 of PacGAN, on mixtures in the plane, and Stacked MNIST as in R3GAN.
 
-    python benchmarks/collapse.py mixtures --iterations 40000 --seeds 0,1,2,3,4
-    python benchmarks/collapse.py stacked_mnist --iterations 8000 --seeds 0,1,2
+    python benchmarks/collapse.py mixtures --only ring --iterations 20000 --seeds 0,1,2,3,4
+    python benchmarks/collapse.py mixtures --only grid --iterations 40000 --seeds 0,1,2,3,4
+    python benchmarks/collapse.py stacked_mnist --iterations 2500 --seeds 0,1,2
 
 Each finished run is added to results/mixtures.json or results/stacked_mnist.json, and is not repeated; a run with other
 iterations counts as another one. It can be interrupted. `benchmarks/report.py` writes the tables.
@@ -9,7 +10,8 @@ iterations counts as another one. It can be interrupted. `benchmarks/report.py` 
 Mixtures follow PacGAN (Lin et al. 2018, section 4.1 and the code at github.com/fjxmlzn/PacGAN): two latent numbers, a
 generator of four layers of 400 units with batch norm and ReLU, a discriminator of three layers of 200 maxout units of
 five, weights drawn with a standard deviation of 0.02, Adam with a rate of 1e-4 and beta_1 of 0.8, 100 packs a batch,
-100,000 points, and 2,500 generated points that are counted. The paper takes 400,000 iterations.
+100,000 points, and 2,500 generated points that are counted. The paper takes 400,000 iterations. A run also keeps what
+was counted at each quarter of it, as `looks`.
 
 Stacked MNIST has three digits as the colours of one image, 1,000 modes. 10,000 samples are read by the course's digit
 classifier, each colour by itself. The networks are small: see `stacked_networks`.
@@ -67,12 +69,17 @@ def train_mixture(name, pack, iterations, seed):
     gan = training.GAN(*mixture_networks(2, pack), seed=seed)
     gan.compile(*(keras.optimizers.Adam(1e-4, beta_1=0.8) for _ in range(2)))
     points = mixture.sample(100_000, seed)
-    take_steps(gan, data.pipeline(points, batch_size=100 * pack, seed=seed), iterations, compiled=True)
-    coverage = mixture.coverage(gan.predict(gan.draw_latents(2500), batch_size=2500, verbose=0))
-    return coverage._asdict()
+    latents, looks = gan.draw_latents(2500), []
+
+    def look():
+        looks.append(mixture.coverage(gan.predict(latents, batch_size=2500, verbose=0))._asdict())
+
+    batches = data.pipeline(points, batch_size=100 * pack, seed=seed)
+    take_steps(gan, batches, iterations, compiled=True, look=look, every=iterations // 4)
+    return {**looks[-1], "looks": looks}
 
 
-def take_steps(gan, batches, iterations, at_once=500, compiled=False):
+def take_steps(gan, batches, iterations, at_once=500, compiled=False, look=None, every=None):
     """Take training steps, many in one graph: `fit` would cost more than such small networks.
 
     XLA takes a third off the time of dense networks on a processor, and slows convolutions down.
@@ -89,6 +96,8 @@ def take_steps(gan, batches, iterations, at_once=500, compiled=False):
 
     for done in range(0, iterations, at_once):
         some(tf.constant(min(at_once, iterations - done)))
+        if every and (done + at_once) % every == 0:
+            look()
 
 
 def stacked_networks(width, pack):
@@ -139,19 +148,20 @@ def train_stacked(name, iterations, seed):
     return {"modes": int(found.sum()), "divergence": float(np.sum(shares[found] * np.log(1000 * shares[found])))}
 
 
-def run_all(what, iterations, seeds):
+def run_all(what, iterations, seeds, only=""):
     """Train all that is not there yet, one seed of everything before the next, and keep each result at once."""
     path = RESULTS / f"{what}.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
     configurations = MIXTURES if what == "mixtures" else [(name,) for name in STACKED]
     train = train_mixture if what == "mixtures" else train_stacked
     for seed in seeds:
-        for configuration in configurations:
+        for configuration in (one for one in configurations if one[0].startswith(only)):
             key = {"configuration": list(configuration), "iterations": iterations, "seed": seed}
             if any(key.items() <= run.items() for run in runs):
                 continue
             start = time.perf_counter()
             found = train(*configuration, iterations, seed)
+            runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []  # another's, too
             runs.append(key | found | {"seconds": round(time.perf_counter() - start)})
             print(*configuration, runs[-1], flush=True)
             common.write_json(path, {"runs": runs})
@@ -162,8 +172,9 @@ def main():
     parser.add_argument("what", choices=("mixtures", "stacked_mnist"))
     parser.add_argument("--iterations", type=int, required=True)
     parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--only", default="", help="the beginning of a name, such as grid")
     arguments = parser.parse_args()
-    run_all(arguments.what, arguments.iterations, [int(seed) for seed in arguments.seeds.split(",")])
+    run_all(arguments.what, arguments.iterations, [int(seed) for seed in arguments.seeds.split(",")], arguments.only)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def measure(model, batch, classifier=None):
 
 
 def _seen(model, batch):
-    """Return dicts of what makers made, and of critics' logits of real and of generated images, and the real images."""
+    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; to be traced."""
     batch = fitting.prepared(batch)
     parts = [part for part in tf.nest.flatten(batch) if part.shape.rank > 1]
     made, judged, critics = {}, {}, {}
@@ -81,29 +81,30 @@ def _seen(model, batch):
             told = [i >= len(calls) // 2 for i in range(len(calls))] if all(told) else told
             kinds = [[call for call, mine in zip(calls, told, strict=True) if mine is kind] for kind in (False, True)]
             if all(kinds):
-                critics[player] = tuple(tf.cast(tf.concat(kind, 0), "float32") for kind in kinds)
+                logits = (tf.cast(tf.concat(kind, 0), "float32") for kind in kinds)
+                critics[player] = _of_critic(model.adversarial_loss, *logits)
     return made, critics, parts
 
 
 def _in_numbers(model, made, critics, parts, classifier):
     parts = [part.numpy() for part in parts]
-    found = {player: _of_critic(model.adversarial_loss, *logits) for player, logits in critics.items()}
-    found |= {player: _of_maker([one.numpy() for one in each], parts, classifier) for player, each in made.items()}
+    found = {player: _of_maker([one.numpy() for one in each], parts, classifier) for player, each in made.items()}
+    found = critics | found
     return {f"{player}: {name}": float(value) for player, values in found.items() for name, value in values.items()}
 
 
 def _of_critic(adversarial_loss, real, fake):
     real, fake = (tf.reshape(logits, (-1, 1)) for logits in (real, fake))
-    n = min(len(real), len(fake))
+    n = tf.minimum(tf.shape(real)[0], tf.shape(fake)[0])
     with tf.GradientTape() as tape:
         tape.watch(fake)
         loss = adversarial_loss.generator(fake[:n], real[:n])
-    slope, zeros = tape.gradient(loss, fake), tf.zeros((n, 1))
-    usual = float(adversarial_loss.discriminator(zeros, zeros))
-    loss = float(adversarial_loss.discriminator(real[:n], fake[:n]))
+    slope, zeros = tape.gradient(loss, fake), tf.zeros_like(fake[:n])
+    usual = tf.cast(adversarial_loss.discriminator(zeros, zeros), "float32")
+    left = tf.cast(adversarial_loss.discriminator(real[:n], fake[:n]), "float32") / usual
     return {
-        "separation": np.mean((real > fake[:, 0]).numpy() + 0.5 * (real == fake[:, 0]).numpy()),
-        "left": loss / usual if usual > 0 else np.nan,  # a Wasserstein critic has no such loss
+        "separation": tf.reduce_mean((tf.sign(real - fake[:, 0]) + 1) / 2),
+        "left": tf.where(usual > 0, left, np.nan),  # a Wasserstein critic has no such loss
         "slope": 0.0 if slope is None else tf.reduce_sum(tf.abs(slope)),
         "gap": tf.abs(tf.reduce_mean(real) - tf.reduce_mean(fake)),
     }

@@ -74,6 +74,37 @@ def test_every_run_of_the_command_is_stored_with_todays_recipe(lesson):
     assert not stale, f"the recipes of {stale} have changed; run `python tools/record_stability.py {' '.join(stale)}`"
 
 
+def test_the_answers_of_exercises_are_those_of_their_runs():
+    cells = json.loads(TOOL.NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    (lesson_text,) = ("".join(cell["source"]) for cell in cells if "## Exercises" in "".join(cell["source"]))
+
+    def values(what, part="exercises", seeds=(0, 1, 2), **key):
+        runs = [run for run in RECORD[part] if key.items() <= run.items() and run["seed"] in seeds]
+        assert len(runs) == len(seeds)
+        return sorted(run[what] for run in runs)
+
+    for what, name, scale, text in (
+        ("on_blobs", "packs of 4", 100, "Packs of 4: {:.0f} to {:.0f}% of the points"),
+        ("modes", "packs of 4", 1, "{:.1f} to {:.1f} modes; 128 images"),
+        ("on_blobs", "packs of 2, R1", 100, "Packs of 2 and R1: {:.0f} to {:.0f}%"),
+    ):
+        least, _, most = values(what, cure=name)
+        assert text.format(scale * least, scale * most) in lesson_text
+    least, _, most = values("on_blobs", "collapse", cure="packs of 2")
+    assert f"{100 * least:.0f} to {100 * most:.0f}% of the points onto blobs, in the stored runs" in lesson_text
+    bug, right = (values("slope", norm_over=axes) for axes in ("the last axis", "all axes"))
+    assert f"{bug[0]:,.0f} to {bug[2]:,.0f} with the bug, {right[0]:.1f} to {right[2]:.1f} without" in lesson_text
+    assert values("said", name="non-saturating, R1") == ["", "", ""]
+    assert values("said", name="non-saturating") == ["", "discriminator too strong", "discriminator too strong"]
+    _, *steps = values("first", name="non-saturating")
+    assert "at step {} and at step {}".format(*steps) in lesson_text
+    low, high, third = values("least", name="non-saturating")
+    assert f"down to {high:.1g} and {low:.1g} times" in lesson_text
+    assert f"In the third seed it went down to {third:.1g}," in lesson_text
+    least, _, most = values("least", name="non-saturating, R1")
+    assert f"the lowest were {least:.1g} to {most:.2g}." in lesson_text
+
+
 def test_a_run_takes_the_place_of_its_predecessor(tmp_path, monkeypatch):
     monkeypatch.setattr(TOOL, "FILE", tmp_path / "runs.json")
     TOOL.add("map", {"seed": 1}, {"modes": 3.0, "recipe": "old"})

@@ -3,6 +3,7 @@
     python tools/record_health_curves.py                   all
     python tools/record_health_curves.py "no latents" 01   those whose names begin so
     python tools/record_health_curves.py --seeds 11 12     healthy runs with these seeds, instead of 11 to 20
+    python tools/record_health_curves.py --cost            which share of the time looking takes; records nothing
 
 Healthy runs are the recipes of lessons 01 to 03; failures are planted in three families, each in one way. Finished runs
 are in build/health_curves, so that the same command, given again after an interruption, goes on. The file holds
@@ -195,6 +196,29 @@ def finished(name, make, seed):
     return json.loads(path.read_text())
 
 
+def cost(recipe, steps=2000):
+    """Print which share of the time of a training its HealthCheck takes, as lessons use it."""
+    hooks = ("on_train_begin", "on_epoch_begin", "on_train_batch_end")
+    spent = dict.fromkeys(hooks, 0.0)
+
+    def timed(name):
+        def hook(self, *arguments, **options):
+            began = time.perf_counter()
+            getattr(callbacks.HealthCheck, name)(self, *arguments, **options)
+            spent[name] += time.perf_counter() - began
+
+        return hook
+
+    model = recipe(1)
+    batches, batch = batches_of(model)
+    model.fit(batches, steps_per_epoch=20, verbose=0)  # whatever is made once
+    check = type("Timed", (callbacks.HealthCheck,), {name: timed(name) for name in hooks})(batch)
+    began = time.perf_counter()
+    model.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[check])
+    seconds, spent = time.perf_counter() - began, sum(spent.values())
+    print(f"{spent:.2f} of {seconds:.1f} s, {spent / seconds:.1%}, in {steps:,} steps", flush=True)
+
+
 def without_nan(history):
     """Return lists in which None stands for NaN and infinity, which JSON does not have."""
     return {k: [x if np.isfinite(x) else None for x in values] for k, values in rounded(history).items()}
@@ -204,8 +228,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"beginnings of {', '.join([*recipes.RECIPES, *PLANTED])}")
     parser.add_argument("--seeds", type=int, nargs=2, default=(11, 20), metavar=("FIRST", "LAST"))
+    parser.add_argument("--cost", action="store_true")
     arguments = parser.parse_args()
     chosen = tuple(arguments.names) or ("",)
+    if arguments.cost:
+        for lesson, recipe in recipes.RECIPES.items():
+            if lesson.startswith(chosen):
+                print(lesson, end=": ")
+                cost(recipe)
+        return
     command = "python tools/record_health_curves.py --seeds {} {}".format(*arguments.seeds)
     found = {"command": command, "every": EVERY, "machine": lessons.machine()}
     found |= {"healthy": [], "planted": []}

@@ -1,7 +1,8 @@
 """Record what lesson 05 shows of many runs: the same functions that stand in the lesson, over seeds.
 
     python tools/record_stability.py                 all that is missing
-    python tools/record_stability.py collapse map    these parts: collapse, bounds, rates, map, digits
+    python tools/record_stability.py collapse map    these parts: collapse, bounds, rates, map, digits, and
+                                                     exercises, the answers of the lesson's exercises 2 to 4
     python tools/record_stability.py collapse --only "packs of 2"   the runs whose name contains a text
 
 The cells of notebooks/05_training_stability.ipynb with the tags `recorded` and `recorded-digits` are executed, and what
@@ -23,9 +24,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "05_training_stability.ipynb"
 FILE = ROOT / "data" / "reference_runs" / "05_training_stability.json"
-SEEDS = {"collapse": 10, "bounds": 10, "rates": 6, "map": 3, "digits": 3}
+SEEDS = {"collapse": 10, "bounds": 10, "rates": 6, "map": 3, "digits": 3, "exercises": 3}
 STEPS = 2000  # of a run in the plane, that of `plane_steps` in laptop
 SECONDS = 45  # of processor time, `demo_seconds` in laptop
+TAGS = {"digits": ["recorded-digits"], "exercises": ["recorded", "recorded-digits"]}  # of the cells a part calls
 SETTINGS = {"no momentum": ((2e-3, 1e-3), 0.0), "DCGAN paper": ((2e-4, 2e-4), 0.5)}
 
 
@@ -39,8 +41,70 @@ def recipes():
             exec(compile(source, str(NOTEBOOK), "exec"), names)
             nodes = (node for node in ast.parse(source).body if not isinstance(node, (ast.Import, ast.ImportFrom)))
             texts[tag] += [ast.get_source_segment(source, node) for node in nodes]
-    digests = {tag: hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] for tag, found in texts.items()}
-    return names, {part: digests["recorded-digits" if part == "digits" else "recorded"] for part in SEEDS}
+    parts = {part: "\n".join(itertools.chain(*map(texts.get, TAGS.get(part, ["recorded"])))) for part in SEEDS}
+    return names, {part: hashlib.sha256(text.encode()).hexdigest()[:16] for part, text in parts.items()}
+
+
+def with_packs(names, cure, seed):
+    """Exercise 2: other packs against the collapse."""
+    from ganutils import layers, losses
+
+    of_two = {"first": lambda: [layers.Pack(2)], "penalty": lambda: losses.R1(1.0, every=1)}
+    added = {"packs of 4": {"first": lambda: [layers.Pack(4)]}, "packs of 2, R1": of_two}
+    names["CURES"].update(added)
+    return names["plane_run"](STEPS, seed, cure)
+
+
+def steepness(norm_over, seed, steps=300):
+    """Exercise 3: train a critic of digits against noise with a gradient penalty; return its mean slope in the end."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from keras import ops
+
+    from ganutils import data, models
+
+    keras.utils.set_random_seed(seed)
+    critic, optimizer = models.fast_dcgan_discriminator(), keras.optimizers.Adam(1e-3, beta_1=0.0)
+    axes = {"the last axis": (3,), "all axes": (1, 2, 3)}[norm_over]
+    share = (tf.reshape(tf.range(64, dtype=tf.float32), (64, 1, 1, 1)) + 0.5) / 64
+
+    def slopes(between):
+        with tf.GradientTape() as tape:
+            tape.watch(between)
+            scores = ops.sum(critic(between, training=True))
+        return tape.gradient(scores, between)
+
+    @tf.function
+    def step(real, fake):
+        with tf.GradientTape() as tape:
+            slope = slopes(share * real + (1 - share) * fake)
+            penalty = 10 * ops.mean((ops.sqrt(ops.sum(slope**2, axis=axes) + 1e-12) - 1) ** 2)
+            scores = [critic(images, training=True) for images in (real, fake)]
+            loss = ops.mean(scores[1]) - ops.mean(scores[0]) + penalty
+        gradients = tape.gradient(loss, critic.trainable_weights)
+        optimizer.apply_gradients(zip(gradients, critic.trainable_weights, strict=True))
+        return ops.mean(ops.sqrt(ops.sum(slope**2, axis=(1, 2, 3))))
+
+    images, rng = data.load_dataset("mnist").images, np.random.default_rng(seed)
+    for _ in range(steps):
+        real = data.scale(images[rng.integers(len(images), size=64)])
+        slope = step(tf.constant(real), tf.constant(np.tanh(rng.normal(size=real.shape)).astype("float32")))
+    return {"slope": slope}
+
+
+def health(names, name, seed, steps=900):
+    """Exercise 4: momentum of 0.9 with lesson 02's rates, and a health check."""
+    from ganutils import callbacks, data
+
+    images, _ = data.load_dataset("mnist")
+    gan, check = names["digit_gan"](name, (2e-3, 1e-3), 0.9, seed), callbacks.HealthCheck(images[:64], every=25)
+    batches = data.pipeline(images, batch_size=64, seed=seed)
+    gan.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[check])
+    left = check.history["discriminator: left"]
+    first = check.findings[0].step if check.findings else 0
+    said = ", ".join(finding.name for finding in check.findings)
+    return {"said": said, "first": first, "least": min(left), "most": max(left)}
 
 
 def tasks(names):
@@ -59,6 +123,16 @@ def tasks(names):
         for name, setting in itertools.product(names["DIGITS"], SETTINGS) if seed < SEEDS["digits"] else ():
             run = functools.partial(names["digit_run"], name, *SETTINGS[setting], SECONDS, seed)
             yield "digits", {"name": name, "setting": setting, "seed": seed}, run
+    for seed in range(SEEDS["exercises"]):
+        for cure in ("packs of 4", "packs of 2, R1"):
+            run = functools.partial(with_packs, names, cure, seed)
+            yield "exercises", {"exercise": 2, "cure": cure, "seed": seed}, run
+        for norm_over in ("the last axis", "all axes"):
+            run = functools.partial(steepness, norm_over, seed)
+            yield "exercises", {"exercise": 3, "norm_over": norm_over, "seed": seed}, run
+        for name in ("non-saturating, R1", "non-saturating"):
+            run = functools.partial(health, names, name, seed)
+            yield "exercises", {"exercise": 4, "name": name, "seed": seed}, run
 
 
 def stored():
@@ -74,7 +148,7 @@ def add(part, key, run):
     with open(NOTEBOOK) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = stored()
-        found[part] = [one for one in found[part] if not key.items() <= one.items()] + [key | run]
+        found[part] = [one for one in found.get(part, []) if not key.items() <= one.items()] + [key | run]
         found[part].sort(key=lambda run: json.dumps(run, sort_keys=True))
         lines = [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, runs)) + "\n ]" for name, runs in found.items()]
         whole = FILE.with_suffix(".part")
@@ -98,11 +172,11 @@ def main():
         if (
             not chosen
             or i % of != number
-            or any((key | {"recipe": digests[part]}).items() <= one.items() for one in stored()[part])
+            or any((key | {"recipe": digests[part]}).items() <= one.items() for one in stored().get(part, []))
         ):
             continue
         start = time.perf_counter()
-        found = {name: value if isinstance(value, int) else float(value) for name, value in run().items()}
+        found = {name: value if isinstance(value, (int, str)) else float(value) for name, value in run().items()}
         add(part, key, found | {"recipe": digests[part]})
         print(part, key, found, f"{time.perf_counter() - start:.0f} s", flush=True)
 
