@@ -110,6 +110,14 @@ def join(base, *levels):
     return keras.Model(latents, images, name="lapgan_generator")
 
 
+def lapgan_generator(image_shape=(28, 28, 1), depth=2, latent_dim=32):
+    """Return the generators of a base and `depth` levels, joined; see `join`, and get one alone by `get_layer`."""
+    height, width, colours = image_shape
+    sizes = [(height >> i, width >> i, colours) for i in reversed(range(depth + 1))]
+    levels = [level_networks(size, latent_dim)[0] for size in sizes[1:]]
+    return join(base_networks(sizes[0], latent_dim)[0], *levels)
+
+
 def base_networks(image_shape=(7, 7, 1), latent_dim=32, units=256):
     """Return a generator and a discriminator of dense layers, for pictures so small that they need no others."""
     latents, images = keras.Input((latent_dim,), name="latents"), keras.Input(image_shape, name="images")
