@@ -12,8 +12,8 @@ from ganutils import checkpoints, data, faces, models, validation
 CLASSES, FEATURES = 10, 128
 _IMAGES_AT_ONCE = 125
 _DIGITS = ((32, 1), (32, 2), (64, 1), (64, 2), (96, 2))  # channels and strides of the convolutions
-_FACES = {32: _DIGITS, 64: ((24, 1), (32, 2), *_DIGITS[1:])}
-READABLE = 0.95  # of the test faces at least, so that an attribute counts as one that can be read
+_FACES = {32: _DIGITS, 64: ((32, 2), *_DIGITS[1:])}
+READABLE = 0.99  # of the test faces at least, so that an attribute counts as one that can be read
 
 
 class Features(NamedTuple):
@@ -108,7 +108,7 @@ class Classifier:
 
 
 class FaceReader(Classifier):
-    """A trained reader of composed faces; `readable` are the attributes that it reads right in at least 95% of them."""
+    """A trained reader of composed faces; `readable` are the attributes that it reads right in at least 99%."""
 
     def __init__(self, network, readable=faces.ATTRIBUTES):
         super().__init__(network)
