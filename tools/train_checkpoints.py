@@ -67,18 +67,18 @@ def train_pyramid(name, images, steps, seed):
 
 
 def lapgan(seed):
-    """The three GANs of lesson 06 on digits of 7, 14 and 28 pixels, after 60,000, 12,000 and 6,000 steps."""
+    """The three GANs of lesson 06 on digits of 7, 14 and 28 pixels, after 40,000, 9,000 and 4,500 steps."""
     images = [data.as_float(data.load_dataset().images)]
     for _ in range(2):
         images.insert(0, np.asarray(models.halve(images[0])))
-    return train_pyramid("lapgan", images, [60_000, 12_000, 6_000], seed)
+    return train_pyramid("lapgan", images, [40_000, 9_000, 4_500], seed)
 
 
 def lapgan_faces(seed):
-    """The three GANs of lesson 06 on composed faces of 8, 16 and 32 pixels, after 60,000, 12,000 and 6,000 steps."""
+    """The three GANs of lesson 06 on composed faces of 8, 16 and 32 pixels, after 40,000, 9,000 and 4,500 steps."""
     images = [faces.load(40_000, size, seed=1).images for size in (16, 32)]
     smallest = np.asarray(models.halve(data.as_float(images[0])))
-    return train_pyramid("lapgan_faces", [smallest, *images], [60_000, 12_000, 6_000], seed)
+    return train_pyramid("lapgan_faces", [smallest, *images], [40_000, 9_000, 4_500], seed)
 
 
 def early(seed):
