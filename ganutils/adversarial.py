@@ -129,7 +129,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         """
         network = self.networks[player]
         if not self._step.players:
-            return self.averaged.get(player, network)(inputs, training=False)
+            return self.part(self.averaged.get(player, network))(inputs, training=False)
+        network = self.part(network)
         if player in self._step.players:
             outputs = network(inputs, training=True)
             for part in tf.nest.flatten(outputs) if self._step.watch else ():
@@ -140,6 +141,10 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         kinds = network.trainable_variables, network.non_trainable_variables
         state = [[variable.value for variable in kind] for kind in kinds]
         return network.stateless_call(*state, inputs, training=True)[0]
+
+    def part(self, network):
+        """Return the part of a network that `run` calls; by default all of it."""
+        return network
 
     def draw(self, function, n):
         """Return `function(n)`, n random rows, such that no two replicas draw the same ones."""
@@ -208,7 +213,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
             found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
             playing = [name for name in self.networks if name in self._step.players]
             totals = {name: sum(self.networks[name].losses, found[name]) for name in playing}
-        return {player: (total, self._gradients(tape, player, total)) for player, total in totals.items()}
+        return {player: (total, self._gradients_of(tape, player, total)) for player, total in totals.items()}
 
     def probe(self, batch, watch):
         """Return all players' losses on a batch as a step would see them, always with the same draws; nothing moves.
@@ -224,7 +229,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         finally:
             self._step.players, self._step.watch = (), None
 
-    def _gradients(self, tape, player, loss):
+    def _gradients_of(self, tape, player, loss):
         network, optimizer = self.networks[player], self.optimizers[player]
         weights = network.trainable_weights
         gradients = tape.gradient(loss, weights, output_gradients=penalties.factor(optimizer, loss))

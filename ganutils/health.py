@@ -58,7 +58,7 @@ def measure(model, batch, classifier=None):
 
 
 def _seen(model, batch):
-    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; to be traced."""
+    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; traceable."""
     batch = fitting.prepared(batch)
     parts = [part for part in tf.nest.flatten(batch) if part.shape.rank > 1]
     made, judged, critics = {}, {}, {}

@@ -44,8 +44,8 @@ class Clip(keras.constraints.Constraint):
             variable.assign(constraint(variable))
 
 
-class _WithOtherKernel(keras.layers.Wrapper):
-    """A layer that is called with what `used_kernel` makes of its kernel; the stored kernel stays as it is."""
+class _WrappedKernel(keras.layers.Wrapper):
+    """Calls a layer with `used_kernel()`, a function of its kernel; the stored kernel stays as it is."""
 
     prefix = ""
 
@@ -69,12 +69,12 @@ class _WithOtherKernel(keras.layers.Wrapper):
 
     @property
     def output_axis(self):
-        """Of the kernel; the other axes are those of an output's inputs."""
+        """The kernel's output axis; the product of the others is the number of an output's inputs."""
         return -2 if isinstance(self.layer, keras.layers.Conv2DTranspose) else -1
 
 
 @_register
-class EqualizedLearningRate(_WithOtherKernel):
+class EqualizedLearningRate(_WrappedKernel):
     """Give each layer's output the same size by a factor at run time, not by small weights (Karras et al. 2018, 4.1).
 
     The stored kernel begins with numbers from N(0, 1), and is multiplied by gain / sqrt(inputs of an output) wherever
@@ -82,7 +82,7 @@ class EqualizedLearningRate(_WithOtherKernel):
     all layers' weights by the same share of their size.
 
     Args:
-        layer: a `Dense`, `Conv2D` or `Conv2DTranspose`.
+        layer: a new `Dense`, `Conv2D` or `Conv2DTranspose`; its kernel's initializer is replaced.
         gain: above 0; 1 keeps the variance of inputs of mean 0, sqrt(2) does so behind a ReLU.
 
     Raises:
@@ -94,13 +94,13 @@ class EqualizedLearningRate(_WithOtherKernel):
     def __init__(self, layer, gain=2**0.5, **kwargs):
         super().__init__(layer, **kwargs)
         self.gain = validation.number(gain, "gain", 0)
+        layer.kernel_initializer = keras.initializers.RandomNormal(0.0, 1.0)
 
     def build(self, input_shape):
         super().build(input_shape)
         kernel = self.layer.kernel
-        kernel.assign(keras.random.normal(kernel.shape))
         inputs = math.prod(kernel.shape) / kernel.shape[self.output_axis]
-        if isinstance(self.layer, keras.layers.Conv2DTranspose):  # each output sees one kernel number in a stride
+        if isinstance(self.layer, keras.layers.Conv2DTranspose):  # an output sees 1 / stride² of the kernel
             inputs /= math.prod(self.layer.strides)
         self.factor = self.gain / inputs**0.5
 
@@ -124,7 +124,7 @@ class PixelNorm(keras.layers.Layer):
 
 
 @_register
-class SpectralNormalization(_WithOtherKernel):
+class SpectralNormalization(_WrappedKernel):
     """Divide a layer's kernel by its largest singular value σ wherever it is used (Miyato et al. 2018, equation 8).
 
     The matrix is the kernel with its output axis last and all others in one: (inputs, units) of a dense layer,

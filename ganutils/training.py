@@ -9,7 +9,7 @@ with tf.GradientTape(persistent=True) as tape:                       # Adversari
     generator_loss = mean(softplus(-fake_logits))                    # to here, with the formulas of losses.py
 for network, loss, optimizer in players:
     gradients = tape.gradient(loss, network.trainable_weights)       # AdversarialModel.gradients
-    optimizer.apply_gradients(zip(gradients, network.trainable_weights))
+    optimizer.apply_gradients(zip(gradients, network.trainable_weights))  # AdversarialModel.take_step
 """
 
 import functools

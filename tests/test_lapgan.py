@@ -6,7 +6,7 @@ import pytest
 
 from ganutils import callbacks, data, losses
 from ganutils.models import lapgan
-from ganutils.models.sizes import double, halve, repeat
+from ganutils.models.sizes import double, halve, repeat_pixels
 from tests.conftest import Interrupt, assert_equal
 
 
@@ -25,7 +25,7 @@ def level(noise=0.0, **options):
 def test_halves_and_doubles(rng):
     images = rng.uniform(-1, 1, (3, 8, 6, 2)).astype("float32")
     np.testing.assert_allclose(halve(images), by_blocks(images), atol=1e-6)
-    np.testing.assert_array_equal(halve(repeat(images)), images)
+    np.testing.assert_array_equal(halve(repeat_pixels(images)), images)
     np.testing.assert_array_equal(double(np.full((2, 4, 4, 1), 0.3, "float32")), np.float32(0.3))
     ramp = np.tile(np.arange(4, dtype="float32")[None, :, None, None], (1, 1, 4, 1))
     expected = [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
@@ -48,7 +48,7 @@ def test_no_detail_changes_the_coarse_picture(rng):
     coarse, detail = (rng.normal(size=(4, side, side, 3)).astype("float32") for side in (8, 16))
     images = lapgan.add_detail(coarse, detail)
     np.testing.assert_allclose(halve(images), coarse, atol=1e-5)
-    np.testing.assert_allclose(images, lapgan.add_detail(coarse, detail + repeat(coarse)), atol=1e-5)
+    np.testing.assert_allclose(images, lapgan.add_detail(coarse, detail + repeat_pixels(coarse)), atol=1e-5)
     assert np.abs(images - lapgan.add_detail(coarse, 2 * detail)).max() > 1
 
 

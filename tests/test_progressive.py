@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ganutils import callbacks, data, losses
 from ganutils.models import progressive
@@ -49,6 +50,11 @@ def test_at_alpha_0_the_picture_is_the_old_one_and_at_1_it_does_not_depend_on_it
         assert np.abs(whole[i] - faded[i]).max() > 0.01
     alpha(generator).assign(0.25)
     np.testing.assert_allclose(generator(LATENTS)[2], 0.75 * faded[2] + 0.25 * whole[2], atol=1e-6)
+    to_rgb = _colour_layers(generator)[1]
+    to_rgb.kernel.assign(to_rgb.kernel + 1.0)
+    assert np.abs(generator(LATENTS)[2] - 0.75 * faded[2] - 0.25 * whole[2]).max() > 0.1
+    alpha(generator).assign(1.0)
+    np.testing.assert_array_equal(generator(LATENTS)[2], whole[2])
 
 
 def test_at_alpha_0_the_discriminator_judges_the_halved_picture(rng):
@@ -61,7 +67,11 @@ def test_at_alpha_0_the_discriminator_judges_the_halved_picture(rng):
     np.testing.assert_allclose(of_small, of_smallest, atol=1e-5)
     alpha(discriminator).assign(1.0)
     np.testing.assert_allclose(of_large, _with_halved(discriminator, small), atol=1e-5)
-    assert np.abs(discriminator([smallest, small, large])[2] - of_large).max() > 1e-3
+    at_one = discriminator([smallest, small, large])[2].numpy()
+    assert np.abs(at_one - of_large).max() > 1e-3
+    from_rgb = _colour_layers(discriminator)[1]
+    from_rgb.kernel.assign(from_rgb.kernel + 1.0)
+    np.testing.assert_array_equal(discriminator([smallest, small, large])[2], at_one)
 
 
 def _with_halved(discriminator, small):
@@ -108,7 +118,7 @@ def test_alpha_goes_from_0_to_1_in_each_phase_but_the_first(images):
     )
     gan.fit(data.pipeline(images, batch_size=16), epochs=5, verbose=0, callbacks=[look])
     ramp = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0]
-    np.testing.assert_allclose(seen, np.tile(np.array([1, 1, *ramp, *ramp, 1, 1])[:, None], 3), atol=1e-6)
+    np.testing.assert_allclose(seen, np.tile(np.array([1, *ramp, *ramp, 1, 1, 1])[:, None], 3), atol=1e-6)
 
 
 def test_optimizers_begin_anew_with_each_phase(images):
@@ -117,9 +127,49 @@ def test_optimizers_begin_anew_with_each_phase(images):
     look = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: counted.append(int(optimizer.iterations.numpy()))
     )
-    gan.fit(data.pipeline(images, batch_size=16), epochs=2, verbose=0, callbacks=[look])
-    assert counted == [1, 2, 3, 1, 2, 3, 1, 2]
+    gan.fit(data.pipeline(images, batch_size=16), steps_per_epoch=6, verbose=0, callbacks=[look])
+    assert counted == [1, 2, 0, 1, 2, 0]
+    rest = [variable for variable in optimizer.variables if variable is not optimizer.learning_rate]
+    assert len(rest) > 10
+    assert all(np.all(variable.numpy() == 0) for variable in rest)
     assert float(optimizer.learning_rate) == pytest.approx(1e-2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_nothing_jumps_where_a_phase_begins(images, precision):
+    keras.mixed_precision.set_dtype_policy(precision)
+    try:
+        gan = growing(steps=(4, 4, 4), average=0.5)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    scale = [getattr(optimizer, "initial_scale", None) for optimizer in gan.optimizers.values()]
+    assert all(scale) == (precision != "float32")
+    gan.fit(data.pipeline(images, batch_size=16), epochs=1, verbose=0)
+    drawn = gan.predict(LATENTS, verbose=0)
+    np.testing.assert_array_equal(drawn, twice(twice(drawn[:, ::4, ::4])), err_msg="still as small as it has learnt")
+    history = gan.fit(data.pipeline(images, batch_size=16), epochs=2, verbose=0).history
+    assert np.isfinite(history["generator_loss"]).all()
+
+
+def test_a_penalty_weighs_less_where_there_are_fewer_pixels(images):
+    """R1 of a discriminator that looks at the picture's half alone, at α = 0, is that of the smaller size."""
+    gan = growing(penalty=losses.R1(2.0, every=1))
+    charged = []
+    gan._step.players, gan._step.penalties = ("discriminator",), []
+    try:
+        for taken, level in ((4, 1), (0, 0)):
+            gan.steps_taken.assign(taken)
+            alpha(gan.discriminator).assign(0.0)
+            alpha(gan.generator).assign(0.0)
+            gan._step.penalties = []
+            gan.losses(data.as_float(images[:8]))
+            ((_, penalty, arguments),) = gan._step.penalties
+            assert penalty.weight == 2.0 / 4 ** (2 - level)
+            charged.append(float(penalty(*arguments)))
+    finally:
+        gan._step.players = ()
+    assert charged[0] == pytest.approx(charged[1], rel=1e-4)
+    assert gan.settings()["penalty"].weight == 2.0
 
 
 def test_real_images_are_halved_and_faded_as_generated_ones_are(images, monkeypatch):
@@ -131,8 +181,8 @@ def test_real_images_are_halved_and_faded_as_generated_ones_are(images, monkeypa
     monkeypatch.setattr(
         gan, "discriminate", lambda x, condition=None: judged.append(x.numpy()) or np.ones((8, 1), "float32")
     )
-    alpha(gan.discriminator).assign(0.25)
-    gan._at = 1
+    alpha(gan.generator).assign(0.25)
+    gan.steps_taken.assign(4)
     gan.losses(real)
     np.testing.assert_allclose(judged[0], 0.75 * smallest + 0.25 * small, atol=1e-6)
 
@@ -164,8 +214,45 @@ def test_one_backup_serves_a_run_through_all_its_sizes(images, tmp_path):
     np.testing.assert_array_equal(kept.images, again.images)
 
 
-def test_wrong_phases_are_named():
-    with pytest.raises(ValueError, match=r"2 phases for the sizes \[4, 8, 16\]"):
+def test_the_size_is_the_same_from_everywhere(images):
+    gan = growing()
+    for taken, size in ((0, 4), (4, 8), (8, 16), (0, 4)):
+        gan.steps_taken.assign(taken)
+        gan.predict(LATENTS, verbose=0)
+        assert gan.generate(LATENTS).shape[1] == size
+    with pytest.raises(ValueError, match="within at_each_size"):
+        tf.function(gan.generate)(LATENTS)
+
+
+def test_networks_are_saved_and_copied(tmp_path):
+    for i, network in enumerate(networks()):
+        network.save(tmp_path / f"{i}.keras")
+        copy = keras.models.load_model(tmp_path / f"{i}.keras")
+        inputs = LATENTS if i == 0 else [np.ones((2, size, size, 3), "float32") for size in SIZES]
+        for one, other in zip(network(inputs), copy(inputs), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_does_not_fit_is_named(images):
+    with pytest.raises(ValueError, match="steps=\\(4, 4\\) is not allowed; give 3 whole numbers"):
         growing(steps=(4, 4))
+    with pytest.raises(ValueError, match="steps=10"):
+        growing(steps=10)
     with pytest.raises(ValueError, match="fading=0"):
         growing(fading=0)
+    growing(fading=1)
+    for sizes, channels in (((7, 14), (2, 2)), ((8, 16, 64), (2, 2, 2)), ((8,), (2,))):
+        for build in (progressive.progressive_generator, progressive.progressive_discriminator):
+            with pytest.raises(ValueError, match="each twice the one before"):
+                build(sizes, channels)
+    with pytest.raises(ValueError, match="channels="):
+        progressive.progressive_generator((8, 16), (2, 2, 2))
+    with pytest.raises(ValueError, match="of the same two sizes"):
+        progressive.ProgressiveGAN(
+            networks()[0], progressive.progressive_discriminator((8, 16), (2, 2)), steps=(1, 1, 1)
+        )
+    gan = growing()
+    with pytest.raises(ValueError, match="this GAN grows to"):
+        gan.fit(images[:, ::2, ::2], batch_size=16, verbose=0)
+    with pytest.raises(ValueError, match="leave the labels out"):
+        gan.fit(images, np.zeros(64, int), batch_size=16, verbose=0)

@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from ganutils import fitting, training, validation
 from ganutils.models import dcgan
-from ganutils.models.sizes import double, halve, repeat
+from ganutils.models.sizes import double, halve, repeat_pixels
 
 
 def add_detail(coarse, detail):
@@ -24,7 +24,7 @@ def add_detail(coarse, detail):
         detail: (n, 2 height, 2 width, channels).
     """
     images = double(coarse) + detail
-    return images + repeat(coarse - halve(images))
+    return images + repeat_pixels(coarse - halve(images))
 
 
 class Level(training.GAN):
