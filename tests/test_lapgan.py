@@ -17,7 +17,7 @@ def by_blocks(images):
 
 def level(noise=0.0, **options):
     keras.utils.set_random_seed(3)
-    found = lapgan.Level(*lapgan.level_networks((8, 8, 1), latent_dim=4, width=6, maps=2), noise=noise, **options)
+    found = lapgan.Level(*lapgan.level_networks((8, 8, 1), latent_dim=4, filters=6, maps=2), noise=noise, **options)
     found.compile(*(keras.optimizers.Adam(1e-3, beta_1=0.0) for _ in range(2)))
     return found
 
@@ -93,8 +93,8 @@ def test_a_killed_level_ends_as_if_it_had_not_been(digits, tmp_path):
 
 def test_joined_networks_draw_what_they_draw_one_after_another(rng):
     base, _ = lapgan.base_networks((4, 4, 1), latent_dim=3, units=8)
-    levels = [level(), level()]
-    levels[1] = lapgan.Level(*lapgan.level_networks((16, 16, 1), latent_dim=5, width=4))
+    levels = [level(), None]
+    levels[1] = lapgan.Level(*lapgan.level_networks((16, 16, 1), latent_dim=5, filters=4))
     latents = rng.standard_normal((6, 12)).astype("float32")
     small, middle, large = lapgan.join(base, *(one.generator for one in levels))(latents)
     np.testing.assert_array_equal(small, base(latents[:, :3]))
@@ -123,3 +123,13 @@ def test_bytes_are_scaled_and_mistakes_are_named(digits):
         level(noise=-1)
     with pytest.raises(ValueError, match="base_generator has 1 input"):
         lapgan.Level(*lapgan.base_networks((8, 8, 1)))
+    with pytest.raises(ValueError, match="this level makes"):
+        gan.fit(digits[:, ::2, ::2], batch_size=16, verbose=0)
+    with pytest.raises(ValueError, match="leave the labels out"):
+        gan.fit(digits, np.zeros(64, int), batch_size=16, verbose=0)
+    with pytest.raises(ValueError, match="must be even"):
+        lapgan.level_networks((7, 8, 1))
+    with pytest.raises(ValueError, match="cannot be halved 3 times"):
+        lapgan.lapgan_generator((28, 28, 1), depth=3)
+    with pytest.raises(ValueError, match="or networks of these shapes"):
+        lapgan.Level(lapgan.level_networks((8, 8, 1))[0], lapgan.level_networks((16, 16, 1))[1])

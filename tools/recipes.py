@@ -9,7 +9,6 @@ import sys
 import keras
 
 from ganutils import lessons, losses, models, training
-from ganutils.models import lapgan as models_lapgan
 
 
 def vanilla_gan(seed=0):
@@ -68,9 +67,9 @@ def lapgan(seed=0, image_shape=(28, 28, 1), depth=2, noise=0.0, average=0.99, st
         size = (height >> depth - i, width >> depth - i, colours)
         options = {"average": average, "penalty": losses.R1((size[0] / 28) ** 2, every=8), "seed": seed}
         if i:
-            gans.append(models_lapgan.Level(*models_lapgan.level_networks(size), noise=noise, **options))
+            gans.append(models.lapgan.Level(*models.lapgan.level_networks(size), noise=noise, **options))
         else:
-            gans.append(training.GAN(*models_lapgan.base_networks(size), **options))
+            gans.append(training.GAN(*models.lapgan.base_networks(size), **options))
         rates = (2e-3, 1e-3)
         if steps is not None:
             rates = [keras.optimizers.schedules.CosineDecay(rate, steps[i]) for rate in rates]

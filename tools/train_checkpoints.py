@@ -21,7 +21,6 @@ import tensorflow as tf
 from keras import layers
 
 from ganutils import callbacks, checkpoints, data, faces, features, metrics, models, training
-from ganutils.models import lapgan as lapgan_models
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 CLASSIFIER = "digit_classifier"
@@ -63,7 +62,7 @@ def train_pyramid(name, images, steps, seed):
         backup = callbacks.Backup(BUILD / f"{name}-{real.shape[1]}-{count}")
         epochs = {"epochs": 10, "steps_per_epoch": count // 10}
         gan.fit(batches, verbose=0, callbacks=[callbacks.Progress("lines")], backup=backup, **epochs)
-    return lapgan_models.join(*(gan.averaged_generator for gan in gans))
+    return models.lapgan.join(*(gan.averaged_generator for gan in gans))
 
 
 def lapgan(seed):
@@ -342,7 +341,8 @@ def main():
             seed=arguments.seed,
             metrics=found,
         )
-        (BUILD / f"{name}.npz").unlink(missing_ok=True)  # the next call trains from scratch
+        for backup in BUILD.glob(f"{name}-*.npz"):  # so that the next call trains from scratch
+            backup.unlink()
 
 
 if __name__ == "__main__":

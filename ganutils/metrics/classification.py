@@ -39,7 +39,8 @@ def attribute_fidelity(probabilities, training=None, sure=0.9):
     Blurred or mixed attributes leave a reader in doubt. It doubts some real images, too: compare with their share.
     Returns `AttributeFidelity`: `share`; `missing`, a dict from an attribute to the numbers of those of its values that
     the reader is sure of in no image, of attributes that have any; and `new`, among the images of `share`, the share
-    of combinations that `training` does not have: 0 for copies. NaN if there are none, or without `training`.
+    of combinations that `training` does not have: 0 for copies. `new` is NaN if the reader is sure of no image, or
+    without `training`.
 
     Args:
         probabilities: dict from an attribute to probabilities (n, values), such as those of `features.face_reader()`;
@@ -48,7 +49,8 @@ def attribute_fidelity(probabilities, training=None, sure=0.9):
         sure: what the largest probability must exceed, in [0.5, 1).
     """
     validation.check_named(probabilities, "probabilities", "probabilities (n, values)")
-    sure = validation.number(sure, "sure", 0.5, 1, open_ends=False)
+    if validation.number(sure, "sure", 0.5, 1, open_ends=False) == 1:
+        raise ValueError("sure=1 is not allowed, since no probability exceeds it; choose such as 0.9")
     found = {name: _checks.probabilities(rows, name) for name, rows in probabilities.items()}
     if len({len(rows) for rows in found.values()}) > 1:
         raise ValueError(f"probabilities have {', '.join(str(len(rows)) for rows in found.values())} rows; give one n")
@@ -58,11 +60,13 @@ def attribute_fidelity(probabilities, training=None, sure=0.9):
     whole = np.all(list(certain.values()), axis=0)
     new = np.nan
     if training is not None:
+        validation.check_named(training, "training", "values (m,)")
         if set(training) != set(found):
             raise ValueError(f"training has {', '.join(training)}; give the values of {', '.join(found)}")
         counts = [rows.shape[1] for rows in found.values()]
         known = [
-            validation.check_labels(training[name], name, classes) for name, classes in zip(found, counts, strict=True)
+            validation.check_labels(training[name], name, classes, len(next(iter(training.values()))))
+            for name, classes in zip(found, counts, strict=True)
         ]
         seen = np.ravel_multi_index(known, counts)
         drawn = np.ravel_multi_index([values[name][whole] for name in found], counts)

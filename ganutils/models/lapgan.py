@@ -1,7 +1,8 @@
 """LAPGAN (Denton et al. 2015): small GANs, each of which doubles the size of a picture; lesson 06 writes it by hand.
 
 The coarsest picture comes from a GAN of its own, such as one of `base_networks`. A *level* gets a coarse picture and
-latents, and makes the detail that its enlargement lacks.
+latents, and makes the detail that its enlargement lacks; the paper calls it the residual, or band-pass picture. That
+detail cannot change the coarse picture, and that the discriminator needs no second input, is this course's own.
 """
 
 import math
@@ -49,18 +50,28 @@ class Level(training.GAN):
             raise ValueError(
                 f"{generator.name} has {len(generator.inputs)} input(s); give it latents and coarse images"
             )
+        made, judged = (tuple(shape[1:]) for shape in (generator.output_shape, discriminator.input_shape))
+        height, width, colours = judged
+        if made != judged or tuple(generator.inputs[1].shape[1:]) != (height // 2, width // 2, colours):
+            raise ValueError(
+                f"the generator makes {made} from {tuple(generator.inputs[1].shape[1:])}, the discriminator takes "
+                f"{judged}; give level_networks({judged}), or networks of these shapes"
+            )
         self.noise = validation.number(noise, "noise", 0, open_ends=False)
 
     def losses(self, images):
         """Return both players' losses on images; the generated ones have the coarse pictures of the real ones."""
+        expected = self.discriminator.inputs[0].shape[1:]
+        if tuple(images.shape[1:]) != tuple(expected):
+            raise ValueError(f"images have the shape {tuple(images.shape[1:])}; this level makes {tuple(expected)}")
         coarse = seen = halve(images)
         if self.noise:
 
-            def noise(n):
+            def drawn(n):
                 strength = keras.random.uniform((n, 1, 1, 1), 0, self.noise, seed=self.seed_generator)
                 return strength * keras.random.normal((n, *coarse.shape[1:]), seed=self.seed_generator)
 
-            seen = coarse + self.draw(noise, ops.shape(coarse)[0])
+            seen = coarse + self.draw(drawn, ops.shape(coarse)[0])
         return super().losses((images, (coarse, seen)))
 
     def generate(self, latents, condition=None):
@@ -89,6 +100,11 @@ class Level(training.GAN):
                 f"{len(latents)} latents and coarse images {coarse.shape}; give as many, of shape {expected}"
             )
 
+    def check_condition(self, condition):
+        """Raise a ValueError for labels, which would be ignored."""
+        if condition is not None:
+            raise ValueError("a level takes images alone, and halves them itself; leave the labels out")
+
     def sample(self, n, labels=None):
         """Raise a ValueError: a level alone draws nothing."""
         raise ValueError("a level draws no images of its own; give it coarse ones: level.predict([latents, coarse])")
@@ -111,8 +127,15 @@ def join(base, *levels):
 
 
 def lapgan_generator(image_shape=(28, 28, 1), depth=2, latent_dim=32):
-    """Return the generators of a base and `depth` levels, joined; see `join`, and get one alone by `get_layer`."""
-    height, width, colours = image_shape
+    """Return the generators of a base and `depth` levels, joined; see `join`, and get one alone by `get_layer`.
+
+    Raises:
+        ValueError: a height or width that cannot be halved so often.
+    """
+    height, width, colours = validation.whole_numbers(image_shape, "image_shape", 3)
+    depth = validation.whole_number(depth, "depth", 0)
+    if height % 2**depth or width % 2**depth:
+        raise ValueError(f"image_shape={image_shape} cannot be halved {depth} times; choose fewer levels")
     sizes = [(height >> i, width >> i, colours) for i in reversed(range(depth + 1))]
     levels = [level_networks(size, latent_dim)[0] for size in sizes[1:]]
     return join(base_networks(sizes[0], latent_dim)[0], *levels)
@@ -130,21 +153,24 @@ def base_networks(image_shape=(7, 7, 1), latent_dim=32, units=256):
     return keras.Model(latents, x, name="base_generator"), keras.Model(images, y, name="base_discriminator")
 
 
-def level_networks(image_shape=(28, 28, 1), latent_dim=32, width=48, maps=8):
+def level_networks(image_shape=(28, 28, 1), latent_dim=32, filters=48, maps=8):
     """Return a level's generator, from latents and coarse images to detail (n, *image_shape), and its discriminator.
 
     Args:
         image_shape: (height, width, channels) of the images that the level makes, height and width even.
-        width: channels of the hidden layers, at half of the image's size.
+        filters: channels of the hidden layers, at half of the image's size.
         maps: channels in which the latents reach the convolutions.
     """
-    height, breadth, colours = image_shape[0] // 2, image_shape[1] // 2, image_shape[2]
+    height, width, colours = validation.whole_numbers(image_shape, "image_shape", 3)
+    if height % 2 or width % 2:
+        raise ValueError(f"image_shape={image_shape} is not allowed; height and width must be even")
+    height, width = height // 2, width // 2
     latents = keras.Input((latent_dim,), name="latents")
-    coarse = keras.Input((height, breadth, colours), name="coarse_images")
-    x = layers.Reshape((height, breadth, maps))(layers.Dense(height * breadth * maps)(latents))
+    coarse = keras.Input((height, width, colours), name="coarse_images")
+    x = layers.Reshape((height, width, maps))(layers.Dense(height * width * maps)(latents))
     x = layers.Concatenate()([coarse, x])
     for _ in range(2):
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x))
     detail = layers.Conv2DTranspose(colours, 4, 2, padding="same", dtype="float32")(x)
     generator = keras.Model([latents, coarse], detail, name=f"level_generator_{image_shape[0]}")

@@ -101,5 +101,10 @@ def test_attribute_fidelity_names_what_is_wrong(change, match):
         metrics.attribute_fidelity(change(probabilities))
     with pytest.raises(ValueError, match="training has hat; give the values of hat, scarf"):
         metrics.attribute_fidelity(probabilities, {"hat": [0]})
-    with pytest.raises(ValueError, match="sure="):
-        metrics.attribute_fidelity(probabilities, sure=1.5)
+    for sure in (1.5, 1, 0.2):
+        with pytest.raises(ValueError, match="sure="):
+            metrics.attribute_fidelity(probabilities, sure=sure)
+    with pytest.raises(ValueError, match="give a dict from a name to values"):
+        metrics.attribute_fidelity(probabilities, np.zeros((4, 2), int))
+    with pytest.raises(ValueError, match="scarf"):
+        metrics.attribute_fidelity(probabilities, {"hat": [0, 1], "scarf": [0]})
