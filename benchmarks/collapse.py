@@ -27,17 +27,17 @@ import common
 
 RESULTS = common.FOLDER / "results"
 MIXTURES = [("ring", 1), ("ring", 2), ("grid", 1), ("grid", 2), ("grid", 4)]  # and the images in a pack
-STACKED = {  # loss, γ of R1, whether R2 joins it, images in a pack, share of the discriminator's width
-    "relativistic + R1 + R2": ("relativistic", 1.0, True, 1, 1),
-    "non-saturating + R1 + R2": ("non_saturating", 1.0, True, 1, 1),
-    "relativistic + R1": ("relativistic", 1.0, False, 1, 1),
-    "non-saturating + R1": ("non_saturating", 1.0, False, 1, 1),
-    "this course's recipe": (None, 1.0, False, 1, 1),
-    "plain, D a half": ("non_saturating", 0.0, False, 1, 0.5),
-    "plain, D a quarter": ("non_saturating", 0.0, False, 1, 0.25),
-    "plain, D a quarter, G with batch norm": ("non_saturating", 0.0, False, 1, 0.25),
-    "packs of 2, D a half": ("non_saturating", 0.0, False, 2, 0.5),
-    "packs of 2, D a quarter": ("non_saturating", 0.0, False, 2, 0.25),
+STACKED = {  # loss, γ of R1, whether R2 joins it, images in a pack, share of D's width, batch norm in G
+    "relativistic + R1 + R2": ("relativistic", 1.0, True, 1, 1, False),
+    "non-saturating + R1 + R2": ("non_saturating", 1.0, True, 1, 1, False),
+    "relativistic + R1": ("relativistic", 1.0, False, 1, 1, False),
+    "non-saturating + R1": ("non_saturating", 1.0, False, 1, 1, False),
+    "this course's recipe": (None, 1.0, False, 1, 1, True),
+    "plain, D a half": ("non_saturating", 0.0, False, 1, 0.5, False),
+    "plain, D a quarter": ("non_saturating", 0.0, False, 1, 0.25, False),
+    "plain, D a quarter, G with batch norm": ("non_saturating", 0.0, False, 1, 0.25, True),
+    "packs of 2, D a half": ("non_saturating", 0.0, False, 2, 0.5, False),
+    "packs of 2, D a quarter": ("non_saturating", 0.0, False, 2, 0.25, False),
 }
 
 
@@ -73,12 +73,12 @@ def train_mixture(name, pack, iterations, seed):
     points = mixture.sample(100_000, seed)
     latents, looks = gan.draw_latents(2500), []
 
-    def look():
-        looks.append(mixture.coverage(gan.predict(latents, batch_size=2500, verbose=0))._asdict())
+    def counted():
+        return mixture.coverage(gan.predict(latents, batch_size=2500, verbose=0))._asdict()
 
     batches = data.pipeline(points, batch_size=100 * pack, seed=seed)
-    take_steps(gan, batches, iterations, compiled=True, look=look, every=iterations // 4)
-    return {**looks[-1], "looks": looks}
+    take_steps(gan, batches, iterations, compiled=True, look=lambda: looks.append(counted()), every=iterations // 4)
+    return {**counted(), "looks": looks}  # after the last step, whatever the number of iterations
 
 
 def take_steps(gan, batches, iterations, at_once=500, compiled=False, look=None, every=None):
@@ -129,10 +129,10 @@ def train_stacked(name, iterations, seed):
 
     from ganutils import data, features, losses, models, training
 
-    loss, r1, r2, pack, width = STACKED[name]
+    loss, r1, r2, pack, width, normalised = STACKED[name]
     keras.utils.set_random_seed(seed)
     generator, discriminator = stacked_networks(width, pack)
-    if loss is None or "batch norm" in name:
+    if normalised:
         generator = models.dcgan_generator(64, (64, 32), 4, (2, 2), hidden=256, image_shape=(28, 28, 3))
     rate, betas = (2e-3, (0.0, 0.99)) if loss is None else (5e-4, (0.0, 0.99))
     penalty = losses.R1AndR2(r1) if r2 else losses.R1(r1, every=8 if loss is None else 1) if r1 else None
