@@ -28,7 +28,7 @@ SWINGS, SWUNG, LOW, HIGH = 3, 12, 0.5, 1.3  # from below LOW to above HIGH of th
 
 ADVICE = {  # what is the more likely cause comes first
     "not a number": "Lower the learning rates; look for a logarithm or a division of your own that meets a zero.",
-    "divergence": "Lower the learning rates, by ten times first. A Wasserstein critic needs a bound on its slopes: "
+    "divergence": "Lower the learning rates, at first to a tenth. A Wasserstein critic needs a bound on its slopes: "
     "losses.GradientPenalty(), layers.SpectralNormalization or layers.Clip.",
     "oscillation": "Set Adam's beta_1 to 0 or SGD's momentum to 0, lower both learning rates, add a penalty such as "
     "losses.R1(1.0), and keep an average of the generator's weights.",
@@ -192,11 +192,11 @@ def _signs(known):
             yield from _oscillation("discriminator", known["discriminator_loss"] / (2 * np.log(2)))
 
 
-_USUAL = "that of always answering 0"
+_USUAL = "that of a discriminator whose logits are all 0"
 _LEAST = {"variance": ONE_IMAGE, "nearest": ALIKE, "classes": FEW_CLASSES}
 _DIVERSITY = {
-    "variance": "the variance of its images, for their size, is",
-    "nearest": "the distance of its images to their nearest neighbours, for their size, is",
+    "variance": "the variance of its images, relative to their mean square, is",
+    "nearest": "the distance of its images to their nearest neighbours, relative to their size, is",
     "classes": "the number of classes among its images is",
 }
 
