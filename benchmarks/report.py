@@ -211,15 +211,15 @@ PACGAN = {
     ("grid", 4): (24.8, 0.2, 0.936, 0.04),
 }
 # Modes and divergence of Table 1 of R3GAN (Huang et al. 2024) and modes of Table 3 of PacGAN, with other networks.
-STACKED = {
+STACKED = {  # Table 1 of R3GAN, modes and divergence; Table 3 of PacGAN, modes
     "relativistic + R1 + R2": "1,000; 0.078",
     "non-saturating + R1 + R2": "693; 0.927",
     "relativistic + R1": "diverges",
     "non-saturating + R1": "diverges",
-    "plain, D a half": "488",
-    "plain, D a quarter": "78.5",
-    "packs of 2, D a half": "841",
-    "packs of 2, D a quarter": "485",
+    "plain, D a half": "488, with batch norm",
+    "plain, D a quarter, G with batch norm": "78.5",
+    "packs of 2, D a half": "841, with batch norm",
+    "packs of 2, D a quarter": "485, with batch norm",
 }
 
 
@@ -276,7 +276,10 @@ def stacked_mnist(found):
     return (
         f"{table(['method', 'modes of 1,000, each seed', 'KL divergence', 'published'], rows)}\n\n{iterations:,} steps "
         "of small networks on two cores. A perfect generator has about 1,000 modes and a divergence of 0.05 with these "
-        "10,000 samples. With one mode, all latents give the same picture, and it is no digit."
+        "10,000 samples. With one mode, all latents give the same picture, and it is no digit. D and G are the "
+        "discriminator and the generator; ours has a half or a quarter of its own channels. Published are R3GAN's "
+        "modes and divergence in the first four rows, and PacGAN's modes in the others: their players both have batch norm, "
+        "and their discriminator a half or a quarter of the generator's size."
     )
 
 
