@@ -278,8 +278,8 @@ def stacked_mnist(found):
         "of small networks on two cores. A perfect generator has about 1,000 modes and a divergence of 0.05 with these "
         "10,000 samples. With one mode, all latents give the same picture, and it is no digit. D and G are the "
         "discriminator and the generator; ours has a half or a quarter of its own channels. Published are R3GAN's "
-        "modes and divergence in the first four rows, and PacGAN's modes in the others: their players both have batch norm, "
-        "and their discriminator a half or a quarter of the generator's size."
+        "modes and divergence in the first four rows, and PacGAN's modes in the others: their players both have batch "
+        "norm, and their discriminator a half or a quarter of the generator's size."
     )
 
 
