@@ -85,7 +85,7 @@ def test_the_answers_of_exercises_are_those_of_their_runs():
 
     for what, name, scale, text in (
         ("on_blobs", "packs of 4", 100, "Packs of 4: {:.0f} to {:.0f}% of the points"),
-        ("modes", "packs of 4", 1, "{:.1f} to {:.1f} modes; 128 images"),
+        ("modes", "packs of 4", 1, "of the points, {:.1f} to {:.1f} modes;"),
         ("on_blobs", "packs of 2, R1", 100, "Packs of 2 and R1: {:.0f} to {:.0f}%"),
     ):
         least, _, most = values(what, cure=name)
