@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import checkpoints, data, features, metrics, models
+from ganutils import checkpoints, data, faces, features, metrics, models
 from tests.conftest import DAMAGES, Interrupt, assert_equal
 from tests.test_tools import ROOT, load_tool
 
 NAMES = sorted(path.stem for path in checkpoints.FOLDER.glob("*.json"))
-GENERATORS = [name for name in NAMES if name != "digit_classifier"]
+READERS = [name for name in NAMES if name.startswith("face_reader")]
+GENERATORS = [name for name in NAMES if name not in ("digit_classifier", *READERS)]
 
 
 def remembering(function):
@@ -104,6 +105,9 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
 
         monkeypatch.setattr(tool, "data", SimpleNamespace(load_dataset=lambda name="mnist", split="train": few[split]))
         monkeypatch.setattr(tool, "fit_classifier", train)
+    elif name in READERS:
+        tool = load_tool("train_checkpoints")
+        monkeypatch.setattr(tool, "fit_reader", lambda size, seed: trained.append(seed) or features.face_reader(size))
     else:
 
         def without_training(run):
@@ -256,6 +260,18 @@ def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, 
         train("part", lambda mode: Interrupt(1, batch=0))
     continued = train("part", lambda mode: keras.callbacks.Callback())
     assert_equal(whole, continued)
+
+
+def test_training_a_reader_learns_from_a_few_faces(monkeypatch):
+    tool = load_tool("train_checkpoints")
+    few = faces.load(640, 32, seed=1)
+    monkeypatch.setattr(tool, "faces", SimpleNamespace(load=lambda *_, **__: few, VALUES=faces.VALUES))
+    reader = tool.fit_reader(32, 0, steps=60, batch_size=64)
+    found = reader(faces.load(300, 32, seed=2, split="test").images).probabilities
+    right = faces.load(300, 32, seed=2, split="test").attributes
+    hits = {name: np.mean(found[name].argmax(axis=1) == row) for name, row in zip(found, right.T, strict=True)}
+    assert hits["clothes colour"] > 0.5, "chance is 0.1"
+    assert hits["skin"] > 0.5, "chance is 0.2"
 
 
 def test_training_a_classifier_learns_from_a_few_hundred_digits_and_depends_on_its_seed():

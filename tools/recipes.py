@@ -50,6 +50,33 @@ def conditional_gan(seed=0, average=0.99, steps=None):
     return _with_r1(training.ConditionalGAN, networks, seed, average, steps)
 
 
+def lapgan(seed=0, image_shape=(28, 28, 1), depth=2, noise=0.0, average=0.99, steps=None):
+    """Return the compiled, untrained GANs of lesson 06 from small to large, a base and `depth` levels.
+
+    Args:
+        seed: seed of the weights and of the latents.
+        image_shape: (height, width, channels) of the largest images.
+        noise: on the coarse images in training, as in `lapgan.Level`.
+        average: decay of the moving averages of the generators' weights.
+        steps: steps of each GAN, in which the learning rates decay to zero; None keeps them constant.
+    """
+    keras.utils.set_random_seed(seed)
+    height, width, colours = image_shape
+    gans = []
+    for i in range(depth + 1):
+        size = (height >> depth - i, width >> depth - i, colours)
+        options = {"average": average, "penalty": losses.R1((size[0] / 28) ** 2, every=8), "seed": seed}
+        if i:
+            gans.append(models.lapgan.Level(*models.lapgan.level_networks(size), noise=noise, **options))
+        else:
+            gans.append(training.GAN(*models.lapgan.base_networks(size), **options))
+        rates = (2e-3, 1e-3)
+        if steps is not None:
+            rates = [keras.optimizers.schedules.CosineDecay(rate, steps[i]) for rate in rates]
+        gans[-1].compile(*(_adam(rate, 0.0, 0.99) for rate in rates), steps_per_execution=10)
+    return gans
+
+
 RECIPES = {
     name: getattr(sys.modules[__name__], lesson["recipe"])
     for name, lesson in lessons.LESSONS.items()

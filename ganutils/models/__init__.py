@@ -8,4 +8,7 @@ the rest.
 # ruff: noqa: F401 - imported to be used as models.dcgan_generator and so on
 from ganutils.models.conditional import LABEL_INPUTS, conditional_discriminator, conditional_generator
 from ganutils.models.dcgan import dcgan_discriminator, dcgan_generator, fast_dcgan_discriminator, fast_dcgan_generator
+from ganutils.models.lapgan import lapgan_generator
+from ganutils.models.progressive import progressive_discriminator, progressive_generator
+from ganutils.models.sizes import double, halve, repeat_pixels
 from ganutils.models.vanilla import IMAGE_SHAPE, vanilla_discriminator, vanilla_generator
