@@ -44,7 +44,7 @@ class Fade(layers.Layer):
         return shapes[1]
 
 
-def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours=3):
+def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours=3, hidden=256):
     """From latents (n, latent_dim) to a list of pictures (n, size, size, colours), one of each size, without tanh.
 
     Args:
@@ -52,6 +52,7 @@ def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours
         channels: of the features from which each size is made, which have half its side.
         latent_dim: length of a latent vector; only its direction counts, since it is normalised.
         colours: channels of a picture.
+        hidden: units of a dense layer between the latents and the first features.
 
     Raises:
         ValueError: other sizes, or not as many channels.
@@ -66,7 +67,8 @@ def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours
         return PixelNorm()(layers.LeakyReLU(0.2)(x))
 
     start, latents = (sizes[0] // 2, sizes[0] // 2, channels[0]), keras.Input((latent_dim,), name="latents")
-    x = EqualizedLearningRate(layers.Dense(math.prod(start)))(PixelNorm()(latents))
+    x = active(EqualizedLearningRate(layers.Dense(hidden))(PixelNorm()(latents)))
+    x = EqualizedLearningRate(layers.Dense(math.prod(start)))(x)
     x, fade, pictures, old = active(layers.Reshape(start)(x)), Fade(name="fade", dtype="float32"), [], None
     for i, width in enumerate(channels):
         x = active(doubled(width, x)) if i else x
