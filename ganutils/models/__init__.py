@@ -1,8 +1,8 @@
 """The networks of the lessons, as Keras functional models; one file per architecture.
 
 Generators map latents (n, latent_dim) to images (n, height, width, channels) in [-1, 1]; those of `lapgan` and
-`progressive` have no bounds, and their models clip. Discriminators map such images to logits (n, 1). The last layer of each computes in float32, like losses and images, whatever the precision of
-the rest.
+`progressive` have no bounds, and their models clip. Discriminators map such images to logits (n, 1). The last layer of
+each computes in float32, like losses and images, whatever the precision of the rest.
 """
 
 # ruff: noqa: F401 - imported to be used as models.dcgan_generator and so on
