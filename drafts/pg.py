@@ -18,27 +18,28 @@ def score(im,tag):
     r={k:metrics.attribute_fidelity({a:p[a] for a in names}) for k,names in (("all",faces.ATTRIBUTES),("9",[a for a in faces.ATTRIBUTES if a!="mouth"]),("7",[a for a in faces.ATTRIBUTES if a not in("mouth","beard","eyebrows")]))}
     print(tag,"sure",{k:round(v.share,3) for k,v in r.items()},"missing",sum(map(len,r["9"].missing.values())),"FID",round(metrics.frechet_distance(F,f.features),1),flush=True)
 seed=int(o.get("seed",0)); keras.utils.set_random_seed(seed)
-sizes=[s for s in (8,16,32,64) if s<=top]; ch=[64,64,32,16][:len(sizes)] if o.get("ch") is None else [int(c) for c in o["ch"].split(",")]
+lo=int(o.get("from",8)); sizes=[s for s in (8,16,32,64) if lo<=s<=top]; ch=[c for s,c in zip((8,16,32,64),(64,64,32,16)) if lo<=s<=top] if o.get("ch") is None else [int(c) for c in o["ch"].split(",")]
 if o.get("plain"):   # no equalised rate: He initial weights, plain layers
     class Plain:
         def __new__(cls, layer, gain=2**.5, **k):
             layer.kernel_initializer=keras.initializers.HeNormal(); return layer
     P.EqualizedLearningRate=Plain
-if o.get("nopn"):
+if o.get("nopn")=="id": P.PixelNorm=lambda : (lambda x: x)
+elif o.get("nopn"):
     P.PixelNorm=lambda : (lambda x: keras.layers.BatchNormalization(momentum=.9)(x))
 share=[float(v) for v in o.get("share","1,2,3,6").split(",")][:len(sizes)]
 gan_seconds=np.array(share)/sum(share)*seconds
 lr=float(o.get("lr",2e-3)); z=int(o.get("z",64))
 mk=lambda: P.ProgressiveGAN(P.progressive_generator(sizes,ch,latent_dim=z),P.progressive_discriminator(sizes,ch),steps=[10**6]*len(sizes),average=float(o.get("a",.99)),penalty=losses.R1(float(o.get("r1",1)),every=8),seed=seed)
 gan=mk(); gan.compile(keras.optimizers.Adam(lr,beta_1=0.,beta_2=.99),keras.optimizers.Adam(lr*float(o.get("dlr",1)),beta_1=0.,beta_2=.99))
-it=iter(data.pipeline(x,batch_size=64,seed=seed).repeat())
+it=iter(data.pipeline(x,batch_size=int(o.get('b',64)),seed=seed).repeat())
 lz=np.random.default_rng(5).standard_normal((2000,z)).astype("float32")
 rate={}
 steps_done=0
 for i,size in enumerate(sizes):
     if o.get("once") and i<len(sizes)-1: continue
     # phase i: custom loop with python-level stage
-    if i: gan._forget()
+    if i: gan._reset_optimizers(tf.constant(True))
     gan._at=i
     alpha=[n.get_layer("fade").alpha for n in [*gan.networks.values(),*gan.averaged.values()]]
     def one(batch):
