@@ -39,8 +39,7 @@ import tensorflow as tf
 from keras import layers as kl
 from keras import ops
 
-from ganutils import callbacks, checkpoints, data, features, layers, lessons, losses, metrics, models, plotting
-from ganutils import references, training, widgets
+from ganutils import callbacks, data, layers, lessons, losses, metrics, models, plotting, training
 from ganutils.models import progressive
 ''')
 code('''
@@ -237,8 +236,8 @@ The latents are normalised in the same way, before anything else: only their dir
 Lesson 05 showed a discriminator that sees how close the images of a batch are to each other. Karras et al. found a simpler way, without weights: take the standard deviation of each feature over the batch, average all of them to one number, and append it as a further channel, everywhere the same.
 ''')
 code('''
-def deviation(features):
-    return np.sqrt(features.var(axis=0)).mean()
+def deviation(maps):
+    return np.sqrt(maps.var(axis=0)).mean()
 
 
 some, alike = rng.normal(size=(8, 4, 4, 16)), np.repeat(rng.normal(size=(1, 4, 4, 16)), 8, axis=0)
@@ -254,7 +253,7 @@ What is it good for? Take the meanest of all collapses: a "generator" whose batc
 ''')
 code('''
 def sees_copies(last, steps=profile.copy_steps, n=32):
-    """Train a discriminator on batches of real faces and of copies of one; return how often it then knows which is which."""
+    """Train a discriminator on batches of faces and of copies of one; return how often it then tells them apart."""
     keras.utils.set_random_seed(SEED)
     discriminator = keras.Sequential([keras.Input((8, 8, 3)), kl.Conv2D(32, 4, 2), kl.LeakyReLU(0.2), *last])
     discriminator.add(kl.Flatten())
@@ -263,13 +262,15 @@ def sees_copies(last, steps=profile.copy_steps, n=32):
     optimizer, draws = keras.optimizers.Adam(1e-3), np.random.default_rng(SEED)
 
     def batches(faces):
-        return faces[draws.integers(len(faces), size=n)], np.repeat(faces[draws.integers(len(faces), size=1)], n, axis=0)
+        one = faces[draws.integers(len(faces), size=1)]
+        return faces[draws.integers(len(faces), size=n)], np.repeat(one, n, axis=0)
 
     @tf.function
     def step(real, copies):
         with tf.GradientTape() as tape:
             loss = ops.mean(ops.softplus(-discriminator(real))) + ops.mean(ops.softplus(discriminator(copies)))
-        optimizer.apply_gradients(zip(tape.gradient(loss, discriminator.trainable_weights), discriminator.trainable_weights))
+        weights = discriminator.trainable_weights
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
 
     for _ in range(steps):
         step(*map(tf.constant, batches(small_faces)))
@@ -393,7 +394,9 @@ growing_seconds = time.perf_counter() - start
 ''')
 code('''
 plotting.show(
-    plotting.image_grid(np.concatenate(samples.images[1:]), columns=8, row_labels=["8", "16", "32", "64"], tile_inches=0.8),
+    plotting.image_grid(
+        np.concatenate(samples.images[1:]), columns=8, row_labels=["8", "16", "32", "64"], tile_inches=0.8
+    ),
     "The same latents at the end of each phase.",
     alt="Faces of the same eight latents in four rows, from coarse blocks to 64 × 64 pixels",
 )
