@@ -5,7 +5,8 @@
     python benchmarks/collapse.py stacked_mnist --iterations 2500 --seeds 0,1,2
 
 Each finished run is added to results/mixtures.json or results/stacked_mnist.json, and is not repeated; a run with other
-iterations counts as another one. It can be interrupted. `benchmarks/report.py` writes the tables.
+iterations, or of networks or training steps that were changed since, counts as another one. It can be interrupted.
+`benchmarks/report.py` writes the tables.
 
 Mixtures follow PacGAN (Lin et al. 2018, section 4.1 and the code at github.com/fjxmlzn/PacGAN): two latent numbers, a
 generator of four layers of 400 units with batch norm and ReLU, a discriminator of three layers of 200 maxout units of
@@ -19,6 +20,8 @@ they end with one picture for all latents, which is no digit. PacGAN's generator
 """
 
 import argparse
+import hashlib
+import inspect
 import itertools
 import json
 import time
@@ -135,11 +138,12 @@ def train_stacked(name, iterations, seed):
     if normalised:
         generator = models.dcgan_generator(64, (64, 32), 4, (2, 2), hidden=256, image_shape=(28, 28, 3))
     rate, betas = (2e-3, (0.0, 0.99)) if loss is None else (5e-4, (0.0, 0.99))
-    penalty = losses.R1AndR2(r1) if r2 else losses.R1(r1, every=8 if loss is None else 1) if r1 else None
+    lazy = 8 if loss is None else 1
+    penalty = (losses.R1AndR2 if r2 else losses.R1)(r1, every=lazy) if r1 else None
     gan = training.GAN(generator, discriminator, penalty=penalty, average=0.99 if loss is None else None, seed=seed)
     optimizers = [keras.optimizers.Adam(rate, beta_1=betas[0], beta_2=betas[1]) for _ in range(2)]
     gan.compile(*optimizers, loss=loss or "non_saturating")
-    take_steps(gan, data.stacked_mnist(batch_size=64, seed=seed), iterations, at_once=100)
+    take_steps(gan, data.stacked_mnist(batch_size=64 * pack, seed=seed), iterations, at_once=100)
     drawn = gan.predict(gan.draw_latents(10_000), batch_size=500, verbose=0)
     if not np.isfinite(drawn).all():
         return {"modes": 0, "divergence": float("nan")}
@@ -155,10 +159,12 @@ def run_all(what, iterations, seeds, only=""):
     path = RESULTS / f"{what}.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.is_file() else []
     configurations = MIXTURES if what == "mixtures" else [(name,) for name in STACKED]
-    train = train_mixture if what == "mixtures" else train_stacked
+    train, networks = (train_mixture, mixture_networks) if what == "mixtures" else (train_stacked, stacked_networks)
+    code = "".join(map(inspect.getsource, (train, networks, take_steps)))
+    digest = hashlib.sha256(code.encode()).hexdigest()[:12]
     for seed in seeds:
         for configuration in (one for one in configurations if one[0].startswith(only)):
-            key = {"configuration": list(configuration), "iterations": iterations, "seed": seed}
+            key = {"configuration": list(configuration), "iterations": iterations, "seed": seed, "code": digest}
             if any(key.items() <= run.items() for run in runs):
                 continue
             start = time.perf_counter()

@@ -1,43 +1,14 @@
-"""Is a training going wrong, and how? Measurements of any `AdversarialModel`, their diagnosis in words, a callback.
+"""Is a training going wrong? Measurements of any `AdversarialModel`, and a callback that has `diagnosis` read them.
 
 A *critic* is a player whose network is asked about real and about generated images, such as a discriminator; a *maker*
 is one whose network gives what has the shape of a part of the batch. Which is which is read off a step.
 """
 
-from collections import namedtuple
-
 import numpy as np
 import tensorflow as tf
 from scipy.spatial import distance
 
-from ganutils import fitting, guards, validation
-
-# What is wrong with whom, from which step on, the figure that says so, and what to try; all in words but the step.
-Finding = namedtuple("Finding", "name player step figure advice")
-
-PATIENCE = 3  # so many looks in a row must say the same; limits are far from what healthy runs of lessons 01 to 03 show
-WON = 0.1  # of the loss of a discriminator that always answers 0, which healthy runs have 0.5 to 1.7 times
-ACCURATE = 0.98
-STARVED = 0.05  # derivative of the generator's loss by the logit; 1 is the steepest of all but least squares
-ALIKE = 0.12  # distance to the nearest neighbour of generated images, as a share of real ones'
-ONE_IMAGE = 0.02  # variance, likewise
-FEW_CLASSES = 0.5  # likewise
-APART = 60.0  # between the mean logits of real and generated images
-EXPLODED = 30.0  # a loss, in absolute value
-SWINGS, SWUNG, LOW, HIGH = 3, 12, 0.5, 1.3  # from below LOW to above HIGH of the loss of always 0, and back
-
-ADVICE = {  # what is the more likely cause comes first
-    "not a number": "Lower the learning rates; look for a logarithm or a division of your own that meets a zero.",
-    "divergence": "Lower the learning rates, at first to a tenth. A Wasserstein critic needs a bound on its slopes: "
-    "losses.GradientPenalty(), layers.SpectralNormalization or layers.Clip.",
-    "oscillation": "Set Adam's beta_1 to 0 or SGD's momentum to 0, lower both learning rates, add a penalty such as "
-    "losses.R1(1.0), and keep an average of the generator's weights.",
-    "vanishing generator gradient": "Use the non-saturating loss; then lower the discriminator's rate or penalise it.",
-    "discriminator too strong": "Lower its learning rate or give it fewer weights, add a penalty such as "
-    "losses.R1(1.0), or smooth its labels; see that the generator learns from the first step on.",
-    "mode collapse": "Look whether the latents reach the images; then let the discriminator see several images at once "
-    "(layers.Pack, layers.MinibatchDiscrimination), or lower the generator's learning rate.",
-}
+from ganutils import diagnosis, fitting, guards, validation
 
 
 def measure(model, batch, classifier=None):
@@ -116,13 +87,10 @@ def _of_maker(outputs, parts, classifier):
     of_real, of_made = (np.min([_diversity(images) for images in each], axis=0) for each in (parts, outputs))
     found = dict(zip(("variance", "nearest"), of_made / np.maximum(of_real, 1e-12), strict=True))
     if classifier is not None:
-        counts = [[_classes(classifier, images) for images in each] for each in (outputs, parts)]
-        found["classes"] = min(counts[0]) / max(counts[1])
+        classes = [[classifier(images).probabilities.argmax(axis=1) for images in each] for each in (outputs, parts)]
+        of_made, of_real = ([len(np.unique(row)) for row in each] for each in classes)
+        found["classes"] = min(of_made) / max(of_real)
     return found
-
-
-def _classes(classifier, images):
-    return len(np.unique(np.argmax(classifier(images).probabilities, axis=1)))
 
 
 def _diversity(images):
@@ -133,142 +101,75 @@ def _diversity(images):
     return np.array([rows.var(axis=0).sum(), distances.min(axis=1).mean()])
 
 
-def diagnose(history):
-    """Return what is wrong with a run: a list of `Finding`, in the order in which they begin; empty for a healthy one.
-
-    Args:
-        history: dict of lists of equal length, "step" and what is known at each: losses as "player_loss",
-            "real_accuracy" and "fake_accuracy", such as in `callbacks.Curves.history`, and what `measure` returns.
-
-    Raises:
-        ValueError: lists of different lengths, or no steps.
-    """
-    if "step" not in history or len({np.shape(values) for values in history.values()}) > 1:
-        raise ValueError("give a history with a list of steps and lists as long, such as callbacks.Curves.history")
-    known = {name: np.asarray(values, "float64") for name, values in history.items()}
-    found = {}
-    for name, player, bad, text, values in _signs(known):
-        if name not in _AT_ONCE:
-            bad = np.array([bad[max(i + 1 - PATIENCE, 0) : i + 1].sum() == PATIENCE for i in range(len(bad))])
-        if bad.any():
-            at = np.argmax(bad)
-            finding = Finding(name, player, int(known["step"][at]), text.format(values[at]), ADVICE[name])
-            key = name if name == "not a number" else (name, player)  # which spreads to all players at once
-            if finding.step < found.get(key, finding._replace(step=np.inf)).step:
-                found[key] = finding
-    return sorted(found.values(), key=lambda finding: (finding.step, list(ADVICE).index(finding.name)))
-
-
-_AT_ONCE = ("not a number", "oscillation")  # the latter looks back by itself
-
-
-def _signs(known):
-    """Yield what may be wrong, with whom, at which looks its sign shows (looks,), and in words and numbers (looks,)."""
-    unknown = np.full(len(known["step"]), np.nan)
-    for name, values in known.items():
-        player, _, what = name.partition(": ")
-        if name.endswith("_loss"):
-            player = name.removesuffix("_loss")
-            yield "not a number", player, np.isnan(values) | np.isinf(values), "its loss is {}", values
-            if f"{player}: gap" in known or not any(name.endswith(": gap") for name in known):
-                # A critic may add any constant to a maker's loss; alone, as a curve, it is all that is known.
-                yield "divergence", player, np.abs(values) > EXPLODED, "its loss is {:.3g}", values
-        elif what == "left":
-            slope, gap = known.get(f"{player}: slope", unknown), known.get(f"{player}: gap", unknown)
-            yield "discriminator too strong", player, values < WON, f"its loss is {{:.2g}} times {_USUAL}", values
-            text = "the generator's loss changes by {:.2g} with a unit of logit, where 1 is steep"
-            yield "vanishing generator gradient", player, (slope < STARVED) & (values < LOW), text, slope
-            text = "its mean logits of real and of generated images are {:.3g} apart"
-            yield "divergence", player, gap > APART, text, gap
-            yield from _oscillation(player, values)
-        elif what in _LEAST:
-            text = f"{_DIVERSITY[what]} {{:.2g}} times that of real ones"
-            yield "mode collapse", player, values < _LEAST[what], text, values
-    if not any(name.endswith(": left") for name in known) and {"real_accuracy", "fake_accuracy"} <= known.keys():
-        least = np.minimum(known["real_accuracy"], known["fake_accuracy"])
-        text = "it is right about {:.0%} of real images, and of generated ones"
-        yield "discriminator too strong", "discriminator", least > ACCURATE, text, least
-        if "discriminator_loss" in known:  # of the logistic losses
-            yield from _oscillation("discriminator", known["discriminator_loss"] / (2 * np.log(2)))
-
-
-_USUAL = "that of a discriminator whose logits are all 0"
-_LEAST = {"variance": ONE_IMAGE, "nearest": ALIKE, "classes": FEW_CLASSES}
-_DIVERSITY = {
-    "variance": "the variance of its images, relative to their mean square, is",
-    "nearest": "the distance of its images to their nearest neighbours, relative to their size, is",
-    "classes": "the number of classes among its images is",
-}
-
-
-def _oscillation(player, left):
-    """Yield where a discriminator's loss keeps going from far below that of always answering 0 to far above it."""
-    side, sides = 0, []
-    for value in left:
-        side = -1 if value < LOW else 1 if value > HIGH else side
-        sides.append(side)
-    turns = np.abs(np.diff(sides, prepend=sides[:1])) == 2
-    swings = np.convolve(turns, np.ones(SWUNG))[: len(turns)]
-    text = f"its loss went {{:.0f}} times from below {LOW} to above {HIGH} times {_USUAL}, or back, in {SWUNG} looks"
-    yield "oscillation", player, swings >= SWINGS, text, swings
-
-
 class HealthCheck(guards.LastGoodState):
     """Say in words what goes wrong in a run, with the figure that shows it and what to try, as soon as it is seen.
 
-    Nothing is changed by looking: weights, random numbers and what a backup compares are those of a run without it.
-    Each look also keeps the state of weights, optimizers and random numbers, if all are finite. At NaN or infinity,
-    training stops with the state kept last, so that fewer than `every` steps are lost. A look costs about one step.
+    Looking changes nothing: weights, random numbers and what a backup compares are those of a run without it. Each look
+    also keeps the state of weights, optimizers and random numbers, if all are finite. At NaN or infinity, training
+    stops with the state kept last, so that fewer than `every` steps are lost.
 
     Args:
-        batch: real images, or what else a batch of the dataset holds, such as (images, labels); at least 8 rows, and
-            better 64, in no order. They, and the same latents, are looked at each time.
-        every: steps between two looks, at least 1; looks stand at multiples of it in each epoch.
+        batch: real images, or what else a batch of the dataset holds, such as (images, labels); 8 to 1,000 rows,
+            usually 64, in no order. They, and the same latents, are looked at each time.
+        every: steps between two looks, at least 1; looks stand at multiples of it.
         classifier: as in `measure`, or None.
 
     Attributes:
-        history: dict of lists: "step", over all epochs; the losses' means since the look before; what `measure` gives.
+        history: dict of lists: "step", over all epochs; the losses' means since the look before, within the epoch; what
+            `measure` gives. A `fit` that does not resume another one begins anew.
         findings: list of each `Finding` so far.
 
     Raises:
-        ValueError: no arrays, fewer than 8 rows, images that `data.check_images` refuses, or a number out of range.
+        ValueError: too few rows, too many or unequally many, NaN, images that `data.check_images` refuses, or a number
+            out of range.
     """
 
     def __init__(self, batch, every=100, classifier=None):
         super().__init__()
         parts = tf.nest.flatten(batch)
-        if any(np.ndim(part) == 0 or len(part) < 8 or np.asarray(part).dtype.kind not in "biuf" for part in parts):
-            raise ValueError("batch is no array of rows to compare; give at least 8 images, and what belongs to each")
+        rows, kinds = {(*np.shape(part), 0)[0] for part in parts}, {np.asarray(part).dtype.kind for part in parts}
+        if len(rows) != 1 or not 8 <= min(rows) <= 1000 or not kinds <= set("biuf"):
+            given = ", ".join(f"{np.asarray(part).dtype} {np.shape(part)}" for part in parts) or "nothing"
+            raise ValueError(f"batch holds {given}; give 8 to 1,000 images, such as images[:64], and as many labels")
         if classifier is not None and not callable(classifier):
             raise ValueError(f"classifier={classifier!r} is not allowed; give such as features.digit_classifier()")
-        validation.check_parts(parts, "batch")
+        validation.check_parts(parts, "images of the batch")
         self.batch = tf.nest.map_structure(tf.convert_to_tensor, batch)
         self.every = validation.whole_number(every, "every", 1)
         self.classifier, self.history, self._said, self._step = classifier, {"step": []}, set(), 0
 
     @property
     def findings(self):
-        return diagnose(self.history)
+        return diagnosis.diagnose(self.history)
 
     def on_train_begin(self, logs=None):
-        self._bad = False
+        self._bad, self._at = False, None
         self._see = tf.function(lambda: _seen(self.model, self.batch), autograph=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = epoch * (self.params["steps"] or self._step)
         self._seen, self._sums = 0, {}
+        if self._at is None:  # the first epoch of this `fit`
+            self._at = self._before
+            if not epoch:
+                self.history, self._said = {"step": []}, set()
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
-        if self._step // self.every != self._seen // self.every and self._look(logs, True):
-            means = {}
+        now = self._before + self._step
+        if now // self.every != self._at // self.every and self._look(logs, True):
+            self._at, means = now, {}
             for name, value in (logs or {}).items():
                 total = float(value) * self._step  # Keras gives means since the start of the epoch
                 means[name] = (total - self._sums.get(name, 0.0)) / (self._step - self._seen)
                 self._sums[name] = total
             self._seen = self._step
             self._add(means | _in_numbers(self.model, *self._see(), self.classifier))
+
+    def on_train_end(self, logs=None):
+        if not self.history["step"]:
+            print(f"HealthCheck has not looked: the run took {self._before + self._step} steps, and every={self.every}")
 
     def _look(self, logs, at_weights):
         is_good = not self._bad and super()._look(logs, at_weights)

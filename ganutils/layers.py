@@ -35,8 +35,14 @@ class Clip(keras.constraints.Constraint):
 
     @classmethod
     def all(cls, network, limit=0.01):
-        """Clip all weights of a network that are trained, now and after each step. A copy of it is not clipped."""
+        """Clip all weights of a network that are trained, now and after each step. A copy of it is not clipped.
+
+        Raises:
+            ValueError: weights that have a constraint already, such as a `SpectralNormalization`'s.
+        """
         constraint = cls(limit)
+        if taken := [variable.path for variable in network.trainable_variables if variable.constraint]:
+            raise ValueError(f"{', '.join(taken)} have constraints, which would be lost; choose one of the two")
         for variable in network.trainable_variables:
             variable.constraint = constraint
             variable.assign(constraint(variable))
@@ -221,8 +227,7 @@ def pack(images, k):
 class Pack(keras.layers.Layer):
     """`pack` as a discriminator's first layer: (n, …) images in, (n / k, 1) logits out; `k` as there.
 
-    Penalties then are those of a pack: |∇D|² adds up the slopes by all of its k images, as PacGAN has it, and the
-    length that a gradient penalty brings to 1 is that of the pack.
+    R1 and R2 then are those of a pack: |∇D|² adds up the slopes by all of its k images. `GradientPenalty` is refused.
     """
 
     def __init__(self, k=2, **kwargs):

@@ -6,6 +6,7 @@ Losses are computed in float32 from logits, never from probabilities: log(sigmoi
 images, and return a scalar.
 """
 
+import inspect
 from typing import NamedTuple
 
 from keras import ops
@@ -165,9 +166,14 @@ def get(loss):
     """Return the `AdversarialLoss` with a name; an `AdversarialLoss` is returned as it is.
 
     Raises:
-        ValueError: neither an `AdversarialLoss` nor a known name.
+        ValueError: neither an `AdversarialLoss` of functions of two arrays nor a known name.
     """
     if isinstance(loss, AdversarialLoss):
+        for player in ("discriminator", "generator"):
+            try:
+                inspect.signature(getattr(loss, player)).bind("own logits", "the others")
+            except TypeError:
+                raise ValueError(f"the loss {loss.name!r} needs a {player} that takes two arrays of logits") from None
         return loss
     if isinstance(loss, str) and loss in LOSSES:
         return LOSSES[loss]

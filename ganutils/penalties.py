@@ -7,7 +7,7 @@ all axes but the batch. Its `every` says how often it is due.
 Each logit should depend on its own image alone. Then the gradient of the sum of all logits holds every image's own,
 which is what makes a penalty affordable. A batch norm or a layer such as `layers.MinibatchDeviation` breaks this: the
 slope by an image is then that of the sum of all logits of the batch, its own and its part in those of the others. Of
-packed images (`layers.pack`) several belong to one logit, and the penalty is that of the pack.
+packed images (`layers.pack`) several belong to one logit, and R1 and R2 are those of the pack.
 """
 
 import dataclasses
@@ -39,6 +39,7 @@ def squared_slopes(discriminate, images):
 
     Of a patch discriminator (n, height, width, 1), it is the sum of an image's patches that counts as its logit.
     """
+    images = tf.convert_to_tensor(images)
     with tf.GradientTape() as tape:
         tape.watch(images)
         logits = discriminate(images)
@@ -95,7 +96,8 @@ class GradientPenalty(_Penalty):
     x̂ lies between a real and a generated image, at one share for the whole image. The paper draws the shares evenly
     from [0, 1]. Here they are spread evenly over the batch, (i + ½) / n for image i of n: the pairs are random
     already, the mean is the same with less noise, and a resumed run needs to remember nothing. A batch must not be
-    sorted, by classes say. The weight is λ, 10 in the paper, which has no lazy steps: `every` is 1.
+    sorted, by classes say. Packs are refused, whose images would have different shares. The weight is λ, 10 in the
+    paper, which has no lazy steps: `every` is 1.
     """
 
     weight: float = 10.0
@@ -106,7 +108,13 @@ class GradientPenalty(_Penalty):
         share = (ops.arange(n, dtype=real_images.dtype) + 0.5) / ops.cast(n, real_images.dtype)
         share = ops.reshape(share, (-1, *(1,) * (len(real_images.shape) - 1)))
         between = share * real_images + (1 - share) * ops.cast(fake_images, real_images.dtype)
-        lengths = ops.sqrt(ops.maximum(squared_slopes(discriminate, between), _LEAST))
+        squares = squared_slopes(discriminate, between)
+        if squares.shape[0] != real_images.shape[0]:
+            raise ValueError(
+                f"{real_images.shape[0]} images have {squares.shape[0]} logits: of a pack, GradientPenalty would leave "
+                "the line between real and generated; use losses.R1 with packs"
+            )
+        lengths = ops.sqrt(ops.maximum(squares, _LEAST))
         return self.weight * ops.mean(ops.square(lengths - 1))
 
 

@@ -61,11 +61,16 @@ def check_images(images, name="images"):
 
 
 def check_parts(parts, name):
-    """Check by `check_images` what should be images: arrays with four axes, and the first one with more than two."""
+    """Check by `check_images` what should be images, arrays with four axes and a first one with more than two.
+
+    Other arrays of floats, such as points, must be finite.
+    """
     for i, part in enumerate(parts):
         axes = len(getattr(part, "shape", ()))
         if axes == 4 or (axes > 2 and i == 0):
             check_images(part, name)
+        elif axes and "float" in str(part.dtype):
+            check_numbers(np.asarray(part), "rows of the data" if axes == 2 else "numbers of the data")
 
 
 def as_float(images, name="images"):

@@ -126,8 +126,11 @@ def test_extreme_logits_stay_finite_also_in_half_precision(name):
 
 
 def test_get_takes_a_loss_or_its_name():
-    own = losses.AdversarialLoss("own", lambda real, fake: 0.0, lambda fake: 0.0)
+    own = losses.AdversarialLoss("own", lambda real, fake: 0.0, lambda fake, real: 0.0)
     assert losses.get(own) is own
+    for generator in (lambda fake: 0.0, 1.0):
+        with pytest.raises(ValueError, match="'own' needs a generator that takes two arrays of logits"):
+            losses.get(own._replace(generator=generator))
     with pytest.raises(ValueError, match="unknown loss 'hinged'; choose one of non_saturating, minimax, least_squares"):
         losses.get("hinged")
 

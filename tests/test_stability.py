@@ -105,6 +105,39 @@ def test_the_answers_of_exercises_are_those_of_their_runs():
     assert f"the lowest were {least:.1g} to {most:.2g}." in lesson_text
 
 
+def test_what_the_lesson_says_of_the_literatures_tables_is_what_they_hold():
+    runs = {
+        name: json.loads((TOOL.NOTEBOOK.parents[1] / "benchmarks" / "results" / f"{name}.json").read_text())["runs"]
+        for name in ("mixtures", "stacked_mnist")
+    }
+
+    def values(name, what, *configuration):
+        found = [(run["seed"], run[what]) for run in runs[name] if run["configuration"] == list(configuration)]
+        return [value for _, value in sorted(found)]
+
+    modes = {(data, k): values("mixtures", "modes", data, k) for data in ("ring", "grid") for k in (1, 2, 4)}
+    assert modes["ring", 1] == modes["ring", 2] == [8] * 5
+    assert 0.2 < 1 - np.mean(modes["grid", 1]) / 25 < 0.4
+    assert modes["grid", 2] == [25] * 5
+    assert (min(modes["grid", 4]), max(modes["grid", 4])) == (22, 25)
+    assert sum(share < 0.5 for share in values("mixtures", "high_quality", "grid", 4)) == 4
+    for (data, k), theirs in zip(modes, (0.982, 0.956, None, 0.948, 0.913, 0.936), strict=True):
+        assert theirs is None or np.mean(values("mixtures", "high_quality", data, k)) < theirs
+    found = {
+        name: values("stacked_mnist", "modes", name)
+        for name in {run["configuration"][0] for run in runs["stacked_mnist"]}
+    }
+    assert found["plain, D a half"] == found["plain, D a quarter"] == [1] * 3
+    assert 600 < np.mean(found["plain, D a quarter, G with batch norm"]) < 800
+    packs = sorted(found["packs of 2, D a half"] + found["packs of 2, D a quarter"])
+    assert packs[3] == 41
+    assert packs[4] > 200
+    assert max(found["non-saturating + R1"]) < 100
+    pairs = zip(found["relativistic + R1 + R2"], found["non-saturating + R1 + R2"], strict=True)
+    assert all(relativistic > plain > 600 for relativistic, plain in pairs)
+    assert min(found["this course's recipe"]) >= 990
+
+
 def test_a_run_takes_the_place_of_its_predecessor(tmp_path, monkeypatch):
     monkeypatch.setattr(TOOL, "FILE", tmp_path / "runs.json")
     TOOL.add("map", {"seed": 1}, {"modes": 3.0, "recipe": "old"})

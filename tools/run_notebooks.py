@@ -40,7 +40,7 @@ def find_notebooks(folder, only="", part="1"):
 
     Args:
         folder: folder of the notebooks.
-        only: comma-separated prefixes of their names, in any part.
+        only: prefixes of their names, in any part, separated by commas or spaces.
         part: "1", "2" or "3" of the course, or "all"; used if `only` is empty. A notebook without an entry in
             lessons.toml belongs to every part.
     """
@@ -50,7 +50,7 @@ def find_notebooks(folder, only="", part="1"):
     if only:
         numbers = {path.stem.partition("_")[0] for path in found}  # 04 is not 04b
         chosen = []
-        for given in [part.strip() for part in only.split(",") if part.strip()] or [only]:
+        for given in [part for part in only.replace(",", " ").split()] or [only]:
             beginning = f"{given}_" if given in numbers else given
             matching = [path for path in found if len(given) > 1 and path.name.startswith(beginning)]
             if not matching:

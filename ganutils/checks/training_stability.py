@@ -29,7 +29,7 @@ _HINTS = {
     "discriminator too strong": "look at both accuracies, and at the generator's loss.",
     "vanishing generator gradient": "look at both accuracies, and at where the generator's loss lies.",
     "mode collapse": "look at the third panel, and at the numbers on its axis.",
-    "oscillation": "follow the discriminator's loss, and count how often it goes up and down.",
+    "oscillation": "follow the discriminator's loss, and count how often it crosses the thin line, by far.",
     "divergence": "look at the numbers on the axis of the losses.",
 }
 
