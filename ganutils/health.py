@@ -58,7 +58,7 @@ def measure(model, batch, classifier=None):
 
 
 def _seen(model, batch):
-    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; to be traced."""
+    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; traceable."""
     batch = fitting.prepared(batch)
     parts = [part for part in tf.nest.flatten(batch) if part.shape.rank > 1]
     made, judged, critics = {}, {}, {}
@@ -252,7 +252,7 @@ class HealthCheck(guards.LastGoodState):
 
     def on_train_begin(self, logs=None):
         self._bad = False
-        self._see = tf.function(lambda: _seen(self.model, self.batch), autograph=False)
+        self._see = tf.function(lambda stage: _seen(self.model, self.batch), autograph=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = epoch * (self.params["steps"] or self._step)
@@ -268,7 +268,7 @@ class HealthCheck(guards.LastGoodState):
                 means[name] = (total - self._sums.get(name, 0.0)) / (self._step - self._seen)
                 self._sums[name] = total
             self._seen = self._step
-            self._add(means | _in_numbers(self.model, *self._see(), self.classifier))
+            self._add(means | _in_numbers(self.model, *self._see(self.model.stage()), self.classifier))
 
     def _look(self, logs, at_weights):
         is_good = not self._bad and super()._look(logs, at_weights)
