@@ -173,7 +173,7 @@ class SpectralNormalization(_WrappedKernel):
 
     def largest_singular_value(self):
         """Return σ, a float32 scalar, as the layer divides by it now."""
-        vector = ops.stop_gradient(_unit(ops.cast(self.vector, "float32")))
+        vector = ops.stop_gradient(ops.normalize(ops.cast(self.vector, "float32")))
         # Its derivative by W is that of the largest singular value, v uᵀ with v = W u / σ.
         product = ops.matmul(self._matrix(self.layer.kernel), vector[:, None])
         return ops.sqrt(ops.maximum(ops.sum(ops.square(product)), _LEAST))
@@ -185,11 +185,7 @@ class SpectralNormalization(_WrappedKernel):
 
 def _turned(matrix, vector):
     """Return a vector after one step of the power method with matrixᵀ matrix."""
-    return _unit(ops.matmul(ops.transpose(matrix), ops.matmul(matrix, vector[:, None]))[:, 0])
-
-
-def _unit(vector):
-    return vector / ops.sqrt(ops.maximum(ops.sum(ops.square(vector)), _LEAST))
+    return ops.normalize(ops.matmul(ops.transpose(matrix), ops.matmul(matrix, vector[:, None]))[:, 0])
 
 
 @_register
