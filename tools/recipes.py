@@ -77,7 +77,7 @@ def lapgan(seed=0, image_shape=(28, 28, 1), depth=2, noise=0.0, average=0.99, st
     return gans
 
 
-FACES_AT_ONCE = 32  # images in a batch
+FACES_AT_ONCE = 16  # images in a batch
 GROWING = (1, 2, 3, 6)  # shares of the time that GANs of 8, 16, 32 and 64 pixels get, as far as they grow
 
 
@@ -118,15 +118,18 @@ def pggan_at_once(seed=0, size=64, average=0.99, steps=None):
     return _compiled(gan, steps)
 
 
-def dcgan_faces(seed=0, size=32, average=0.99, steps=None):
-    """Return the compiled, untrained DCGAN of lesson 02, for composed faces; arguments as in `pggan_at_once`."""
-    shape = (size, size, 3)
+def dcgan_faces(seed=0, size=32, average=0.995, steps=None):
+    """Return the compiled, untrained DCGAN of lesson 02 for composed faces; arguments as in `pggan_at_once`.
+
+    It is the small one, but begins at 4 x 4 pixels: at 32 that is better at equal time than a wider start at 8 x 8.
+    """
+    shape, filters = (size, size, 3), (128, 64, 32, 16)[: (size // 4).bit_length() - 1]
     return dcgan(
         seed,
         average,
         steps,
-        build_generator=lambda: models.fast_dcgan_generator(image_shape=shape),
-        build_discriminator=lambda: models.fast_dcgan_discriminator(shape),
+        build_generator=lambda: models.dcgan_generator(32, filters, 4, (2,) * len(filters), 256, shape),
+        build_discriminator=lambda: models.dcgan_discriminator(filters[::-1], 4, 0.0, 256, shape),
     )
 
 
