@@ -48,7 +48,7 @@ def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours
     """From latents (n, latent_dim) to a list of pictures (n, size, size, colours), one of each size, without tanh.
 
     Args:
-        sizes: sides of the pictures, even, each twice the one before.
+        sizes: sides of the pictures, even, each twice the one before; to grow, two or more.
         channels: of the features from which each size is made, which have half its side.
         latent_dim: length of a latent vector; only its direction counts, since it is normalised.
         colours: channels of a picture.
@@ -107,10 +107,8 @@ def progressive_discriminator(sizes=SIZES, channels=CHANNELS, colours=3, hidden=
 def _check_sizes(sizes, channels):
     sizes = validation.whole_numbers(sizes, "sizes")
     validation.whole_numbers(channels, "channels", len(sizes))
-    if len(sizes) < 2 or sizes[0] % 2 or any(large != 2 * small for small, large in itertools.pairwise(sizes)):
-        raise ValueError(
-            f"sizes={sizes} is not allowed; give two or more, even, each twice the one before: (8, 16, 32)"
-        )
+    if sizes[0] % 2 or any(large != 2 * small for small, large in itertools.pairwise(sizes)):
+        raise ValueError(f"sizes={sizes} is not allowed; give even ones, each twice the one before: (8, 16, 32)")
 
 
 class ProgressiveGAN(training.GAN):
