@@ -168,7 +168,7 @@ class HealthCheck(guards.LastGoodState):
             self._add(means | _in_numbers(self.model, *self._see(), self.classifier))
 
     def on_train_end(self, logs=None):
-        if not self.history["step"]:
+        if self._at is not None and not self.history["step"]:  # a finished run, resumed, has no epoch left
             print(f"HealthCheck has not looked: the run took {self._before + self._step} steps, and every={self.every}")
 
     def _look(self, logs, at_weights):

@@ -210,7 +210,7 @@ def test_a_run_with_a_health_check_is_the_run_without(digits):
     assert check.history["step"] == [3, 6], "another training has its own history"
 
 
-def test_looks_come_also_where_epochs_are_short_and_a_run_without_one_says_so(digits, capsys):
+def test_looks_come_also_where_epochs_are_short_and_a_run_without_one_says_so(digits, capsys, tmp_path):
     check = callbacks.HealthCheck(digits[:16], every=10)
     tiny_gan().fit(data.pipeline(digits, batch_size=8), epochs=3, verbose=0, callbacks=[check])
     assert check.history["step"] == [10, 20], "epochs have 8 steps"
@@ -218,6 +218,11 @@ def test_looks_come_also_where_epochs_are_short_and_a_run_without_one_says_so(di
     assert "has not looked" not in capsys.readouterr().out
     tiny_gan().fit(data.pipeline(digits, batch_size=8), verbose=0, callbacks=[check])
     assert "HealthCheck has not looked: the run took 8 steps, and every=10" in capsys.readouterr().out
+    gan, batches = tiny_gan(), data.pipeline(digits, batch_size=8)
+    for _ in range(2):  # the second time there is nothing left to do
+        gan.fit(
+            batches, verbose=0, callbacks=[callbacks.HealthCheck(digits[:16])], backup=callbacks.Backup(tmp_path / "b")
+        )
 
 
 class PutNaN(keras.callbacks.Callback):
