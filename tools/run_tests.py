@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent import futures
 from pathlib import Path
-from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -21,7 +21,7 @@ STYLE = [
     [str(Path(PYTHON).with_name("lint-imports"))],
     [PYTHON, "tools/clean_notebooks.py", "--check"],
 ]
-# The longest files come first, so that no process is left alone with one of them at the end.
+# The longest files come first, so that none is left to run alone at the end.
 LONGEST = ("strategies", "backup", "families", "training", "checkpoints", "setup", "references", "benchmarks")
 FILES = [f"tests/test_{name}.py" for name in LONGEST]
 FILES += sorted({path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py")} - set(FILES))
@@ -35,6 +35,9 @@ TESTS = {
     # The reference solutions next to eight busy processes: run on its own, since it slows down everything else.
     "busy": ["tests/busy"],
 }
+AT_ONCE = 3  # many wait for subprocesses
+# No profile or backup from an earlier run may change what is tested. Files are UTF-8 everywhere.
+ENVIRONMENT = os.environ | {"GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent", "PYTHONUTF8": "1"}
 PARTS, ASKED_FOR = ("style", *TESTS), ("grading", "busy")
 
 
@@ -43,37 +46,59 @@ def main(chosen):
         print(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}", file=sys.stderr)
         return 2
     chosen = chosen or [part for part in PARTS if part not in ASKED_FOR]
-    # No profile or backup from an earlier run may change what is tested. Files are UTF-8 everywhere.
-    environment = {**os.environ, "GANUTILS_PROFILE": "smoke", "GANUTILS_PROGRESS": "silent", "PYTHONUTF8": "1"}
     for folder in (ROOT / "build" / "lessons").glob("*-smoke"):
         shutil.rmtree(folder, ignore_errors=True)
-    report = ROOT / "build" / f"{'-'.join(chosen)}.xml"
-    paths = [path for part, paths in TESTS.items() if part in chosen for path in paths]
-    # Three at a time: many wait for subprocesses. Tests in a file share fixtures, except those of grading.
-    together = ["-n", "3", "--dist", "worksteal" if chosen == ["grading"] else "loadfile", "--no-loadscope-reorder"]
-    pytest = [PYTHON, "-m", "pytest", *together, "--durations=15", f"--junitxml={report}", *paths]
-    report.unlink(missing_ok=True)
-    seconds, failed, begun = collections.Counter(dict.fromkeys(chosen, 0.0)), [], time.perf_counter()
-    for command in (STYLE if "style" in chosen else []) + ([pytest] if paths else []):
-        print(f"\n== {' '.join(command[1:10] or command)}", flush=True)
+    failed, seconds, begun = [], collections.Counter(dict.fromkeys(chosen, 0.0)), time.perf_counter()
+    for command in STYLE if "style" in chosen else []:
+        print(f"\n== {' '.join(command[1:])}", flush=True)
         start = time.perf_counter()
-        failed += [command[:3]] if subprocess.run(command, cwd=ROOT, env=environment).returncode else []
-        if command in STYLE:
-            seconds["style"] += time.perf_counter() - start
-    if paths and report.is_file():
-        for case in ElementTree.parse(report).iter("testcase"):
-            seconds[part_of(case.get("classname"))] += float(case.get("time"))
-    print("\npart        seconds, summed over tests that run in parallel")
+        failed += [command[-1]] if subprocess.run(command, cwd=ROOT).returncode else []
+        seconds["style"] += time.perf_counter() - start
+    files = [(part, path) for part, paths in TESTS.items() if part in chosen for path in in_files(paths)]
+    with futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = [pool.submit(run_file, part, path) for part, path in files]
+        for run in futures.as_completed(runs):
+            part, path, passed, taken, report = run.result()
+            print(f"\n== {path}, {taken:.0f} seconds\n{report.strip()}", flush=True)
+            failed += [] if passed else [path]
+            seconds[part] += taken
+    print("\npart        seconds, summed over what runs in parallel")
     for part, taken in seconds.items():
         print(f"{part:10} {taken:8.0f}")
-    print(f"{'FAILED' if failed else 'all passed'}, after {time.perf_counter() - begun:.0f} seconds")
+    print(
+        f"{'FAILED: ' + ' '.join(failed) if failed else 'all passed'}, after {time.perf_counter() - begun:.0f} seconds"
+    )
     return int(bool(failed))
 
 
-def part_of(classname):
-    """Return the part to which a test belongs, from its module's name in the report."""
-    folders = {paths[0].replace("/", "."): part for part, paths in TESTS.items() if part != "unit"}
-    return next((part for folder, part in folders.items() if classname.startswith(folder)), "unit")
+def in_files(paths):
+    for path in map(ROOT.joinpath, paths):
+        files = sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+        yield from (file.relative_to(ROOT).as_posix() for file in files)
+
+
+def run_file(part, path):
+    """Run a file of tests in a process of its own, so that one in which TensorFlow crashes takes no other with it.
+
+    Such crashes are rare, and come from threads without any Python: the file is then run once again, and its report
+    says so.
+    """
+    start, report = time.perf_counter(), ""
+    for _ in range(2):
+        command = [PYTHON, "-m", "pytest", "--durations=3", path]
+        run = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        report += run.stdout.decode(errors="replace")
+        if run.returncode >= 0:
+            break
+        report += f"\n{path} CRASHED with signal {-run.returncode}\n"
+    return part, path, run.returncode == 0, time.perf_counter() - start, report
 
 
 if __name__ == "__main__":
