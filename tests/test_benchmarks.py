@@ -1,4 +1,5 @@
 import importlib
+import itertools
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from tests.conftest import tiny_networks
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import coarse_to_fine  # noqa: E402
 import common  # noqa: E402
 import peers  # noqa: E402
 import published  # noqa: E402
@@ -214,6 +216,41 @@ def test_quality_from_the_command_line(tmp_path, monkeypatch):
     assert (found["recipe"], found["seed"], found["seconds"]) == ("conditional_gan", 3, [0.1])
     assert found["frechet_distance"][0] > 300, "after a few steps nothing looks like a digit"
     assert np.load(samples, allow_pickle=False).shape == (60, 28, 28, 1)
+
+
+def test_a_pyramid_is_measured_from_real_pictures_and_from_noise(tmp_path, monkeypatch):
+    digits, path = data.load_dataset(), tmp_path / "one.json"
+    monkeypatch.setattr(quality, "SAMPLES", 200)
+    few = data.LabelledImages(*(part[:640] for part in digits))
+    monkeypatch.setattr(data, "load_dataset", lambda split="train": few)
+    quality.main(["--recipe", "lapgan", "--seconds", "1", "--json", str(path)])
+    found = json.loads(path.read_text(encoding="utf-8"))
+    (from_noise,), (given_7,), (given_14,) = (found[name] for name in ("frechet_distance", "given_7", "given_14"))
+    assert given_14 < given_7 < from_noise, "the more real pixels are given, the less is left to invent"
+
+
+@pytest.mark.parametrize("name", ["dcgan_faces", "pggan_32", "pggan_at_once_32"])
+def test_faces_are_measured_in_a_given_time(name, tmp_path, monkeypatch):
+    for what, few in {"FACES": 100, "SAMPLES": 150, "TIMED_STEPS": 1}.items():
+        monkeypatch.setattr(coarse_to_fine, what, few)
+    path, samples = tmp_path / "one.json", tmp_path / "samples.npy"
+    quality.main(["--recipe", name, "--seconds", "0.1", "--json", str(path), "--samples", str(samples)])
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["frechet_distance"][0] > 300, "after a few steps nothing looks like a face"
+    assert found["sure"][0] < 0.5
+    assert found["missing"][0] > 0
+    assert np.load(samples, allow_pickle=False).shape == (150, 32, 32, 3)
+
+
+def test_phases_of_growing_share_the_time(monkeypatch):
+    monkeypatch.setattr(coarse_to_fine, "FACES", 100)
+    monkeypatch.setattr(coarse_to_fine, "SAMPLES", 10)
+    recipe = coarse_to_fine.Faces("pggan_32", 6.0)
+    clock = itertools.count(0.0, 0.5)  # so each phase seems to take half a second for its timed steps
+    recipe.batches = data.pipeline(recipe.images, batch_size=16)
+    steps = recipe.steps(lambda: next(clock))
+    a_second = coarse_to_fine.TIMED_STEPS / 0.5
+    assert steps == [round(share * a_second) for share in (1, 2, 3)], "6 seconds, in the shares 1, 2 and 3"
 
 
 def test_quality_keeps_finished_runs_of_the_same_code_and_judge(tmp_path, monkeypatch):
