@@ -78,10 +78,11 @@ def lapgan(seed=0, image_shape=(28, 28, 1), depth=2, noise=0.0, average=0.99, st
 
 
 FACES_AT_ONCE = 16  # images in a batch
+EQUALISED_RATE = 0.01  # weights begin at about 1, and Adam moves them by this much
 GROWING = (1, 2, 3, 6)  # shares of the time that GANs of 8, 16, 32 and 64 pixels get, as far as they grow
 
 
-def pggan(seed=0, size=64, steps=(500, 500, 500, 500), average=0.99, decay=False):
+def pggan(seed=0, size=64, steps=(500, 500, 500, 500), average=0.995, decay=False):
     """Return the compiled, untrained GAN of lesson 07, which grows from 8 pixels to `size`.
 
     Args:
@@ -101,10 +102,10 @@ def pggan(seed=0, size=64, steps=(500, 500, 500, 500), average=0.99, decay=False
     gan = models.progressive.ProgressiveGAN(
         *networks, steps=steps, average=average, penalty=losses.R1(1.0, every=8), seed=seed
     )
-    return _compiled(gan, steps[-1] if decay else None)
+    return _compiled(gan, steps[-1] if decay else None, EQUALISED_RATE)
 
 
-def pggan_at_once(seed=0, size=64, average=0.99, steps=None):
+def pggan_at_once(seed=0, size=64, average=0.995, steps=None):
     """Return the compiled, untrained GAN that `pggan` ends with, all of whose layers are there from the first step on.
 
     Args:
@@ -115,7 +116,7 @@ def pggan_at_once(seed=0, size=64, average=0.99, steps=None):
     drawn = keras.Model(generator.inputs, generator.outputs[-1])
     judged = keras.Model(discriminator.inputs[-1], discriminator.outputs[-1])
     gan = training.GAN(drawn, judged, average=average, penalty=losses.R1(1.0, every=8), seed=seed)
-    return _compiled(gan, steps)
+    return _compiled(gan, steps, EQUALISED_RATE)
 
 
 def dcgan_faces(seed=0, size=32, average=0.995, steps=None):
@@ -138,8 +139,8 @@ def sizes_to(size):
     return [each for each in models.progressive.SIZES if each <= size]
 
 
-def _compiled(gan, steps):
-    rate = 2e-3 if steps is None else keras.optimizers.schedules.CosineDecay(2e-3, steps)
+def _compiled(gan, steps, rate=2e-3):
+    rate = rate if steps is None else keras.optimizers.schedules.CosineDecay(rate, steps)
     gan.compile(_adam(rate, 0.0, 0.99), _adam(rate, 0.0, 0.99))
     return gan
 
