@@ -142,7 +142,17 @@ RUNS = {
     conditional_gan: ("conditional_generator", {"latent_dim": LATENT_DIM}),
     lapgan: ("lapgan_generator", {"image_shape": (28, 28, 1)}),
     lapgan_faces: ("lapgan_generator", {"image_shape": (32, 32, 3)}),
-    dcgan_faces: ("dcgan_generator", recipes.FACES_GENERATOR),
+    dcgan_faces: (
+        "dcgan_generator",
+        {
+            "latent_dim": LATENT_DIM,
+            "filters": (128, 64, 32),
+            "kernel_size": 4,
+            "strides": (2, 2, 2),
+            "hidden": 256,
+            "image_shape": (32, 32, 3),
+        },
+    ),
     progressive_faces: ("progressive_generator", {}),
     early: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     collapsed: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
