@@ -196,7 +196,8 @@ def digest(torch_python=None):
     versions = [lessons.machine(), torch_python and common.torch_version(torch_python)]
     found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     sources = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
-    for path in [*sources, checkpoints.FOLDER / "digit_classifier.weights.h5"]:
+    judges = ("digit_classifier.weights.h5", "face_reader_*")
+    for path in [*sources, *(path for judge in judges for path in sorted(checkpoints.FOLDER.glob(judge)))]:
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
 
@@ -270,7 +271,7 @@ def main(arguments=None):
         return
     if arguments.coarse_to_fine:
         seeds = dict.fromkeys(coarse_to_fine.RECIPES, arguments.seeds or 3)
-        seconds = {name: coarse_to_fine.SECONDS.get(name, arguments.seconds) for name in seeds}
+        seconds = {name: min(arguments.seconds, coarse_to_fine.SECONDS.get(name, MARKS[-1])) for name in seeds}
         trial = arguments.seeds is not None or arguments.seconds != MARKS[-1]
         path = RUNS / "coarse_to_fine.json" if trial else COARSE
         for found in taken(seeds, seconds):

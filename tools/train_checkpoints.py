@@ -1,12 +1,12 @@
 """Train the weights in data/checkpoints, and write their model cards.
 
-    python tools/train_checkpoints.py                     all generators; about an hour on two processor cores
+    python tools/train_checkpoints.py                     all generators; some four hours on two processor cores
     python tools/train_checkpoints.py early noisy         some of them
     python tools/train_checkpoints.py digit_classifier    the classifier whose features the metrics use; five minutes
     python tools/train_checkpoints.py face_reader_32      reads faces of 32 pixels; face_reader_64 of 64; 15 min
     python tools/train_checkpoints.py --measure           no training: measure the shipped generators again
 
-After an interruption, the same command resumes the two long runs, dcgan and conditional_gan, from their last finished
+After an interruption, the same command resumes the long runs, such as dcgan and lapgan, from their last finished
 epoch. The backups are in build/checkpoints.
 """
 
@@ -99,7 +99,7 @@ def progressive_faces(seed):
     """The GAN of lesson 07, grown from 8 to 64 pixels on composed faces in 4,000, 8,000, 16,000 and 40,000 steps."""
     steps = (4_000, 8_000, 16_000, 40_000)
     gan = recipes.pggan(seed, steps=steps, average=0.999, decay=True)
-    return train_on_faces("progressive_faces", gan, 64, sum(steps), 32, seed)
+    return models.bounded_generator(train_on_faces("progressive_faces", gan, 64, sum(steps), 32, seed))
 
 
 def early(seed):
@@ -142,18 +142,8 @@ RUNS = {
     conditional_gan: ("conditional_generator", {"latent_dim": LATENT_DIM}),
     lapgan: ("lapgan_generator", {"image_shape": (28, 28, 1)}),
     lapgan_faces: ("lapgan_generator", {"image_shape": (32, 32, 3)}),
-    dcgan_faces: (
-        "dcgan_generator",
-        {
-            "latent_dim": LATENT_DIM,
-            "filters": (128, 64, 32),
-            "kernel_size": 4,
-            "strides": (2, 2, 2),
-            "hidden": 256,
-            "image_shape": (32, 32, 3),
-        },
-    ),
-    progressive_faces: ("progressive_generator", {}),
+    dcgan_faces: ("dcgan_generator", recipes.FACES_GENERATOR),
+    progressive_faces: ("bounded_generator", {}),
     early: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     collapsed: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     noisy: ("noisy_generator", {"latent_dim": LATENT_DIM, "scale": 0.5}),
@@ -347,12 +337,13 @@ def main():
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(allowed):
         parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(allowed)}")
+    if arguments.measure and (judges := {CLASSIFIER, *READERS} & set(arguments.names)):
+        parser.error(f"--measure is for the generators; {', '.join(sorted(judges))} is measured when it is trained")
     if CLASSIFIER in arguments.names:  # first, because the others are measured with it
-        if arguments.measure:
-            parser.error(f"--measure is for the generators; {CLASSIFIER} is measured when it is trained")
         train_classifier(arguments.seed, arguments.epochs)
     for name in (name for name in READERS if name in arguments.names):
         train_reader(name, arguments.seed)
+        print("Generators of faces were measured with the old one: run python tools/train_checkpoints.py --measure")
     for run, (builder, builder_arguments) in RUNS.items():
         name = run.__name__
         if arguments.names and name not in arguments.names:

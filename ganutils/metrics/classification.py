@@ -47,6 +47,11 @@ def attribute_fidelity(probabilities, training=None, sure=0.9):
             leave out attributes that the reader cannot read.
         training: dict from the same attributes to their values (m,) in the images that the generator has seen, or None.
         sure: what the largest probability must exceed, in [0.5, 1).
+
+    Raises:
+        ValueError: no probabilities, unequal numbers of rows, other attributes in `training`, or a number out of range.
+
+    The measure is this course's own.
     """
     validation.check_named(probabilities, "probabilities", "probabilities (n, values)")
     if validation.number(sure, "sure", 0.5, 1, open_ends=False) == 1:

@@ -9,6 +9,6 @@ each computes in float32, like losses and images, whatever the precision of the 
 from ganutils.models.conditional import LABEL_INPUTS, conditional_discriminator, conditional_generator
 from ganutils.models.dcgan import dcgan_discriminator, dcgan_generator, fast_dcgan_discriminator, fast_dcgan_generator
 from ganutils.models.lapgan import lapgan_generator
-from ganutils.models.progressive import progressive_discriminator, progressive_generator
+from ganutils.models.progressive import bounded_generator, progressive_discriminator, progressive_generator
 from ganutils.models.sizes import double, halve, repeat_pixels
 from ganutils.models.vanilla import IMAGE_SHAPE, vanilla_discriminator, vanilla_generator

@@ -1,8 +1,8 @@
 """LAPGAN (Denton et al. 2015): small GANs, each of which doubles the size of a picture; lesson 06 writes it by hand.
 
 The coarsest picture comes from a GAN of its own, such as one of `base_networks`. A *level* gets a coarse picture and
-latents, and makes the detail that its enlargement lacks; the paper calls it the residual, or band-pass picture. That
-detail cannot change the coarse picture, and that the discriminator needs no second input, is this course's own.
+latents, and makes the detail that its enlargement lacks; the paper calls it the residual, or band-pass picture. Two
+things are this course's own: detail cannot change the coarse picture, and so the discriminator needs no second input.
 """
 
 import math
@@ -73,6 +73,14 @@ class Level(training.GAN):
 
             seen = coarse + self.draw(drawn, ops.shape(coarse)[0])
         return super().losses((images, (coarse, seen)))
+
+    def probe(self, batch, watch):
+        """Look at the images instead of the detail that the generator makes."""
+
+        def watch_images(player, output):
+            watch(player, add_detail(halve(batch), output) if player == "generator" else output)
+
+        return super().probe(batch, watch_images)
 
     def generate(self, latents, condition=None):
         """Return images for latents and (coarse images, what the generator sees of them)."""

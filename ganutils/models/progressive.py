@@ -5,8 +5,9 @@ for its own size, and new layers are faded in: the picture is (1 - α) times the
 one, with α going from 0 to 1.
 
 Where this differs from the paper: a single strided layer with a kernel of 4 x 4 halves or doubles, in place of two of
-3 x 3, and the layers from and to colours do so, too, which takes a tenth of the time; the GAN's losses and R1 in
-place of WGAN-GP; it begins at 8 x 8 pixels.
+3 x 3, and the layers from and to colours do so, too, which takes a tenth of the time; both networks have a dense layer
+more; a phase begins with the fading and goes on without it; the GAN's losses and R1 are in place of WGAN-GP and its
+drift term; it begins at 8 x 8 pixels.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from ganutils import training, validation
+from ganutils import losses, training, validation
 from ganutils.layers import EqualizedLearningRate, MinibatchDeviation, PixelNorm
 from ganutils.models.sizes import halve, repeat_pixels
 
@@ -44,8 +45,8 @@ class Fade(layers.Layer):
         return shapes[1]
 
 
-def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours=3, hidden=256):
-    """From latents (n, latent_dim) to a list of pictures (n, size, size, colours), one of each size, without tanh.
+def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours=3, hidden=256, at_once=False):
+    """From latents (n, latent_dim) to a list of pictures (n, size, size, colours), one of each size, without bounds.
 
     Args:
         sizes: sides of the pictures, even, each twice the one before; to grow, two or more.
@@ -53,11 +54,14 @@ def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours
         latent_dim: length of a latent vector; only its direction counts, since it is normalised.
         colours: channels of a picture.
         hidden: units of a dense layer between the latents and the first features.
+        at_once: whether to leave out all that growing needs: the network maps latents to the largest picture alone.
 
     Raises:
-        ValueError: other sizes, or not as many channels.
+        ValueError: other sizes, not as many channels, or numbers out of range.
     """
     _check_sizes(sizes, channels)
+    for value, name in ((latent_dim, "latent_dim"), (colours, "colours"), (hidden, "hidden")):
+        validation.whole_number(value, name, 1)
 
     def doubled(width, x, gain=2**0.5, **options):
         layer = layers.Conv2DTranspose(width, 4, 2, padding="same", **options)
@@ -72,19 +76,31 @@ def progressive_generator(sizes=SIZES, channels=CHANNELS, latent_dim=64, colours
     x, fade, pictures, old = active(layers.Reshape(start)(x)), Fade(name="fade", dtype="float32"), [], None
     for i, width in enumerate(channels):
         x = active(doubled(width, x)) if i else x
-        to_rgb = doubled(colours, x, 1.0, dtype="float32")
-        pictures.append(fade([repeat_pixels(old), to_rgb]) if i else to_rgb)
-        old = to_rgb
-    return keras.Model(latents, pictures, name="progressive_generator")
+        if at_once and i < len(channels) - 1:
+            continue
+        new = doubled(colours, x, 1.0, dtype="float32")
+        pictures.append(new if old is None else fade([repeat_pixels(old), new]))
+        old = new
+    return keras.Model(latents, pictures[0] if at_once else pictures, name="progressive_generator")
 
 
-def progressive_discriminator(sizes=SIZES, channels=CHANNELS, colours=3, hidden=256):
-    """From a list of pictures, one of each size, to a list of logits (n, 1), of each picture.
+def bounded_generator(generator=None, **arguments):
+    """Return `generator`, or a new `progressive_generator(**arguments)`, with its pictures clipped to [-1, 1]."""
+    generator = generator or progressive_generator(**arguments)
+    return keras.Model(generator.inputs, [ops.clip(picture, -1, 1) for picture in generator.outputs])
+
+
+def progressive_discriminator(sizes=SIZES, channels=CHANNELS, colours=3, hidden=256, at_once=False):
+    """From a list of pictures (n, size, size, colours), one of each size, to a list of their logits (n, 1).
 
     Args:
-        hidden: units of the dense layer before the logit; the others as in `progressive_generator`.
+        hidden: units of the dense layer before the logit.
+        at_once: whether it judges the largest picture alone: one input, one output.
+        sizes, channels, colours: as in `progressive_generator`, with the same errors.
     """
     _check_sizes(sizes, channels)
+    for value, name in ((colours, "colours"), (hidden, "hidden")):
+        validation.whole_number(value, name, 1)
 
     def halved(width):
         return EqualizedLearningRate(layers.Conv2D(width, 4, 2, padding="same"))
@@ -96,12 +112,15 @@ def progressive_discriminator(sizes=SIZES, channels=CHANNELS, colours=3, hidden=
     pictures = [keras.Input((size, size, colours), name=f"picture_{size}") for size in sizes]
     logits = []
     for i, picture in enumerate(pictures):
+        if at_once and i < len(pictures) - 1:
+            continue
         x = active(from_rgb[i](picture))
         for j in reversed(range(i)):
             x = active(blocks[j](x))
-            x = fade([active(from_rgb[j](halve(picture))), x]) if j == i - 1 else x
+            if j == i - 1 and not at_once:
+                x = fade([active(from_rgb[j](halve(picture))), x])
         logits.append(logit(active(dense(layers.Flatten()(deviation(x))))))
-    return keras.Model(pictures, logits, name="progressive_discriminator")
+    return keras.Model(*(pictures, logits) if not at_once else (picture, logits[0]), name="progressive_discriminator")
 
 
 def _check_sizes(sizes, channels):
@@ -116,17 +135,18 @@ class ProgressiveGAN(training.GAN):
 
     A step is taken at one size: real images are halved down to it, and faded as the generated ones are. Each phase
     takes `steps` steps, the last one all that follow; in the first part of each but the first, α goes from 0 to 1. At
-    the beginning of each the optimizers' moments are set to zero, as in the paper, and a schedule of the learning rate
-    begins anew; the average of weights goes on. All of this belongs to `train_step`, and so to `fit`;
-    `adversarial_step` alone stays at its size.
+    the beginning of each all variables of the optimizers are set to zero, as in the authors' code (which does so at the
+    end of each fade, too), and a schedule of the learning rate begins anew. That is right for Adam, RMSprop and SGD,
+    whose variables begin at zero. The average of weights goes on. All of this belongs to `train_step`, and so to
+    `fit`; `adversarial_step` alone stays at its size.
 
     Args:
         generator: keras.Model from latents to pictures of each size, such as `progressive_generator()`.
         discriminator: keras.Model from pictures of each size to logits, such as `progressive_discriminator()`.
         steps: steps of each phase, one number for each size; of the last, only the fading depends on it.
         fading: share of a phase in which α goes from 0 to 1, above 0 and at most 1.
-        penalty: as of `GAN`, at the full size. At others its weight is divided by 4 for each halving: of the same
-            function of a picture, the squared slope is four times as large by a quarter of the pixels.
+        penalty: as of `GAN`, at the full size. At others the weight of R1 and R2 is divided by 4 for each halving: of
+            the same function of a picture, the squared slope is four times as large by a quarter of the pixels.
         **kwargs: the other arguments of `GAN`.
 
     Attributes:
@@ -147,7 +167,9 @@ class ProgressiveGAN(training.GAN):
             )
         self.sizes = [height for height, *_ in made]
         self.steps = validation.whole_numbers(steps, "steps", len(self.sizes))
-        self.fading = validation.number(fading, "fading", 0, 1 + 1e-9)
+        if validation.number(fading, "fading", 0, 1, open_ends=False) == 0:
+            raise ValueError("fading=0 is not allowed; choose a number above 0, such as 1e-6 to fade in a single step")
+        self.fading = float(fading)
         self.steps_taken = self.add_weight(shape=(), initializer="zeros", dtype="int32", trainable=False, name="taken")
         self._at = None
         networks = [*self.networks.values(), *self.averaged.values()]
@@ -203,12 +225,19 @@ class ProgressiveGAN(training.GAN):
         return found
 
     def _reset_optimizers(self, begins):
-        """Set moments and counts to zero where a phase begins; without a condition, which replicas cannot have."""
-        for optimizer in self.optimizers.values():
-            optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales losses
-            for variable in optimizer.variables:
-                if variable is not optimizer.learning_rate:
-                    variable.assign(tf.where(begins, tf.zeros_like(variable.value), variable.value))
+        """Set moments and counts to zero where a phase begins."""
+        optimizers = [getattr(each, "inner_optimizer", each) for each in self.optimizers.values()]  # of scaled losses
+        variables = [v for each in optimizers for v in each.variables if v is not each.learning_rate]
+
+        def assign(value):
+            for variable in variables:
+                variable.assign(value(variable.value))
+            return begins
+
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            tf.cond(begins, lambda: assign(tf.zeros_like), lambda: begins)
+        else:  # which cannot assign under a condition
+            assign(lambda value: tf.where(begins, tf.zeros_like(value), value))
 
     def gradients(self, batch):
         """Return losses and gradients at the current size, which are 0 for layers that it does not use."""
@@ -233,8 +262,8 @@ class ProgressiveGAN(training.GAN):
         return self.stage() if self._at is None else self._at
 
     def add_penalty(self, player, penalty, *arguments):
-        """Add a penalty with the weight that belongs to the current size."""
-        if hasattr(penalty, "weight"):
+        """Add a penalty; R1 and R2 have the weight that belongs to the current size."""
+        if isinstance(penalty, (losses.R1, losses.R2, losses.R1AndR2)):
             smaller = len(self.sizes) - 1 - self._current()
             penalty = dataclasses.replace(penalty, weight=penalty.weight / 4**smaller)
         super().add_penalty(player, penalty, *arguments)
