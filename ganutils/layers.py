@@ -98,8 +98,6 @@ class EqualizedLearningRate(_WrappedKernel):
     prefix = "equalized"
 
     def __init__(self, layer, gain=2**0.5, **kwargs):
-        if layer.built:
-            raise ValueError(f"{layer.name} has its weights already; wrap a new layer, so that they begin from N(0, 1)")
         super().__init__(layer, **kwargs)
         self.gain = validation.number(gain, "gain", 0)
         layer.kernel_initializer = keras.initializers.RandomNormal(0.0, 1.0)

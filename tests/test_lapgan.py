@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import callbacks, data, losses
+from ganutils import callbacks, data, health, losses
 from ganutils.models import lapgan
 from ganutils.models.sizes import double, halve, repeat_pixels
 from tests.conftest import Interrupt, assert_equal
@@ -26,6 +26,9 @@ def test_halves_and_doubles(rng):
     images = rng.uniform(-1, 1, (3, 8, 6, 2)).astype("float32")
     np.testing.assert_allclose(halve(images), by_blocks(images), atol=1e-6)
     np.testing.assert_array_equal(halve(repeat_pixels(images)), images)
+    for wrong in (images[..., 0], images[:, :7]):
+        with pytest.raises(ValueError, match="of even height and width"):
+            halve(wrong)
     np.testing.assert_array_equal(double(np.full((2, 4, 4, 1), 0.3, "float32")), np.float32(0.3))
     ramp = np.tile(np.arange(4, dtype="float32")[None, :, None, None], (1, 1, 4, 1))
     expected = [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
@@ -76,6 +79,16 @@ def test_noise_is_on_what_the_generator_sees_in_training_alone(digits, monkeypat
     latents, coarse = np.zeros((3, 4), "float32"), np.asarray(halve(real[:3]))
     np.testing.assert_array_equal(gan([latents, coarse]), gan([latents, coarse]))
     np.testing.assert_array_equal(seen[-1][1], coarse)
+
+
+def test_a_health_check_sees_a_level_s_images_and_not_its_detail(digits):
+    found = level()
+    images = data.as_float(digits[:16])
+    found.generator.set_weights([0 * weight for weight in found.generator.get_weights()])
+    without_detail = lapgan.add_detail(halve(images), np.zeros_like(images))
+    shares = [health._diversity(np.asarray(each))[0] for each in (without_detail, images)]
+    expected = shares[0] / shares[1]
+    assert health.measure(found, digits[:16])["generator: variance"] == pytest.approx(expected, rel=0.02)
 
 
 def test_a_killed_level_ends_as_if_it_had_not_been(digits, tmp_path):

@@ -109,6 +109,35 @@ def _colour_layers(network):
     )
 
 
+def test_at_once_is_what_a_grown_network_has_become():
+    """With the weights of a grown one, whose α is 1, it gives the same, without the layers of smaller pictures."""
+    pictures = [np.random.default_rng(1).uniform(-1, 1, (4, size, size, 3)).astype("float32") for size in SIZES]
+    at_once = (
+        progressive.progressive_generator(SIZES, CHANNELS, latent_dim=4, at_once=True),
+        progressive.progressive_discriminator(SIZES, CHANNELS, hidden=8, at_once=True),
+    )
+    for grown, plain, inputs in zip(networks(), at_once, (LATENTS, pictures), strict=True):
+        assert alpha(grown) == 1
+        idle = {id(weight) for layer in _colour_layers(grown)[:-1] for weight in layer.weights} | {id(alpha(grown))}
+        assert len(idle) == 5, "two layers from or to colours, and α"
+        by_shape = {tuple(weight.shape): weight.numpy() for weight in grown.weights if id(weight) not in idle}
+        assert len(by_shape) == len(plain.weights) == len(grown.weights) - len(idle)
+        plain.set_weights([by_shape[tuple(weight.shape)] for weight in plain.weights])
+        expected = grown(inputs)[-1]
+        np.testing.assert_allclose(plain(inputs[-1] if isinstance(inputs, list) else inputs), expected, atol=1e-5)
+
+
+def test_a_bounded_generator_clips_the_same_pictures():
+    generator = networks()[0]
+    for plain, bounded in zip(
+        generator(3 * LATENTS), progressive.bounded_generator(generator)(3 * LATENTS), strict=True
+    ):
+        assert np.abs(plain).max() > 1
+        np.testing.assert_array_equal(bounded, np.clip(plain, -1, 1))
+    arguments = {"sizes": SIZES, "channels": CHANNELS, "latent_dim": 4}
+    assert progressive.bounded_generator(**arguments).count_params() == generator.count_params()
+
+
 def test_alpha_goes_from_0_to_1_in_each_phase_but_the_first(images):
     gan, seen = growing(steps=(2, 8, 8), fading=0.5, average=0.9), []
     look = keras.callbacks.LambdaCallback(
@@ -166,6 +195,8 @@ def test_a_penalty_weighs_less_where_there_are_fewer_pixels(images):
             ((_, penalty, arguments),) = gan._step.penalties
             assert penalty.weight == 2.0 / 4 ** (2 - level)
             charged.append(float(penalty(*arguments)))
+        gan.add_penalty("discriminator", losses.GradientPenalty(10.0), *arguments)
+        assert gan._step.penalties[-1][1].weight == 10.0, "a slope of 1 is one at every size"
     finally:
         gan._step.players = ()
     assert charged[0] == pytest.approx(charged[1], rel=1e-4)
@@ -252,6 +283,14 @@ def test_a_health_check_sees_a_collapse_at_every_size(images):
         assert health.measure(gan, images[:16])["generator: variance"] < diagnosis.ONE_IMAGE
 
 
+@pytest.mark.parametrize("other", [{"steps": (2, 4, 4)}, {"fading": 0.25}])
+def test_a_run_with_other_phases_is_not_resumed(images, tmp_path, other):
+    batches, backup = data.pipeline(images, batch_size=16), callbacks.Backup(tmp_path / "run")
+    growing(steps=(2, 2, 2)).fit(batches, epochs=1, verbose=0, backup=backup)
+    with pytest.raises(ValueError, match=next(iter(other))):
+        growing(**{"steps": (2, 2, 2), **other}).fit(batches, epochs=2, verbose=0, backup=backup)
+
+
 def test_networks_are_saved_and_copied(tmp_path):
     for i, network in enumerate(networks()):
         network.save(tmp_path / f"{i}.keras")
@@ -269,6 +308,11 @@ def test_what_does_not_fit_is_named(images):
     with pytest.raises(ValueError, match="fading=0"):
         growing(fading=0)
     growing(fading=1)
+    with pytest.raises(ValueError, match="choose a number from 0 to 1"):
+        growing(fading=1.5)
+    for name in ("latent_dim", "colours", "hidden"):
+        with pytest.raises(ValueError, match=f"{name}=0"):
+            progressive.progressive_generator(**{name: 0})
     for sizes, channels in (((7, 14), (2, 2)), ((8, 16, 64), (2, 2, 2))):
         for build in (progressive.progressive_generator, progressive.progressive_discriminator):
             with pytest.raises(ValueError, match="each twice the one before"):
