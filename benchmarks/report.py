@@ -290,22 +290,25 @@ def stacked_mnist(found):
 
 
 def coarse_to_fine(found):
-    """Return the tables of the pyramid and of growing and training at once, each value with all its seeds."""
+    """Return the tables of the pyramid, and of growing and training at once, with the values of all seeds."""
+    runs_of = {}
+    for run in sorted(found["runs"], key=lambda run: run["seed"]):
+        runs_of.setdefault(run["recipe"], []).append(run)
 
-    def at_the_end(name, key, digits=1):
-        runs = sorted((run for run in found["runs"] if run["recipe"] == name), key=lambda run: run["seed"])
-        return ", ".join(f"{run[key][-1]:.{digits}f}" for run in runs)
+    def at_the_end(name, key, digits=0):
+        return ", ".join(f"{run[key][-1]:.{digits}f}" for run in runs_of[name])
 
-    seconds = {run["recipe"]: run["seconds"][-1] for run in found["runs"]}
-    digits = {"real 14 × 14": "given_14", "real 7 × 7": "given_7", "noise": "frechet_distance"}
-    rows = [[name, at_the_end("lapgan", key)] for name, key in digits.items()]
-    parts = [table([f"pyramid on digits, {seconds['lapgan']:g} s, made from", "FID (digits), each seed"], rows)]
-    rows = []
-    for name in (name for name in seconds if name != "lapgan"):
-        values = [at_the_end(name, *key) for key in (("frechet_distance", 0), ("sure", 2), ("missing", 0))]
-        rows.append([name.replace("_", " "), f"{seconds[name]:g}", *values])
-    columns = ["faces", "seconds", "FID (faces), each seed", "sure, over real faces", "values missing"]
-    return "\n\n".join([*parts, table(columns, rows)])
+    seconds = {name: f"{runs[0]['seconds'][-1]:g}" for name, runs in runs_of.items()}
+    given = {"real 14 × 14": "given_14", "real 7 × 7": "given_7", "noise": "frechet_distance"}
+    rows = [[name, at_the_end("lapgan", key, 1)] for name, key in given.items()]
+    rows.append(["*floor: one half of the real digits against the other*", at_the_end("lapgan", "floor", 1)])
+    columns = [f"pyramid on digits, {seconds['lapgan']} s in all, made from", "FID (digits), 10,000 samples, each seed"]
+    parts, rows = [table(columns, rows)], []
+    for name in (name for name in runs_of if name != "lapgan"):
+        values = [at_the_end(name, *key) for key in (("frechet_distance",), ("floor", 1), ("sure", 2), ("missing",))]
+        rows.append([name.replace("_", " "), seconds[name], *values])
+    columns = ["faces", "seconds", "FID (faces), 5,000 samples, each seed", "floor", "sure, over real faces"]
+    return "\n\n".join([*parts, table([*columns, "values missing"], rows)])
 
 
 # From the name of a table to its function and the name of its results.
