@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from ganutils import callbacks, data, losses
+from ganutils import data, losses
 from ganutils.models import srgan
 from ganutils.models.sizes import shrink
-from tests.conftest import assert_equal, assert_survives_a_kill
+from tests.conftest import assert_survives_a_kill
 
 
 def networks(small=(2, 2)):
@@ -83,10 +83,10 @@ def test_a_killed_run_ends_as_if_it_had_not_been(digits, tmp_path):
 def test_what_does_not_fit_is_named(digits):
     features = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
     for options in ({"adversarial": 0.0}, {"discriminator": False, "adversarial": 0.1}):
-        with pytest.raises(ValueError, match="adversarial=.*give both, or neither"):
+        with pytest.raises(ValueError, match=r"adversarial=.*give both, or neither"):
             model(**options)
     for options in ({"content": 1.0}, {"features": features}):
-        with pytest.raises(ValueError, match="content=.*give both, or neither"):
+        with pytest.raises(ValueError, match=r"content=.*give both, or neither"):
             model(adversarial=0.1, **options)
     with pytest.raises(ValueError, match="pixel=-1"):
         model(adversarial=0.1, pixel=-1)
