@@ -48,23 +48,26 @@ def main(chosen):
     chosen = chosen or [part for part in PARTS if part not in ASKED_FOR]
     for folder in (ROOT / "build" / "lessons").glob("*-smoke"):
         shutil.rmtree(folder, ignore_errors=True)
-    failed, seconds, begun = [], collections.Counter(dict.fromkeys(chosen, 0.0)), time.perf_counter()
+    failed, crashed, seconds, begun = [], [], collections.Counter(dict.fromkeys(chosen, 0.0)), time.perf_counter()
     for command in STYLE if "style" in chosen else []:
-        print(f"\n== {' '.join(command[1:])}", flush=True)
+        print(f"\n== {' '.join(command[1:] or command)}", flush=True)
         start = time.perf_counter()
-        failed += [command[-1]] if subprocess.run(command, cwd=ROOT).returncode else []
+        failed += ["style"] if subprocess.run(command, cwd=ROOT, env=ENVIRONMENT).returncode else []
         seconds["style"] += time.perf_counter() - start
     files = [(part, path) for part, paths in TESTS.items() if part in chosen for path in in_files(paths)]
     with futures.ThreadPoolExecutor(AT_ONCE) as pool:
         runs = [pool.submit(run_file, part, path) for part, path in files]
         for run in futures.as_completed(runs):
-            part, path, passed, taken, report = run.result()
+            part, path, once_more, passed, taken, report = run.result()
             print(f"\n== {path}, {taken:.0f} seconds\n{report.strip()}", flush=True)
             failed += [] if passed else [path]
+            crashed += [path] if once_more else []
             seconds[part] += taken
     print("\npart        seconds, summed over what runs in parallel")
     for part, taken in seconds.items():
         print(f"{part:10} {taken:8.0f}")
+    if crashed:
+        print(f"CRASHED, and run once more: {' '.join(crashed)}")
     print(
         f"{'FAILED: ' + ' '.join(failed) if failed else 'all passed'}, after {time.perf_counter() - begun:.0f} seconds"
     )
@@ -80,25 +83,19 @@ def in_files(paths):
 def run_file(part, path):
     """Run a file of tests in a process of its own, so that one in which TensorFlow crashes takes no other with it.
 
-    Such crashes are rare, and come from threads without any Python: the file is then run once again, and its report
-    says so.
+    A file whose process is ended by a signal is run once more, and the report and the summary say so.
     """
-    start, report = time.perf_counter(), ""
+    command, start, report = [PYTHON, "-m", "pytest", "--durations=3", path], time.perf_counter(), ""
+    crashed = False
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     for _ in range(2):
-        command = [PYTHON, "-m", "pytest", "--durations=3", path]
-        run = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
+        run = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, **pipes)
         report += run.stdout.decode(errors="replace")
         if run.returncode >= 0:
             break
+        crashed = True
         report += f"\n{path} CRASHED with signal {-run.returncode}\n"
-    return part, path, run.returncode == 0, time.perf_counter() - start, report
+    return part, path, crashed, run.returncode == 0, time.perf_counter() - start, report
 
 
 if __name__ == "__main__":
