@@ -2,12 +2,14 @@
 
     python benchmarks/quality.py --recipe dcgan --seconds 300 --seed 0 --samples samples.npy
     python benchmarks/quality.py --all --torch-python torch-env/bin/python
+    python benchmarks/quality.py --coarse-to-fine
 
 The first form trains one recipe for so many seconds, and writes 10,000 of its samples as uint8 (10000, 28, 28, 1),
 for anybody to judge with features of their own. The second trains all recipes, this course's with three seeds and its
 peers' with two unless told otherwise, each run in a process of its own, and writes results/quality.json and
 quality.png beside this file after each run; with other seconds or seeds, it writes them into build/quality. It can be
-interrupted: a finished run is kept in build/quality and not repeated.
+interrupted: a finished run is kept in build/quality and not repeated. The third does so for lessons 06 and 07, see
+coarse_to_fine.py, and writes data/reference_runs/coarse_to_fine.json.
 
 At 15, 30, 60, 120 and 300 seconds the Fréchet distance is measured in the features of the digit classifier,
 "FID (digits)": 10,000 samples against the 10,000 test images. The clock runs while steps are taken, from the end
@@ -21,6 +23,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import coarse_to_fine
 import common
 import report
 
@@ -30,6 +33,7 @@ MARKS = (15, 30, 60, 120, 300)
 SAMPLES = 10_000
 RUNS = common.FOLDER.parent / "build" / "quality"
 CODE = tuple(common.FOLDER.parent / name for name in ("benchmarks", "ganutils", "tools"))
+COARSE = common.FOLDER.parent / "data" / "reference_runs" / "coarse_to_fine.json"
 TORCH = "pytorch_gan_dcgan"  # needs an interpreter that has PyTorch
 PEERS = ("tensorflow_tutorial", "keras_gan_dcgan_repaired", "keras_example", "keras_gan_vanilla_repaired")
 
@@ -111,7 +115,7 @@ def run(name, seconds, seed, torch_python=None, samples=None):
         samples: path for the samples at the end, or None.
 
     Returns:
-        dict with lists of the same length: seconds, steps, frechet_distance.
+        dict with lists of the same length: seconds, steps, frechet_distance, and what else the recipe measures.
     """
     import numpy as np
     import published
@@ -123,19 +127,26 @@ def run(name, seconds, seed, torch_python=None, samples=None):
     (images, labels), ours = data.load_dataset(), course_recipes()
     if name == TORCH:
         recipe = published.TorchRecipe(images, torch_python)
+    elif name in coarse_to_fine.RECIPES:
+        recipe = coarse_to_fine.recipe(name, seconds)
     else:
         recipe = CourseRecipe(ours[name], images, labels) if name in ours else published.Recipe(name, images)
-    found = {"recipe": name, "seed": seed, "seconds": [], "steps": [], "frechet_distance": []}
+    found = {"recipe": name, "seed": seed, "seconds": [], "steps": []}
     steps = done = 0
     recipe.build(seed)
-    for mark in sorted({*(mark for mark in MARKS if mark < seconds), seconds}):
+    marks = () if name == "lapgan" else MARKS  # its GANs are trained one after another
+    for mark in sorted({*(mark for mark in marks if mark < seconds), seconds}):
         steps += recipe.train(mark - done)
         done = mark
         drawn = recipe.generate(SAMPLES)
-        distance = metrics.frechet_distance(real, classifier(drawn).features)
-        for key, value in (("seconds", mark), ("steps", steps), ("frechet_distance", round(distance, 2))):
-            found[key].append(value)
-        print(f"{name}, seed {seed}: {mark:g} s, {steps:,} steps, FID (digits) {distance:.1f}", flush=True)
+        if name in coarse_to_fine.RECIPES:
+            measured = recipe.measure(drawn)
+        else:
+            measured = {"frechet_distance": metrics.frechet_distance(real, classifier(drawn).features)}
+        for key, value in {"seconds": mark, "steps": steps, **measured}.items():
+            found.setdefault(key, []).append(round(value, 3))
+        words = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in measured.items())
+        print(f"{name}, seed {seed}: {mark:g} s, {steps:,} steps, {words}", flush=True)
     if samples:
         np.save(samples, drawn)
     return found
@@ -150,22 +161,29 @@ def run_all(seeds, seconds, torch_python, folder):
         torch_python: as in `run`.
         folder: where to write.
     """
-    RUNS.mkdir(parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
+    for found in taken(seeds, dict.fromkeys(seeds, seconds), torch_python):
+        results = {"command": "python benchmarks/quality.py --all", "runs": found}
+        print(report.quality(results), flush=True)
+        common.write_json(folder / "quality.json", results)
+        draw(report.summarise(found), folder / "quality.png")
+
+
+def taken(seeds, seconds, torch_python=None):
+    """Take all runs that are not there yet, and yield what there is after each; `seconds` is a dict, too."""
+    RUNS.mkdir(parents=True, exist_ok=True)
     state, found = digest(torch_python), []
     # All recipes with the first seed, then with the next: a slow hour of the machine hits them alike.
     for seed in range(max(seeds.values())):
         for name in (name for name in seeds if seed < seeds[name]):
-            path = RUNS / f"{name}_{seed}_{seconds:g}_{state}.json"
+            path = RUNS / f"{name}_{seed}_{seconds[name]:g}_{state}.json"
             if not path.is_file():
-                command = [sys.executable, Path(__file__), "--recipe", name, "--seed", seed, "--seconds", seconds]
-                command += ["--json", path] + (["--torch-python", torch_python] if torch_python else [])
+                command = [sys.executable, Path(__file__), "--recipe", name, "--seed", seed]
+                command += ["--seconds", seconds[name], "--json", path]
+                command += ["--torch-python", torch_python] if torch_python else []
                 subprocess.run([str(part) for part in command], check=True)
             found.append(json.loads(path.read_text(encoding="utf-8")))
-            results = {"command": "python benchmarks/quality.py --all", "runs": found}
-            print(report.quality(results), flush=True)
-            common.write_json(folder / "quality.json", results)
-            draw(report.summarise(found), folder / "quality.png")
+            yield found
 
 
 def digest(torch_python=None):
@@ -178,7 +196,8 @@ def digest(torch_python=None):
     versions = [lessons.machine(), torch_python and common.torch_version(torch_python)]
     found = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     sources = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
-    for path in [*sources, checkpoints.FOLDER / "digit_classifier.weights.h5"]:
+    judges = ("digit_classifier.weights.h5", "face_reader_*")
+    for path in [*sources, *(path for judge in judges for path in sorted(checkpoints.FOLDER.glob(judge)))]:
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
 
@@ -212,6 +231,7 @@ def parse(arguments=None):
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--recipe", help="train this one")
     what.add_argument("--all", action="store_true", help="train all that the comparison needs")
+    what.add_argument("--coarse-to-fine", action="store_true", help="train what lessons 06 and 07 compare")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, help="with --recipe (default: 0)")
     parser.add_argument("--seeds", type=int, help="number of seeds, with --all (default: 3, and 2 for the peers)")
@@ -221,16 +241,19 @@ def parse(arguments=None):
     arguments = parser.parse_args(arguments)
     if not arguments.seconds > 0 or (arguments.seeds is not None and arguments.seeds < 1):
         parser.error("seconds and seeds must be above 0")
-    misplaced = ("seed", "samples", "json") if arguments.all else ("seeds",)
+    many = arguments.all or arguments.coarse_to_fine
+    misplaced = ("seed", "samples", "json") if many else ("seeds",)
     if given := [f"--{name}" for name in misplaced if getattr(arguments, name) is not None]:
-        parser.error(f"{', '.join(given)} cannot go with {'--all' if arguments.all else '--recipe'}")
+        parser.error(f"{', '.join(given)} cannot go with {'--all or --coarse-to-fine' if many else '--recipe'}")
     # Before the training, which would be lost.
     for path in (arguments.samples, arguments.json):
         if path and not path.resolve().parent.is_dir():
             parser.error(f"{path}: there is no such folder")
     import published
 
-    if arguments.recipe and arguments.recipe not in (known := [*course_recipes(), *published.RECIPES, TORCH]):
+    if arguments.recipe and arguments.recipe not in (
+        known := [*course_recipes(), *coarse_to_fine.RECIPES, *published.RECIPES, TORCH]
+    ):
         parser.error(f"unknown recipe {arguments.recipe!r}; choose one of {', '.join(known)}")
     return arguments
 
@@ -245,6 +268,15 @@ def main(arguments=None):
         # A shorter trial must not replace the results that the README shows.
         trial = arguments.seeds is not None or arguments.seconds != MARKS[-1]
         run_all(seeds, arguments.seconds, torch_python, RUNS if trial else report.RESULTS)
+        return
+    if arguments.coarse_to_fine:
+        seeds = dict.fromkeys(coarse_to_fine.RECIPES, arguments.seeds or 3)
+        seconds = {name: min(arguments.seconds, coarse_to_fine.SECONDS.get(name, MARKS[-1])) for name in seeds}
+        trial = arguments.seeds is not None or arguments.seconds != MARKS[-1]
+        path = RUNS / "coarse_to_fine.json" if trial else COARSE
+        for found in taken(seeds, seconds):
+            results = {"command": "python benchmarks/quality.py --coarse-to-fine", "runs": found}
+            common.write_json(path, results)
         return
     seed, torch_python = arguments.seed or 0, arguments.torch_python or sys.executable
     found = run(arguments.recipe, arguments.seconds, seed, torch_python, arguments.samples)

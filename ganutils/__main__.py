@@ -110,9 +110,10 @@ def sample(arguments):
 
 
 def draw(network, latents, labels=None):
-    """Return uint8 images of a generator, for latents and, if it is conditional, labels."""
+    """Return uint8 images of a generator, for latents and, if it is conditional, labels; the largest, if of sizes."""
     inputs = latents if labels is None else [latents, labels]
-    return data.unscale(network.predict(inputs, batch_size=250, verbose=0))
+    images = network.predict(inputs, batch_size=250, verbose=0)
+    return data.unscale(images[-1] if isinstance(images, list) else images)
 
 
 def write(images, path, labels=None, names=None):

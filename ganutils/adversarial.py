@@ -120,6 +120,10 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         """Return the images that `callbacks.Samples` keeps; by default the model's output for the inputs."""
         return self(inputs, training=False)
 
+    def stage(self):
+        """Return a number that changes where the training goes on with other parts of the networks; here always 0."""
+        return 0
+
     # To be called in `losses`.
 
     def run(self, player, inputs):
@@ -129,7 +133,8 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         """
         network = self.networks[player]
         if not self._step.players:
-            return self.averaged.get(player, network)(inputs, training=False)
+            return self.part(self.averaged.get(player, network))(inputs, training=False)
+        network = self.part(network)
         if player in self._step.players:
             outputs = network(inputs, training=True)
             for part in tf.nest.flatten(outputs) if self._step.watch else ():
@@ -140,6 +145,10 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         kinds = network.trainable_variables, network.non_trainable_variables
         state = [[variable.value for variable in kind] for kind in kinds]
         return network.stateless_call(*state, inputs, training=True)[0]
+
+    def part(self, network):
+        """Return the part of a network that `run` calls; by default all of it."""
+        return network
 
     def draw(self, function, n):
         """Return `function(n)`, n random rows, such that no two replicas draw the same ones."""
@@ -183,19 +192,32 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         if tf.executing_eagerly():  # in a graph, `fit` has looked at the batch
             validation.check_parts(tf.nest.flatten(batch), "images")
             batch = fitting.prepared(tf.nest.map_structure(tf.convert_to_tensor, batch))
-        self._step.players, self._step.penalties = players, []
+        self._step.players = players
         try:
-            with tf.GradientTape(persistent=True) as tape:
-                found = self.losses(batch)
-                if set(found) != set(self.networks):
-                    raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
-                # `net.losses` are the terms of weight regularisers.
-                found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
-                totals = {name: sum(net.losses, found[name]) for name, net in self.networks.items() if name in players}
-            for player, total in totals.items():
-                self._update(tape, player, total)
+            found = self.gradients(batch)
         finally:
             self._step.players = ()
+        for player, (loss, gradients) in found.items():
+            network = self.networks[player]
+            self.take_step(self.optimizers[player], gradients, network.trainable_weights)
+            self.record(**{f"{player}_loss": loss})
+            if player in self.averaged:
+                decay = self.averages[player]
+                for mean, weight in zip(self.averaged[player].weights, network.weights, strict=True):
+                    mean.assign(decay * mean + (1.0 - decay) * weight)
+
+    def gradients(self, batch):
+        """Return a dict from each player of the step to its loss and its gradients, tensors or None."""
+        self._step.penalties = []
+        with tf.GradientTape(persistent=True) as tape:
+            found = self.losses(batch)
+            if set(found) != set(self.networks):
+                raise ValueError(f"losses of {', '.join(found)}; return one for each of {', '.join(self.networks)}")
+            # `network.losses` are the terms of weight regularisers.
+            found = {name: penalties.scalar(loss, f"the loss of the {name}") for name, loss in found.items()}
+            playing = [name for name in self.networks if name in self._step.players]
+            totals = {name: sum(self.networks[name].losses, found[name]) for name in playing}
+        return {player: (total, self._gradients_of(tape, player, total)) for player, total in totals.items()}
 
     def probe(self, batch, watch):
         """Return all players' losses on a batch as a step would see them, always with the same draws; nothing moves.
@@ -211,7 +233,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         finally:
             self._step.players, self._step.watch = (), None
 
-    def _update(self, tape, player, loss):
+    def _gradients_of(self, tape, player, loss):
         network, optimizer = self.networks[player], self.optimizers[player]
         weights = network.trainable_weights
         gradients = tape.gradient(loss, weights, output_gradients=penalties.factor(optimizer, loss))
@@ -220,12 +242,7 @@ class AdversarialModel(fitting.CheckedFit, keras.Model):
         for charged, penalty, arguments in self._step.penalties:
             if charged == player:
                 gradients = penalties.add_to(gradients, network, optimizer, penalty, arguments)
-        self.take_step(optimizer, gradients, weights)
-        self.record(**{f"{player}_loss": loss})
-        if player in self.averaged:
-            decay = self.averages[player]
-            for mean, weight in zip(self.averaged[player].weights, network.weights, strict=True):
-                mean.assign(decay * mean + (1.0 - decay) * weight)
+        return gradients
 
     def take_step(self, optimizer, gradients, variables):
         """Sum the gradients (tensors or None) over all replicas and apply them to the variables."""

@@ -76,11 +76,13 @@ def load_checkpoint(name):
     """Return a trained generator.
 
     Args:
-        name: one of `FIVE_GENERATORS`, "conditional_gan", or the path of a model card; `read_card` describes each.
+        name: one of `FIVE_GENERATORS`, "conditional_gan", "lapgan", "lapgan_faces", or the path of a model card;
+            `read_card` describes each.
 
     Returns:
         A keras.Model from latents (n, latent_dim), or for a conditional generator from [latents, labels (n,)], to
-        images in [-1, 1]; those of the shipped generators are (n, 28, 28, 1).
+        images in [-1, 1]: digits (n, 28, 28, 1), or faces (n, size, size, 3). Those that draw from coarse to fine give
+        a list of images, from small to large.
 
     Raises:
         ValueError, FileNotFoundError: an unknown name, or damaged or missing weights.

@@ -1,4 +1,4 @@
-"""Feature extractors for the metrics: the shipped digit classifier, and an untrained network for other images."""
+"""Feature extractors for the metrics: the shipped readers of digits and of faces, and an untrained network."""
 
 from typing import NamedTuple
 
@@ -7,32 +7,48 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from ganutils import checkpoints, data, models, validation
+from ganutils import checkpoints, data, faces, models, validation
 
 CLASSES, FEATURES = 10, 128
 _IMAGES_AT_ONCE = 125
+_DIGITS = ((32, 1), (32, 2), (64, 1), (64, 2), (96, 2))  # channels and strides of the convolutions
+_FACES = {32: _DIGITS, 64: ((32, 2), *_DIGITS[1:])}
+READABLE = 0.99  # of the test faces at least, so that an attribute counts as one that can be read
 
 
 class Features(NamedTuple):
-    """A classifier's activations before the last layer, (n, d) float32, and probabilities (n, classes) float64."""
+    """A classifier's activations before the last layer, (n, d) float32, and probabilities (n, classes) float64.
+
+    Of a reader of faces, the probabilities are a dict from each attribute's name to (n, values).
+    """
 
     features: np.ndarray
-    probabilities: np.ndarray
+    probabilities: np.ndarray | dict
 
 
 def classifier_network(classes=CLASSES):
     """Return a small network from images (n, 28, 28, 1) in [-1, 1] to features (n, 128) and logits (n, classes)."""
-    images = keras.Input(models.IMAGE_SHAPE, name="images")
-    x = images
-    for filters, strides in ((32, 1), (32, 2), (64, 1), (64, 2), (96, 2)):
+    return _network("digit_classifier", models.IMAGE_SHAPE, _DIGITS, classes)
+
+
+def reader_network(size=32):
+    """Return a network from faces (n, size, size, 3) to features (n, 128) and the logits of all attributes (n, 55)."""
+    if size not in _FACES:
+        raise ValueError(f"size={size!r} is not allowed; faces are read at {' or '.join(map(str, _FACES))} pixels")
+    return _network(f"face_reader_{size}", (size, size, 3), _FACES[size], sum(map(len, faces.VALUES.values())))
+
+
+def _network(name, image_shape, convolutions, outputs):
+    x = images = keras.Input(image_shape, name="images")
+    for filters, strides in convolutions:
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
     # Leaky, so that no feature is constantly 0, which would make covariances singular.
     features = layers.LeakyReLU(0.2, name="features")(layers.Dense(FEATURES)(x))
-    logits = layers.Dense(classes, name="logits")(layers.Dropout(0.3)(features))
-    return keras.Model(images, [features, logits], name="digit_classifier")
+    logits = layers.Dense(outputs, name="logits")(layers.Dropout(0.3)(features))
+    return keras.Model(images, [features, logits], name=name)
 
 
 def untrained(image_shape, seed=0):
@@ -69,7 +85,7 @@ class Classifier:
         self._run = tf.function(lambda images: network(images, training=False), reduce_retracing=True)
 
     def __call__(self, images):
-        """Return `Features` of images (n, 28, 28, 1), uint8 in [0, 255] or float in [-1, 1].
+        """Return `Features` of images (n, height, width, channels), uint8 in [0, 255] or float in [-1, 1].
 
         Raises:
             ValueError: a different shape, or values out of range.
@@ -83,8 +99,26 @@ class Classifier:
         parts = [self._run(data.as_float(images[i : i + _IMAGES_AT_ONCE])) for i in starts]
         features = np.concatenate([part[0] for part in parts])
         logits = np.concatenate([part[1] for part in parts]).astype("float64")
+        return Features(features, self.probabilities(logits))
+
+    def probabilities(self, logits):
+        """Return what belongs into `Features`, of logits (n, outputs)."""
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return Features(features, exponentials / exponentials.sum(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+class FaceReader(Classifier):
+    """A trained reader of composed faces; `readable` are the attributes to count on, by default all."""
+
+    def __init__(self, network, readable=faces.ATTRIBUTES):
+        super().__init__(network)
+        self.readable = tuple(readable)
+
+    def probabilities(self, logits):
+        """Return a dict from each attribute's name to probabilities (n, values)."""
+        ends = np.cumsum(list(map(len, faces.VALUES.values())))[:-1]
+        parts = zip(faces.ATTRIBUTES, np.split(logits, ends, axis=1), strict=True)
+        return {attribute: super(FaceReader, self).probabilities(part) for attribute, part in parts}
 
 
 def digit_classifier():
@@ -98,3 +132,19 @@ def digit_classifier():
     with checkpoints.in_float32():
         network = classifier_network()
     return Classifier(checkpoints.load_weights(network, "digit_classifier"))
+
+
+def face_reader(size=32):
+    """Return the shipped `FaceReader` of composed faces of 32 or 64 pixels, with 128 features.
+
+    Its model card, `checkpoints.read_card("face_reader_32")`, has its accuracy in each attribute on 5,000 test faces.
+    Those of 99% or more are its `readable` ones.
+
+    Raises:
+        ValueError, FileNotFoundError: another size, or missing or damaged weights.
+    """
+    with checkpoints.in_float32():
+        network = reader_network(size)
+    accuracies = {name: row["value"] for name, row in checkpoints.read_card(network.name)["metrics"].items()}
+    readable = [name for name in faces.ATTRIBUTES if accuracies[name] >= READABLE]
+    return FaceReader(checkpoints.load_weights(network, network.name), readable)

@@ -26,7 +26,9 @@ def digest(network):
     A different version of Keras may describe the same network differently.
     """
     try:
-        config = _without_names(keras.saving.serialize_keras_object(network), {})
+        config, names = keras.saving.serialize_keras_object(network), {}
+        _without_names(config, names)  # a layer may be named before it is described
+        config = _without_names(config, names)
     except (NotImplementedError, TypeError, ValueError):  # a custom class without a configuration
         shapes = [tuple(weight.shape) for weight in network.weights]
         config = [type(network).__name__, shapes, [digest(layer) for layer in getattr(network, "layers", ())]]

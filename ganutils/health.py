@@ -29,7 +29,7 @@ def measure(model, batch, classifier=None):
 
 
 def _seen(model, batch):
-    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; to be traced."""
+    """Return dicts of what makers made, and of what `measure` says of critics, and the real images; traceable."""
     batch = fitting.prepared(batch)
     parts = [part for part in tf.nest.flatten(batch) if part.shape.rank > 1]
     made, judged, critics = {}, {}, {}
@@ -144,7 +144,7 @@ class HealthCheck(guards.LastGoodState):
 
     def on_train_begin(self, logs=None):
         self._bad, self._at = False, None
-        self._see = tf.function(lambda: _seen(self.model, self.batch), autograph=False)
+        self._see = tf.function(lambda stage: _seen(self.model, self.batch), autograph=False)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = epoch * (self.params["steps"] or self._step)
@@ -165,7 +165,7 @@ class HealthCheck(guards.LastGoodState):
                 means[name] = (total - self._sums.get(name, 0.0)) / (self._step - self._seen)
                 self._sums[name] = total
             self._seen = self._step
-            self._add(means | _in_numbers(self.model, *self._see(), self.classifier))
+            self._add(means | _in_numbers(self.model, *self._see(self.model.stage()), self.classifier))
 
     def on_train_end(self, logs=None):
         if self._at is not None and not self.history["step"]:  # a finished run, resumed, has no epoch left

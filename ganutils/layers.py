@@ -1,7 +1,9 @@
-"""Layers that steady a discriminator or let it see several images at once, and a constraint that clips weights.
+"""Layers that steady a network or let a discriminator see several images at once, and a constraint on weights.
 
 What R1 and the other penalties mean behind a layer that mixes the images of a batch stands with each such layer.
 """
+
+import math
 
 import keras
 from keras import ops
@@ -48,8 +50,87 @@ class Clip(keras.constraints.Constraint):
             variable.assign(constraint(variable))
 
 
+class _WrappedKernel(keras.layers.Wrapper):
+    """Calls a layer with `used_kernel()`, a function of its kernel; the stored kernel stays as it is."""
+
+    prefix = ""
+
+    def __init__(self, layer, **kwargs):
+        if not isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
+            raise ValueError(f"{type(layer).__name__} is not allowed; give a Dense, Conv2D or Conv2DTranspose layer")
+        super().__init__(layer, **{"dtype": layer.dtype_policy, "name": f"{self.prefix}_{layer.name}", **kwargs})
+
+    def call(self, inputs):
+        kernel, used = self.layer.kernel, self.used_kernel()
+        kinds = self.layer.trainable_variables, self.layer.non_trainable_variables
+        values = [[used if variable is kernel else variable for variable in kind] for kind in kinds]
+        return self.layer.stateless_call(*values, inputs)[0]
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+    @property
+    def activation(self):
+        return self.layer.activation
+
+    @property
+    def output_axis(self):
+        """The kernel's output axis; the product of the others is the number of an output's inputs."""
+        return -2 if isinstance(self.layer, keras.layers.Conv2DTranspose) else -1
+
+
 @_register
-class SpectralNormalization(keras.layers.Wrapper):
+class EqualizedLearningRate(_WrappedKernel):
+    """Give each layer's output the same size by a factor at run time, not by small weights (Karras et al. 2018, 4.1).
+
+    The stored kernel begins with numbers from N(0, 1), and is multiplied by gain / sqrt(inputs of an output) wherever
+    it is used (He et al. 2015, with a gain of sqrt(2)). So Adam, whose steps do not depend on a gradient's size, moves
+    all layers' weights by the same share of their size.
+
+    Args:
+        layer: a new `Dense`, `Conv2D` or `Conv2DTranspose`; its kernel's initializer is replaced.
+        gain: above 0; 1 keeps the variance of inputs of mean 0, sqrt(2) does so behind a ReLU.
+
+    Raises:
+        ValueError: another layer, or a gain out of range.
+    """
+
+    prefix = "equalized"
+
+    def __init__(self, layer, gain=2**0.5, **kwargs):
+        super().__init__(layer, **kwargs)
+        self.gain = validation.number(gain, "gain", 0)
+        layer.kernel_initializer = keras.initializers.RandomNormal(0.0, 1.0)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        kernel = self.layer.kernel
+        inputs = math.prod(kernel.shape) / kernel.shape[self.output_axis]
+        if isinstance(self.layer, keras.layers.Conv2DTranspose):  # an output sees 1 / stride² of the kernel
+            inputs /= math.prod(self.layer.strides)
+        self.factor = self.gain / inputs**0.5
+
+    def used_kernel(self):
+        return self.layer.kernel * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "gain": self.gain}
+
+
+@_register
+class PixelNorm(keras.layers.Layer):
+    """Divide each pixel's channels by their root mean square (Karras et al. 2018, section 4.2). Without weights.
+
+    Takes (n, height, width, channels) or (n, d). So a generator's activations cannot run away.
+    """
+
+    def call(self, inputs):
+        mean = ops.mean(ops.square(ops.cast(inputs, "float32")), axis=-1, keepdims=True)
+        return inputs * ops.cast(ops.rsqrt(mean + _EPSILON**2), inputs.dtype)
+
+
+@_register
+class SpectralNormalization(_WrappedKernel):
     """Divide a layer's kernel by its largest singular value σ wherever it is used (Miyato et al. 2018, equation 8).
 
     The matrix is the kernel with its output axis last and all others in one: (inputs, units) of a dense layer,
@@ -72,10 +153,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         ValueError: another layer.
     """
 
-    def __init__(self, layer, **kwargs):
-        if not isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
-            raise ValueError(f"{type(layer).__name__} is not allowed; give a Dense, Conv2D or Conv2DTranspose layer")
-        super().__init__(layer, **{"dtype": layer.dtype_policy, "name": f"sn_{layer.name}", **kwargs})
+    prefix = "sn"
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -92,47 +170,28 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.vector.assign(_turned(self._matrix(kernel), self.vector))
             return kernel
 
-        outputs = kernel.shape[self._output_axis]
+        outputs = kernel.shape[self.output_axis]
         self.vector = self.add_weight(shape=(outputs,), initializer=start, trainable=False, name="vector")
         kernel.constraint = after_step
 
-    def call(self, inputs):
-        kernel = self.layer.kernel
-        divided = ops.cast(kernel, "float32") / self.largest_singular_value()
-        kinds = self.layer.trainable_variables, self.layer.non_trainable_variables
-        values = [[divided if variable is kernel else variable for variable in kind] for kind in kinds]
-        return self.layer.stateless_call(*values, inputs)[0]
+    def used_kernel(self):
+        return ops.cast(self.layer.kernel, "float32") / self.largest_singular_value()
 
     def largest_singular_value(self):
         """Return σ, a float32 scalar, as the layer divides by it now."""
-        vector = ops.stop_gradient(_unit(ops.cast(self.vector, "float32")))
+        vector = ops.stop_gradient(ops.normalize(ops.cast(self.vector, "float32")))
         # Its derivative by W is that of the largest singular value, v uᵀ with v = W u / σ.
         product = ops.matmul(self._matrix(self.layer.kernel), vector[:, None])
         return ops.sqrt(ops.maximum(ops.sum(ops.square(product)), _LEAST))
 
-    def compute_output_shape(self, input_shape):
-        return self.layer.compute_output_shape(input_shape)
-
-    @property
-    def activation(self):
-        return self.layer.activation
-
-    @property
-    def _output_axis(self):
-        return -2 if isinstance(self.layer, keras.layers.Conv2DTranspose) else -1
-
     def _matrix(self, kernel):
-        kernel = ops.moveaxis(ops.cast(kernel, "float32"), self._output_axis, -1)
+        kernel = ops.moveaxis(ops.cast(kernel, "float32"), self.output_axis, -1)
         return ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
 def _turned(matrix, vector):
     """Return a vector after one step of the power method with matrixᵀ matrix."""
-    return _unit(ops.matmul(ops.transpose(matrix), ops.matmul(matrix, vector[:, None]))[:, 0])
-
-
-def _unit(vector):
-    return vector / ops.sqrt(ops.maximum(ops.sum(ops.square(vector)), _LEAST))
+    return ops.normalize(ops.matmul(ops.transpose(matrix), ops.matmul(matrix, vector[:, None]))[:, 0])
 
 
 @_register

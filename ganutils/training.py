@@ -7,9 +7,9 @@ with tf.GradientTape(persistent=True) as tape:                       # Adversari
     fake_logits = discriminator(fake_images, training=True)
     discriminator_loss = mean(softplus(-real_logits)) + mean(softplus(fake_logits))
     generator_loss = mean(softplus(-fake_logits))                    # to here, with the formulas of losses.py
-for network, loss, optimizer in players:                             # AdversarialModel._update
-    gradients = tape.gradient(loss, network.trainable_weights)
-    optimizer.apply_gradients(zip(gradients, network.trainable_weights))
+for network, loss, optimizer in players:
+    gradients = tape.gradient(loss, network.trainable_weights)       # AdversarialModel.gradients
+    optimizer.apply_gradients(zip(gradients, network.trainable_weights))  # AdversarialModel.take_step
 """
 
 import functools

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ganutils import callbacks, data, keras_workarounds, losses, strategies, training
+from ganutils.models import progressive
 from tests.conftest import tiny_networks
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (64, 8, 8, 1), "uint8")
@@ -72,6 +73,26 @@ def train(strategy, networks=plain_networks, epochs=2, seed=7, backup=None, extr
     return gan
 
 
+def train_growing(strategy):
+    """Train a GAN that grows, for two steps of its last size; its fading and its optimizers change within steps."""
+    keras.utils.set_random_seed(7)
+    with strategy.scope():
+        sizes, channels = (4, 8), (6, 5)
+        networks = (
+            progressive.progressive_generator(sizes, channels, latent_dim=4, colours=1, hidden=8),
+            progressive.progressive_discriminator(sizes, channels, colours=1, hidden=8),
+        )
+        gan = progressive.ProgressiveGAN(*networks, steps=(6, 6), average=0.9, penalty=losses.R1(1.0, every=2), seed=7)
+        gan.compile(*(keras.optimizers.Adam(1e-2, beta_1=0.0) for _ in range(2)))
+    gan.fit(data.pipeline(IMAGES, batch_size=BATCH_SIZE, seed=7), epochs=2, verbose=0)
+    return gan
+
+
+def on_each(gan):
+    """Return a dict from the path of each of a model's variables to its values on the replicas."""
+    return {variable.path: [value.numpy() for value in variable.value.values] for variable in gan.variables}
+
+
 def record(gan):
     """Return a run's numbers: recorded metrics, weights, and what the samples looked like."""
     history = gan.history.history
@@ -100,7 +121,7 @@ def on_two_devices(folder):
     np.savez(folder / "conditional.npz", **record(train(strategy, conditional_networks)))
     train(strategy, epochs=1, backup=folder / "backup")
     gan = train(strategy, tiny_networks, discriminator_steps=2)
-    by_replica = {variable.path: [value.numpy() for value in variable.value.values] for variable in gan.variables}
+    by_replica, growing = on_each(gan), train_growing(strategy)
     random_states = {path: values for path, values in by_replica.items() if path.endswith("seed_generator_state")}
     dropout = next(layer for layer in gan.discriminator.layers if isinstance(layer, keras.layers.Dropout))
     masks = strategy.run(tf.function(lambda: dropout(tf.ones((1, 64)), training=True)))
@@ -142,6 +163,13 @@ def on_two_devices(folder):
         "differ": [
             path for path, (a, b) in by_replica.items() if path not in random_states and not np.array_equal(a, b)
         ],
+        "growing": {
+            "differ": [path for path, (a, b) in on_each(growing).items() if not np.array_equal(a, b)],
+            "steps": int(growing.steps_taken.numpy()),
+            "alpha": float(growing.generator.get_layer("fade").alpha.numpy()),
+            "steps of Adam": int(growing.optimizers["generator"].iterations.numpy()),
+            "finite": all(np.isfinite(weight).all() for weight in growing.get_weights()),
+        },
         "random_states": {path: [value.tolist() for value in values] for path, values in random_states.items()},
         "masks": [mask.numpy().tolist() for mask in masks.values],
         "average": [float(value) for value in variable.value.values],

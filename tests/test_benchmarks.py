@@ -1,4 +1,5 @@
 import importlib
+import itertools
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from tests.conftest import tiny_networks
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import coarse_to_fine  # noqa: E402
 import common  # noqa: E402
 import peers  # noqa: E402
 import published  # noqa: E402
@@ -216,6 +218,40 @@ def test_quality_from_the_command_line(tmp_path, monkeypatch):
     assert np.load(samples, allow_pickle=False).shape == (60, 28, 28, 1)
 
 
+def test_a_pyramid_is_measured_from_real_pictures_and_from_noise(tmp_path, monkeypatch):
+    digits, path = data.load_dataset(), tmp_path / "one.json"
+    monkeypatch.setattr(quality, "SAMPLES", 200)
+    few = data.LabelledImages(*(part[:640] for part in digits))
+    monkeypatch.setattr(data, "load_dataset", lambda split="train": few)
+    quality.main(["--recipe", "lapgan", "--seconds", "1", "--json", str(path)])
+    found = json.loads(path.read_text(encoding="utf-8"))
+    (from_noise,), (given_7,), (given_14,) = (found[name] for name in ("frechet_distance", "given_7", "given_14"))
+    assert given_14 < given_7 < from_noise, "the more real pixels are given, the less is left to invent"
+
+
+@pytest.mark.parametrize("name", ["dcgan_faces", "pggan_32", "pggan_at_once_32"])
+def test_faces_are_measured_in_a_given_time(name, tmp_path, monkeypatch):
+    for what, few in {"FACES": 100, "SAMPLES": 150, "TIMED_STEPS": 1}.items():
+        monkeypatch.setattr(coarse_to_fine, what, few)
+    path, samples = tmp_path / "one.json", tmp_path / "samples.npy"
+    quality.main(["--recipe", name, "--seconds", "0.1", "--json", str(path), "--samples", str(samples)])
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["frechet_distance"][0] > 300, "after a few steps nothing looks like a face"
+    assert found["sure"][0] < 0.5
+    assert found["missing"][0] > 0
+    assert np.load(samples, allow_pickle=False).shape == (150, 32, 32, 3)
+
+
+def test_phases_of_growing_share_the_time(monkeypatch):
+    monkeypatch.setattr(coarse_to_fine, "FACES", 100)
+    monkeypatch.setattr(coarse_to_fine, "SAMPLES", 10)
+    recipe = coarse_to_fine.Faces("pggan_32", 6.0)
+    clock = itertools.count(0.0, 0.5)  # so each step seems to take half a second
+    recipe.batches = data.pipeline(recipe.images, batch_size=16)
+    steps = recipe.steps(lambda: next(clock))
+    assert steps == [round(share / 0.5) for share in (1, 2, 3)], "6 seconds, in the shares 1, 2 and 3"
+
+
 def test_quality_keeps_finished_runs_of_the_same_code_and_judge(tmp_path, monkeypatch):
     trained = []
 
@@ -225,17 +261,44 @@ def test_quality_keeps_finished_runs_of_the_same_code_and_judge(tmp_path, monkey
         Path(command[command.index("--json") + 1]).write_text(json.dumps(found), encoding="utf-8")
 
     shutil.copytree(BENCHMARKS, tmp_path / "code", ignore=shutil.ignore_patterns("results", "__pycache__"))
-    (tmp_path / "digit_classifier.weights.h5").write_bytes(b"one judge")
+    for judge in ("digit_classifier", "face_reader_32"):
+        (tmp_path / f"{judge}.weights.h5").write_bytes(b"one judge")
     monkeypatch.setattr(checkpoints, "FOLDER", tmp_path)
     monkeypatch.setattr(quality, "CODE", (tmp_path / "code",))
     monkeypatch.setattr(quality, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(subprocess, "run", run)
-    for times, changed in ((1, None), (1, None), (2, "code/peers.py"), (3, "digit_classifier.weights.h5")):
+    for times, changed in (
+        (1, None),
+        (1, None),
+        (2, "code/peers.py"),
+        (3, "digit_classifier.weights.h5"),
+        (4, "face_reader_32.weights.h5"),
+    ):
         if changed:
             (tmp_path / changed).write_bytes(b"another")
         quality.run_all({"dcgan": 1}, 300, None, tmp_path / "results")
         assert len(trained) == times
     assert report.summarise(json.loads((tmp_path / "results" / "quality.json").read_text())["runs"])
+
+
+def test_coarse_to_fine_takes_each_recipe_with_its_seconds(tmp_path, monkeypatch):
+    taken = []
+
+    def run(command, check):
+        name, seconds = (command[command.index(key) + 1] for key in ("--recipe", "--seconds"))
+        taken.append((name, float(seconds)))
+        Path(command[command.index("--json") + 1]).write_text(json.dumps({"recipe": name}), encoding="utf-8")
+
+    monkeypatch.setattr(quality, "RUNS", tmp_path)
+    monkeypatch.setattr(quality, "COARSE", tmp_path / "record.json")
+    monkeypatch.setattr(subprocess, "run", run)
+    quality.main(["--coarse-to-fine", "--seconds", "5", "--seeds", "1"])
+    assert taken == [(name, 5.0) for name in coarse_to_fine.RECIPES]
+    assert not (tmp_path / "record.json").exists(), "a trial replaces nothing"
+    taken.clear()
+    quality.main(["--coarse-to-fine"])
+    assert taken[:6] == [(name, 300.0 if "64" in name else 150.0) for name in coarse_to_fine.RECIPES]
+    assert len(json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))["runs"]) == 18
 
 
 @pytest.mark.parametrize("name", ["cost", "limits", "scaling", "startup"])

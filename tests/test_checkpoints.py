@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import pytest
 
-from ganutils import checkpoints, data, features, metrics, models
+from ganutils import checkpoints, data, faces, features, metrics, models
 from tests.conftest import DAMAGES, Interrupt, assert_equal
 from tests.test_tools import ROOT, load_tool
 
 NAMES = sorted(path.stem for path in checkpoints.FOLDER.glob("*.json"))
-GENERATORS = [name for name in NAMES if name != "digit_classifier"]
+READERS = [name for name in NAMES if name.startswith("face_reader")]
+GENERATORS = [name for name in NAMES if name not in ("digit_classifier", *READERS)]
 
 
 def remembering(function):
@@ -38,7 +39,11 @@ def tool():
     with pytest.MonkeyPatch.context() as patch:
         tool = load_tool("train_checkpoints")
         classifier = remembering(features.digit_classifier())
-        patch.setattr(tool, "features", SimpleNamespace(digit_classifier=lambda: classifier))
+        readers = {size: remembering(features.face_reader(size)) for size in (32, 64)}
+        for size, reader in readers.items():
+            reader.readable = features.face_reader(size).readable
+        judges = {"digit_classifier": lambda: classifier, "face_reader": readers.get}
+        patch.setattr(tool, "features", SimpleNamespace(**judges))
         slow = {name: remembering(getattr(metrics, name)) for name in ("precision_recall", "frechet_distance")}
         patch.setattr(tool, "metrics", SimpleNamespace(**{**vars(metrics), **slow}))
         yield tool
@@ -54,7 +59,8 @@ def drawn(name, n, seed=0):
     network, labels = loaded(name), np.arange(n) % 10
     latents = np.random.default_rng(seed).standard_normal((n, network.inputs[0].shape[-1])).astype("float32")
     inputs = [latents, labels] if len(network.inputs) == 2 else latents
-    return network.predict(inputs, batch_size=500, verbose=0), labels
+    images = network.predict(inputs, batch_size=500, verbose=0)
+    return images[-1] if isinstance(images, list) else images, labels
 
 
 def test_what_the_lessons_need_is_there():
@@ -104,6 +110,9 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
 
         monkeypatch.setattr(tool, "data", SimpleNamespace(load_dataset=lambda name="mnist", split="train": few[split]))
         monkeypatch.setattr(tool, "fit_classifier", train)
+    elif name in READERS:
+        tool = load_tool("train_checkpoints")
+        monkeypatch.setattr(tool, "fit_reader", lambda size, seed: trained.append(seed) or features.face_reader(size))
     else:
 
         def without_training(run):
@@ -127,7 +136,8 @@ def test_the_command_on_a_card_writes_that_card(tool, monkeypatch, name):
 @pytest.mark.parametrize("name", GENERATORS)
 def test_shipped_generators_draw_images(name):
     images, _ = drawn(name, 20)
-    assert images.shape == (20, 28, 28, 1)
+    outputs = loaded(name).outputs
+    assert images.shape == (20, *outputs[-1].shape[1:])
     assert images.dtype == np.float32
     assert images.min() == pytest.approx(-1, abs=0.01)
     assert 0.9 < images.max() <= 1
@@ -256,6 +266,50 @@ def test_training_goes_on_where_it_was_interrupted(tool, tmp_path, monkeypatch, 
         train("part", lambda mode: Interrupt(1, batch=0))
     continued = train("part", lambda mode: keras.callbacks.Callback())
     assert_equal(whole, continued)
+
+
+def test_a_pyramid_is_trained_size_by_size_and_joined(tmp_path, monkeypatch, rng):
+    tool = load_tool("train_checkpoints")
+    monkeypatch.setattr(tool, "BUILD", tmp_path)
+    monkeypatch.setattr(tool.callbacks, "Progress", lambda mode: keras.callbacks.Callback())
+    large = rng.uniform(-1, 1, (128, 16, 16, 1)).astype("float32")
+    small = np.asarray(models.halve(large))
+    network = tool.train_pyramid("pyramid", [small, large], [100, 100], 0)
+    drawn = network.predict(rng.standard_normal((3, 64)).astype("float32"), verbose=0)
+    assert [images.shape for images in drawn] == [(3, 8, 8, 1), (3, 16, 16, 1)]
+    untrained = tool.recipes.lapgan(0, (16, 16, 1), 1, average=0.999)[1].averaged_generator
+    level = network.get_layer(untrained.name)
+    moved = [np.abs(one - other).max() for one, other in zip(level.get_weights(), untrained.get_weights(), strict=True)]
+    assert min(moved) > 0
+
+
+def test_real_faces_are_measured_as_real_and_copies_as_copies(monkeypatch):
+    tool = load_tool("train_checkpoints")
+    monkeypatch.setattr(tool, "SAMPLES", 150)
+    load = faces.load
+    monkeypatch.setattr(
+        tool, "faces", SimpleNamespace(load=lambda n, *k, **o: load(min(n, 400), *k, **o), ATTRIBUTES=faces.ATTRIBUTES)
+    )
+    new, floor = tool.measure_faces(load(150, 32, seed=9, split="test").images)
+    copied, _ = tool.measure_faces(load(400, 32, seed=1).images[:150])
+    assert new["attribute_fidelity"] > 0.95
+    assert new["values_missing"] == floor["values_missing"] == 0
+    assert new["copies"] < 0.1
+    assert copied["copies"] == 1
+    noise = np.random.default_rng(0).uniform(-1, 1, (150, 32, 32, 3)).astype("float32")
+    assert tool.measure_faces(noise)[0]["frechet_distance"] > 3 * floor["frechet_distance"]
+
+
+def test_training_a_reader_learns_from_a_few_faces(monkeypatch):
+    tool = load_tool("train_checkpoints")
+    few = faces.load(640, 32, seed=1)
+    monkeypatch.setattr(tool, "faces", SimpleNamespace(load=lambda *_, **__: few, VALUES=faces.VALUES))
+    reader = tool.fit_reader(32, 0, steps=60, batch_size=64)
+    found = reader(faces.load(300, 32, seed=2, split="test").images).probabilities
+    right = faces.load(300, 32, seed=2, split="test").attributes
+    hits = {name: np.mean(found[name].argmax(axis=1) == row) for name, row in zip(found, right.T, strict=True)}
+    assert hits["clothes colour"] > 0.5, "chance is 0.1"
+    assert hits["skin"] > 0.5, "chance is 0.2"
 
 
 def test_training_a_classifier_learns_from_a_few_hundred_digits_and_depends_on_its_seed():

@@ -326,3 +326,50 @@ def test_bad_arguments_are_named():
         layers.MinibatchDiscrimination(0)
     with pytest.raises(ValueError, match="flatten them"):
         layers.MinibatchDiscrimination()(np.zeros((2, 4, 4, 1)))
+
+
+WIDE = {
+    "dense": (lambda **kw: keras.layers.Dense(400, **kw), (500,)),
+    "convolution": (lambda **kw: keras.layers.Conv2D(64, 3, **kw), (12, 12, 32)),
+    "transposed convolution": (lambda **kw: keras.layers.Conv2DTranspose(64, 4, 2, **kw), (12, 12, 32)),
+}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_an_equalized_layer_keeps_the_variance_with_weights_of_size_1(kind, rng):
+    build, shape = WIDE[kind]
+    layer = layers.EqualizedLearningRate(build(kernel_initializer="zeros"), gain=1.0)
+    network = keras.Sequential([keras.Input(shape), layer])
+    kernel = layer.layer.kernel.numpy()
+    assert kernel.std() == pytest.approx(1, abs=0.02)
+    outputs = network(rng.standard_normal((8, *shape)).astype("float32")).numpy()
+    inner = outputs if outputs.ndim == 2 else outputs[:, 2:-2, 2:-2]  # at the border fewer inputs add up
+    assert inner.var() == pytest.approx(1, abs=0.08)
+    twice = layers.EqualizedLearningRate(build(), gain=2.0)
+    keras.Sequential([keras.Input(shape), twice])
+    assert twice.factor == 2 * layer.factor
+
+
+def test_an_equalized_layer_is_its_kernel_times_the_factor(rng):
+    layer = layers.EqualizedLearningRate(keras.layers.Dense(3), gain=2**0.5)
+    network = keras.Sequential([keras.Input((8,)), layer])
+    layer.layer.bias.assign([1.0, 2.0, 3.0])
+    x = rng.standard_normal((5, 8)).astype("float32")
+    kernel = layer.layer.kernel.numpy()
+    np.testing.assert_allclose(network(x), x @ kernel * (2 / 8) ** 0.5 + [1, 2, 3], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(layer.layer.kernel.numpy(), kernel)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(network(x))
+    found = tape.gradient(total, layer.layer.kernel.value)
+    np.testing.assert_allclose(found, np.tile(x.sum(axis=0)[:, None], (1, 3)) * (2 / 8) ** 0.5, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="gain=0"):
+        layers.EqualizedLearningRate(keras.layers.Dense(3), gain=0)
+
+
+def test_pixel_norm_has_a_mean_square_of_1_at_each_pixel(rng):
+    for shape in ((6, 4, 4, 16), (6, 16)):
+        x = (30 * rng.standard_normal(shape)).astype("float32")
+        found = layers.PixelNorm()(x).numpy()
+        np.testing.assert_allclose((found**2).mean(axis=-1), 1, rtol=1e-4)
+        np.testing.assert_allclose(found / x, np.broadcast_to((found / x)[..., :1], shape), rtol=1e-4)
+    assert np.all(layers.PixelNorm()(np.zeros((2, 3), "float32")).numpy() == 0)

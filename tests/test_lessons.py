@@ -1,5 +1,6 @@
 import itertools
 import json
+import re
 import tomllib
 
 import keras
@@ -58,6 +59,14 @@ def test_an_assignment_has_its_minutes_answers_and_checks(name):
     if there:
         assert (ROOT / "tests" / "exercises" / f"answers_{name[:2]}.py").is_file()
         assert (ROOT / "ganutils" / "checks" / f"{name[3:]}.py").is_file()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_formula_breaks_the_line_instead_of_naming_a_symbol(path):
+    """To LaTeX, two backslashes before a name end the line."""
+    prose = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "markdown"]
+    found = [match for cell in prose for match in re.findall(r".{20}\\\\[a-z,!;].{5}", "".join(cell["source"]))]
+    assert not found
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

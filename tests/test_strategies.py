@@ -169,6 +169,14 @@ def test_replicas_differ_in_their_dropout_and_in_nothing_else(two_devices):
     assert sorted(a == b for a, b in states) == [False, True], "the replicas draw the same latents and share them"
 
 
+def test_a_growing_gan_grows_alike_on_two_devices(two_devices):
+    found = two_devices["growing"]
+    assert not found["differ"]
+    assert found["finite"]
+    assert (found["steps"], found["steps of Adam"]) == (8, 2), "Adam begins anew with the second phase"
+    assert found["alpha"] == pytest.approx(2 / 3)
+
+
 def test_statistics_become_the_mean_over_the_replicas(two_devices):
     assert two_devices["average"] == [0.5, 0.5]
 

@@ -1,11 +1,12 @@
 """Train the weights in data/checkpoints, and write their model cards.
 
-    python tools/train_checkpoints.py                     all generators; about an hour on two processor cores
+    python tools/train_checkpoints.py                     all generators; some four hours on two processor cores
     python tools/train_checkpoints.py early noisy         some of them
     python tools/train_checkpoints.py digit_classifier    the classifier whose features the metrics use; five minutes
+    python tools/train_checkpoints.py face_reader_32      reads faces of 32 pixels; face_reader_64 of 64; 15 min
     python tools/train_checkpoints.py --measure           no training: measure the shipped generators again
 
-After an interruption, the same command resumes the two long runs, dcgan and conditional_gan, from their last finished
+After an interruption, the same command resumes the long runs, such as dcgan and lapgan, from their last finished
 epoch. The backups are in build/checkpoints.
 """
 
@@ -19,15 +20,17 @@ import recipes
 import tensorflow as tf
 from keras import layers
 
-from ganutils import callbacks, checkpoints, data, features, metrics, training
+from ganutils import callbacks, checkpoints, data, faces, features, metrics, models, training
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 CLASSIFIER = "digit_classifier"
+READERS = {"face_reader_32": 32, "face_reader_64": 64}
 LATENT_DIM = 32
 BATCH_SIZE = 64
 SAMPLES = 5_000
 # Another machine adds up in another order; this is far more than that does, and far less than a worse generator.
 TOLERANCE = {"frechet_distance": 0.3, "inception_score": 0.03, "precision": 0.01, "recall": 0.01, "fidelity": 0.002}
+TOLERANCE |= {"attribute_fidelity": 0.01, "values_missing": 0, "new_combinations": 0.01, "copies": 0.005}
 
 
 def train_gan(name, recipe, epochs, seed):
@@ -49,6 +52,54 @@ def dcgan(seed):
 def conditional_gan(seed):
     """The conditional GAN of lesson 03 after 30 passes over MNIST, its rates falling to zero."""
     return train_gan("conditional_gan", recipes.conditional_gan, 30, seed)
+
+
+def train_pyramid(name, images, steps, seed):
+    """Train each GAN of lesson 06 for so many steps on `images`, a list from small to large; return them joined."""
+    gans = recipes.lapgan(seed, images[-1].shape[1:], len(images) - 1, average=0.999, steps=steps)
+    for gan, real, count in zip(gans, images, steps, strict=True):
+        batches = data.pipeline(real, batch_size=BATCH_SIZE, seed=seed)
+        backup = callbacks.Backup(BUILD / f"{name}-{real.shape[1]}-{count}")
+        epochs = {"epochs": 10, "steps_per_epoch": count // 10}
+        gan.fit(batches, verbose=0, callbacks=[callbacks.Progress("lines")], backup=backup, **epochs)
+    return models.lapgan.join(*(gan.averaged_generator for gan in gans))
+
+
+def lapgan(seed):
+    """The three GANs of lesson 06 on digits of 7, 14 and 28 pixels, after 40,000, 9,000 and 4,500 steps."""
+    images = [data.as_float(data.load_dataset().images)]
+    for _ in range(2):
+        images.insert(0, np.asarray(models.halve(images[0])))
+    return train_pyramid("lapgan", images, [40_000, 9_000, 4_500], seed)
+
+
+def lapgan_faces(seed):
+    """The three GANs of lesson 06 on composed faces of 8, 16 and 32 pixels, after 40,000, 9,000 and 4,500 steps."""
+    images = [faces.load(40_000, size, seed=1).images for size in (16, 32)]
+    smallest = np.asarray(models.halve(data.as_float(images[0])))
+    return train_pyramid("lapgan_faces", [smallest, *images], [40_000, 9_000, 4_500], seed)
+
+
+def train_on_faces(name, gan, size, steps, batch_size, seed):
+    """Train a GAN on 40,000 composed faces, in epochs of 1,000 steps, and return the average of its generators."""
+    batches = data.pipeline(faces.load(40_000, size, seed=1).images, batch_size=batch_size, seed=seed)
+    backup = callbacks.Backup(BUILD / f"{name}-{steps}")
+    watching = [callbacks.Progress("lines")]
+    gan.fit(batches, epochs=steps // 1000, steps_per_epoch=1000, verbose=0, callbacks=watching, backup=backup)
+    return gan.averaged_generator
+
+
+def dcgan_faces(seed):
+    """The DCGAN of lesson 02 in colour, on composed faces of 32 pixels, after 60,000 steps of 32."""
+    gan = recipes.dcgan_faces(seed, average=0.999, steps=60_000)
+    return train_on_faces("dcgan_faces", gan, 32, 60_000, 32, seed)
+
+
+def progressive_faces(seed):
+    """The GAN of lesson 07, grown from 8 to 64 pixels on composed faces in 4,000, 8,000, 16,000 and 40,000 steps."""
+    steps = (4_000, 8_000, 16_000, 40_000)
+    gan = recipes.pggan(seed, steps=steps, average=0.999, decay=True)
+    return models.bounded_generator(train_on_faces("progressive_faces", gan, 64, sum(steps), 32, seed))
 
 
 def early(seed):
@@ -89,6 +140,10 @@ def memorising(seed):
 RUNS = {
     dcgan: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     conditional_gan: ("conditional_generator", {"latent_dim": LATENT_DIM}),
+    lapgan: ("lapgan_generator", {"image_shape": (28, 28, 1)}),
+    lapgan_faces: ("lapgan_generator", {"image_shape": (32, 32, 3)}),
+    dcgan_faces: ("dcgan_generator", recipes.FACES_GENERATOR),
+    progressive_faces: ("bounded_generator", {}),
     early: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     collapsed: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     noisy: ("noisy_generator", {"latent_dim": LATENT_DIM, "scale": 0.5}),
@@ -140,6 +195,55 @@ def train_classifier(seed, epochs):
     print("The generators were measured with the old one: run python tools/train_checkpoints.py --measure")
 
 
+def fit_reader(size, seed, steps=3600, batch_size=128):
+    """Return a `features.FaceReader`, trained from scratch on 40,000 faces with a little noise."""
+    keras.utils.set_random_seed(seed)
+    network = features.reader_network(size)
+    images, attributes = faces.load(40_000, size, seed=1)
+    counts = [len(values) for values in faces.VALUES.values()]
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+
+    def loss(targets, logits):
+        targets, parts = tf.cast(targets, "int64"), tf.split(logits, counts, axis=1)  # Keras makes floats of them
+        errors = tf.nn.sparse_softmax_cross_entropy_with_logits
+        return tf.add_n([errors(targets[:, i], part) for i, part in enumerate(parts)])
+
+    def noisy(batch, targets):
+        batch = data.scale(batch)
+        level = tf.random.uniform((batch_size, 1, 1, 1), 0.0, 0.03, seed=seed)  # at most 4 of 255 brightness levels
+        return tf.clip_by_value(batch + level * tf.random.normal(tf.shape(batch), seed=seed + 1), -1, 1), targets
+
+    trained = keras.Model(network.input, network.outputs[1])
+    trained.compile(keras.optimizers.Adam(rate, beta_2=0.99), loss)
+    batches = tf.data.Dataset.from_tensor_slices((images, attributes)).shuffle(len(images), seed=seed).repeat()
+    batches = batches.batch(batch_size).map(noisy).prefetch(2)
+    trained.fit(batches, epochs=10, steps_per_epoch=steps // 10, verbose=2, shuffle=False)
+    return features.FaceReader(network)
+
+
+def train_reader(name, seed, samples=5_000):
+    """Train a reader of composed faces, and write its weights and model card."""
+    size = READERS[name]
+    reader = fit_reader(size, seed)
+    images, attributes = faces.load(samples, size, seed=2, split="test")
+    found = reader(images).probabilities
+    right = {name: found[name].argmax(axis=1) == row for name, row in zip(found, attributes.T, strict=True)}
+    accuracies = {
+        name: {"value": float(hits.mean()), "tolerance": 0.005, "samples": samples} for name, hits in right.items()
+    }
+    print(", ".join(f"{attribute} {row['value']:.3f}" for attribute, row in accuracies.items()))
+    write(
+        name,
+        reader.network,
+        builder="features.reader_network",
+        arguments={"size": size},
+        command=f"python tools/train_checkpoints.py {name} --seed {seed}",
+        description=f"Reads the ten attributes of composed faces of {size} pixels; with the accuracy in each.",
+        seed=seed,
+        metrics=accuracies,
+    )
+
+
 def write(name, network, **card):
     """Write a network's weights and model card to data/checkpoints; arguments of `checkpoints.save_checkpoint`."""
     checkpoints.save_checkpoint(checkpoints.FOLDER / f"{name}.json", network, **card)
@@ -157,29 +261,58 @@ def measure(network):
     Both are measured against one half of the test images, and the floor with the other half: neither the generator nor
     the classifier has seen any of them, so the floor is what a perfect generator would score.
     """
-    classifier = features.digit_classifier()
     rng = np.random.default_rng(0)
-    images, classes = data.load_dataset(split="test")
-    chosen, others = rng.permutation(len(images)).reshape(2, SAMPLES)  # their order in the data set is not random
-    reference, other = classifier(images[chosen]), classifier(images[others])
-    labels = np.arange(SAMPLES) % 10
-    latents = rng.standard_normal((SAMPLES, LATENT_DIM)).astype("float32")
+    chosen, others = rng.permutation(2 * SAMPLES).reshape(2, SAMPLES)  # the digits' order is not random
+    latents = rng.standard_normal((SAMPLES, network.inputs[0].shape[-1])).astype("float32")
     conditional = len(network.inputs) == 2
-    fake = classifier(network.predict([latents, labels] if conditional else latents, batch_size=500, verbose=0))
+    labels = np.arange(SAMPLES) % 10
+    drawn = network.predict([latents, labels] if conditional else latents, batch_size=500, verbose=0)
+    drawn = drawn[-1] if isinstance(drawn, list) else drawn  # the largest
+    if drawn.shape[-1] == 3:
+        return rows(*measure_faces(drawn))
+    classifier = features.digit_classifier()
+    images, classes = data.load_dataset(split="test")
+    reference, other, fake = (classifier(each) for each in (images[chosen], images[others], drawn))
 
     def measured(found, wanted):
-        precision, recall = metrics.precision_recall(reference.features, found.features)
-        values = {
-            "frechet_distance": metrics.frechet_distance(reference.features, found.features),
-            "precision": precision,
-            "recall": recall,
-            "inception_score": metrics.inception_score(found.probabilities).mean,
-        }
+        values = distances(reference, found)
+        values["inception_score"] = metrics.inception_score(found.probabilities).mean
         if conditional:
             values["fidelity"] = metrics.conditional_fidelity(found.probabilities, wanted).accuracy
         return values
 
-    values, floor = measured(fake, labels), measured(other, classes[others])
+    return rows(measured(fake, labels), measured(other, classes[others]))
+
+
+def distances(reference, found):
+    precision, recall = metrics.precision_recall(reference.features, found.features)
+    distance = metrics.frechet_distance(reference.features, found.features)
+    return {"frechet_distance": distance, "precision": precision, "recall": recall}
+
+
+def measure_faces(drawn):
+    """Return the metrics of generated faces, and those of as many real ones."""
+    size = drawn.shape[1]
+    reader = features.face_reader(size)
+    images, _ = faces.load(2 * SAMPLES, size, seed=3, split="test")
+    known = faces.load(40_000, size, seed=1)
+    training = {name: known.attributes[:, faces.ATTRIBUTES.index(name)] for name in reader.readable}
+    reference = reader(images[:SAMPLES])
+
+    def measured(pictures):
+        found = reader(pictures)
+        fidelity = metrics.attribute_fidelity({n: found.probabilities[n] for n in reader.readable}, training)
+        missing = sum(map(len, fidelity.missing.values()))
+        copies = metrics.memorisation(
+            data.unscale(pictures) if pictures.dtype != np.uint8 else pictures, known.images, images[:SAMPLES]
+        )
+        more = {"attribute_fidelity": fidelity.share, "values_missing": missing, "new_combinations": fidelity.new}
+        return distances(reference, found) | more | {"copies": copies.share}
+
+    return measured(drawn), measured(images[SAMPLES:])
+
+
+def rows(values, floor):
     return {
         name: {
             "value": round(value, 4),
@@ -194,18 +327,23 @@ def measure(network):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     generators = [run.__name__ for run in RUNS]
-    allowed = [*generators, CLASSIFIER]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(allowed)}; all but the last")
+    allowed = [*generators, CLASSIFIER, *READERS]
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(allowed)}; by default {', '.join(generators)}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=8, help=f"epochs of {CLASSIFIER}; the generators' are fixed")
     parser.add_argument("--measure", action="store_true", help="train nothing, only update the generators' model cards")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(allowed):
         parser.error(f"unknown {', '.join(sorted(unknown))}; choose from {', '.join(allowed)}")
+    if arguments.measure and (judges := {CLASSIFIER, *READERS} & set(arguments.names)):
+        parser.error(f"--measure is for the generators; {', '.join(sorted(judges))} is measured when it is trained")
     if CLASSIFIER in arguments.names:  # first, because the others are measured with it
-        if arguments.measure:
-            parser.error(f"--measure is for the generators; {CLASSIFIER} is measured when it is trained")
         train_classifier(arguments.seed, arguments.epochs)
+    for name in (name for name in READERS if name in arguments.names):
+        train_reader(name, arguments.seed)
+        print("Generators of faces were measured with the old one: run python tools/train_checkpoints.py --measure")
     for run, (builder, builder_arguments) in RUNS.items():
         name = run.__name__
         if arguments.names and name not in arguments.names:
@@ -228,7 +366,8 @@ def main():
             seed=arguments.seed,
             metrics=found,
         )
-        (BUILD / f"{name}.npz").unlink(missing_ok=True)  # the next call trains from scratch
+        for backup in BUILD.glob(f"{name}-*.npz"):  # so that the next call trains from scratch
+            backup.unlink()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ Conventions of all functions:
 """
 
 # ruff: noqa: F401 - imported to be used as metrics.frechet_distance and so on
-from ganutils.metrics.classification import binomial_interval, conditional_fidelity
+from ganutils.metrics.classification import attribute_fidelity, binomial_interval, conditional_fidelity
 from ganutils.metrics.copies import memorisation, memorisation_gap, nearest_images, nearest_neighbour_accuracy
 from ganutils.metrics.distributions import (
     cautions,

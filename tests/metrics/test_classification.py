@@ -59,3 +59,52 @@ def fidelity(p=None, labels=(0, 1)):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def of_values(values, counts, certain=0.97):
+    """Probabilities of a reader that is as sure as `certain` of these values, each attribute of `counts` values."""
+    found = {}
+    for (name, count), row in zip(counts.items(), np.asarray(values).T, strict=True):
+        found[name] = np.full((len(row), count), (1 - certain) / (count - 1))
+        found[name][np.arange(len(row)), row] = certain
+    return found
+
+
+HAT = {"hat": 3, "scarf": 2}
+
+
+def test_attribute_fidelity_counts_images_that_are_sure_in_every_attribute():
+    probabilities = of_values([[0, 0], [1, 1], [2, 0], [0, 1]], HAT)
+    probabilities["hat"][1] = [0.1, 0.8, 0.1]  # in doubt
+    found = metrics.attribute_fidelity(probabilities, {"hat": [0, 2], "scarf": [0, 1]})
+    assert found.share == 0.75
+    assert found.missing == {"hat": [1]}, "nobody wears it for sure"
+    assert found.new == pytest.approx(2 / 3), "0, 0 is known; 2, 0 and 0, 1 are not"
+    assert np.isnan(metrics.attribute_fidelity(probabilities).new)
+    assert metrics.attribute_fidelity(probabilities, sure=0.75).share == 1
+    assert metrics.attribute_fidelity(of_values([[0, 0]], HAT), {"hat": [0], "scarf": [0]}).new == 0, "a copy"
+    assert metrics.attribute_fidelity(of_values([[0, 0]], HAT, 0.7))[:2] == (0.0, {"hat": [0, 1, 2], "scarf": [0, 1]})
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda p: {}, "give a dict from a name to"),
+        (lambda p: p["hat"], "give a dict from a name to"),
+        (lambda p: p | {"hat": p["hat"][:1]}, "1, 4 rows"),
+        (lambda p: p | {"hat": np.log(p["hat"])}, "hat reach down to"),
+    ],
+)
+def test_attribute_fidelity_names_what_is_wrong(change, match):
+    probabilities = of_values([[0, 0], [1, 1], [2, 0], [0, 1]], HAT)
+    with pytest.raises(ValueError, match=match):
+        metrics.attribute_fidelity(change(probabilities))
+    with pytest.raises(ValueError, match="training has hat; give the values of hat, scarf"):
+        metrics.attribute_fidelity(probabilities, {"hat": [0]})
+    for sure in (1.5, 1, 0.2):
+        with pytest.raises(ValueError, match="sure="):
+            metrics.attribute_fidelity(probabilities, sure=sure)
+    with pytest.raises(ValueError, match="give a dict from a name to values"):
+        metrics.attribute_fidelity(probabilities, np.zeros((4, 2), int))
+    with pytest.raises(ValueError, match="scarf"):
+        metrics.attribute_fidelity(probabilities, {"hat": [0, 1], "scarf": [0]})
