@@ -296,17 +296,19 @@ def measure_faces(drawn):
     size = drawn.shape[1]
     reader = features.face_reader(size)
     images, _ = faces.load(2 * SAMPLES, size, seed=3, split="test")
-    known = faces.load(40_000, size, seed=1)
+    known = faces.load(40_000, 32, seed=1)  # copies are looked for at this size, at 64 it would take minutes
     training = {name: known.attributes[:, faces.ATTRIBUTES.index(name)] for name in reader.readable}
     reference = reader(images[:SAMPLES])
+
+    def at_32(pictures):
+        pictures = data.as_float(pictures)
+        return data.unscale(np.asarray(models.halve(pictures)) if size == 64 else pictures)
 
     def measured(pictures):
         found = reader(pictures)
         fidelity = metrics.attribute_fidelity({n: found.probabilities[n] for n in reader.readable}, training)
         missing = sum(map(len, fidelity.missing.values()))
-        copies = metrics.memorisation(
-            data.unscale(pictures) if pictures.dtype != np.uint8 else pictures, known.images, images[:SAMPLES]
-        )
+        copies = metrics.memorisation(at_32(pictures), known.images, at_32(images[:SAMPLES]))
         more = {"attribute_fidelity": fidelity.share, "values_missing": missing, "new_combinations": fidelity.new}
         return distances(reference, found) | more | {"copies": copies.share}
 
