@@ -42,7 +42,7 @@ _NOT_COUNTED = (
     "EagerPyFunc",
 )
 # Methods that a recipe must not override, since the count assumes them.
-_STEP = ("train_step", "adversarial_step", "turns", "take_step", "_update")
+_STEP = ("train_step", "adversarial_step", "turns", "take_step", "gradients", "_gradients_of")
 
 Race = collections.namedtuple("Race", "frechet_distance steps")
 
