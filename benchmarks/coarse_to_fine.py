@@ -164,11 +164,8 @@ class Faces:
         """Return the distance, the share of sure samples over that of real ones, and the number of missing values."""
         from ganutils import metrics
 
-        def fidelity(read):
-            return metrics.attribute_fidelity({name: read.probabilities[name] for name in self.reader.readable})
-
         read = self.reader(drawn)
-        found, of_real = fidelity(read), fidelity(self.real[1])
+        found, of_real = (self.reader.fidelity(each) for each in (read, self.real[1]))
         real = self.real[0].features
         found = {
             "frechet_distance": metrics.frechet_distance(real, read.features),

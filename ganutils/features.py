@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from ganutils import checkpoints, data, faces, models, validation
+from ganutils import checkpoints, data, faces, metrics, models, validation
 
 CLASSES, FEATURES = 10, 128
 _IMAGES_AT_ONCE = 125
@@ -119,6 +119,10 @@ class FaceReader(Classifier):
         ends = np.cumsum(list(map(len, faces.VALUES.values())))[:-1]
         parts = zip(faces.ATTRIBUTES, np.split(logits, ends, axis=1), strict=True)
         return {attribute: super(FaceReader, self).probabilities(part) for attribute, part in parts}
+
+    def fidelity(self, read, training=None):
+        """Return `metrics.attribute_fidelity` of what was read, in the readable attributes alone."""
+        return metrics.attribute_fidelity({name: read.probabilities[name] for name in self.readable}, training)
 
 
 def digit_classifier():

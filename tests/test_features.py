@@ -80,7 +80,8 @@ def test_the_shipped_reader_of_faces_reads_what_its_card_says():
         accuracy = np.mean(probabilities.argmax(axis=1) == row)
         assert accuracy == pytest.approx(card[name]["value"], abs=0.015)
     assert set(faces.ATTRIBUTES) - set(reader.readable) == {"mouth"}, "at 32 pixels it can be read in 97% only"
-    sure = metrics.attribute_fidelity({name: found.probabilities[name] for name in reader.readable})
+    sure = reader.fidelity(found)
+    assert sure == metrics.attribute_fidelity({name: found.probabilities[name] for name in reader.readable})
     assert sure.share > 0.98
     assert not sure.missing
 
@@ -88,8 +89,7 @@ def test_the_shipped_reader_of_faces_reads_what_its_card_says():
 def test_mixed_faces_leave_the_reader_in_doubt():
     reader = features.face_reader(32)
     one, other = (data.as_float(faces.load(500, 32, seed=seed, split="test").images) for seed in (6, 7))
-    mixed = reader((one + other) / 2).probabilities
-    assert metrics.attribute_fidelity({name: mixed[name] for name in reader.readable}).share < 0.2
+    assert reader.fidelity(reader((one + other) / 2)).share < 0.2
 
 
 def test_faces_of_other_sizes_are_refused():

@@ -20,7 +20,7 @@ import recipes
 import tensorflow as tf
 from keras import layers
 
-from ganutils import callbacks, checkpoints, data, faces, features, metrics, models, training
+from ganutils import callbacks, checkpoints, data, faces, features, losses, metrics, models, training
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 CLASSIFIER = "digit_classifier"
@@ -89,6 +89,13 @@ def train_on_faces(name, gan, size, steps, batch_size, seed):
     return gan.averaged_generator
 
 
+def dcgan_faces(seed):
+    """The DCGAN of lesson 02 in colour, on composed faces of 32 pixels, after 60,000 steps of 32, with a weak R1."""
+    gan = recipes.dcgan_faces(seed, average=0.999, steps=60_000)
+    gan.penalty = losses.R1(0.1, every=8)  # the pictures are surer than with 1.0, though further from the real ones
+    return train_on_faces("dcgan_faces", gan, 32, 60_000, 32, seed)
+
+
 def progressive_faces(seed):
     """The GAN of lesson 07, grown from 8 to 64 pixels on composed faces in 4,000, 8,000, 16,000 and 40,000 steps."""
     steps = (4_000, 8_000, 16_000, 40_000)
@@ -136,6 +143,7 @@ RUNS = {
     conditional_gan: ("conditional_generator", {"latent_dim": LATENT_DIM}),
     lapgan: ("lapgan_generator", {"image_shape": (28, 28, 1)}),
     lapgan_faces: ("lapgan_generator", {"image_shape": (32, 32, 3)}),
+    dcgan_faces: ("dcgan_generator", recipes.FACES_GENERATOR),
     progressive_faces: ("bounded_generator", {}),
     early: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
     collapsed: ("fast_dcgan_generator", {"latent_dim": LATENT_DIM}),
@@ -298,7 +306,7 @@ def measure_faces(drawn):
 
     def measured(pictures):
         found = reader(pictures)
-        fidelity = metrics.attribute_fidelity({n: found.probabilities[n] for n in reader.readable}, training)
+        fidelity = reader.fidelity(found, training)
         missing = sum(map(len, fidelity.missing.values()))
         copies = metrics.memorisation(at_32(pictures), known.images, at_32(images[:SAMPLES]))
         more = {"attribute_fidelity": fidelity.share, "values_missing": missing, "new_combinations": fidelity.new}
