@@ -16,6 +16,7 @@ import common  # noqa: F401  (says how many threads there are)
 
 RECIPES = ("lapgan", "dcgan_faces", "pggan_32", "pggan_at_once_32", "pggan_64", "pggan_at_once_64")
 SECONDS = {"lapgan": 150, "dcgan_faces": 150, "pggan_32": 150, "pggan_at_once_32": 150}  # the others have 300
+LONG = dict.fromkeys(("pggan_64", "pggan_at_once_64"), 1800)  # seconds, with one seed
 SHARES = (0.3, 0.3, 0.4)  # of the time, for the GANs of the pyramid, from small to large
 FACES = 20_000
 SAMPLES = 5_000

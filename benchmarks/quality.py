@@ -274,9 +274,11 @@ def main(arguments=None):
         seconds = {name: min(arguments.seconds, coarse_to_fine.SECONDS.get(name, MARKS[-1])) for name in seeds}
         trial = arguments.seeds is not None or arguments.seconds != MARKS[-1]
         path = RUNS / "coarse_to_fine.json" if trial else COARSE
+        results = {"command": "python benchmarks/quality.py --coarse-to-fine"}
         for found in taken(seeds, seconds):
-            results = {"command": "python benchmarks/quality.py --coarse-to-fine", "runs": found}
-            common.write_json(path, results)
+            common.write_json(path, results := results | {"runs": found})
+        for found in () if trial else taken(dict.fromkeys(coarse_to_fine.LONG, 1), coarse_to_fine.LONG):
+            common.write_json(path, results := results | {"long": found})
         return
     seed, torch_python = arguments.seed or 0, arguments.torch_python or sys.executable
     found = run(arguments.recipe, arguments.seconds, seed, torch_python, arguments.samples)

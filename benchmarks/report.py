@@ -294,6 +294,7 @@ def coarse_to_fine(found):
     runs_of = {}
     for run in sorted(found["runs"], key=lambda run: run["seed"]):
         runs_of.setdefault(run["recipe"], []).append(run)
+    runs_of |= {f"{run['recipe']}, long": [run] for run in found["long"]}
 
     def at_the_end(name, key, digits=0):
         return ", ".join(f"{run[key][-1]:.{digits}f}" for run in runs_of[name])

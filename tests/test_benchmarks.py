@@ -298,7 +298,9 @@ def test_coarse_to_fine_takes_each_recipe_with_its_seconds(tmp_path, monkeypatch
     taken.clear()
     quality.main(["--coarse-to-fine"])
     assert taken[:6] == [(name, 300.0 if "64" in name else 150.0) for name in coarse_to_fine.RECIPES]
-    assert len(json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))["runs"]) == 18
+    assert taken[18:] == [("pggan_64", 1800.0), ("pggan_at_once_64", 1800.0)]
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert (len(record["runs"]), len(record["long"])) == (18, 2)
 
 
 @pytest.mark.parametrize("name", ["cost", "limits", "scaling", "startup"])
