@@ -82,6 +82,12 @@ def test_checked_outputs_are_taken_by_cell(cleaner):
     assert cleaned["cells"][0]["outputs"] == [printed("new")]
 
 
+def test_two_cells_of_one_id_are_refused(cleaner):
+    cells = [{"cell_type": "markdown", "id": name, "metadata": {}, "source": []} for name in ("a", "b", "a")]
+    with pytest.raises(SystemExit, match="more than one cell has the id a:"):
+        cleaner.clean({"cells": cells})
+
+
 def test_a_notebook_of_another_program_is_read_all_the_same(cleaner, tmp_path, monkeypatch):
     """With a byte-order mark, and without the ids that cells of older formats do not have."""
     cells = [code('PROFILE = "laptop"', "parameters"), code("print(PROFILE)")]

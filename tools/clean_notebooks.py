@@ -32,7 +32,13 @@ def clean(notebook, executed=None):
     Args:
         notebook: the notebook as parsed JSON.
         executed: the same notebook after an execution, to copy the checked outputs from; or None.
+
+    Raises:
+        SystemExit: two cells have the same id, so that a program which looks for one finds another.
     """
+    ids = [cell["id"] for cell in notebook["cells"] if "id" in cell]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise SystemExit(f"more than one cell has the id {', '.join(twice)}: give each its own")
     taken = {cell["id"]: cell for cell in executed["cells"]} if executed else {}
     cells = []
     for i, cell in enumerate(notebook["cells"]):
