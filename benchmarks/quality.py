@@ -274,7 +274,9 @@ def main(arguments=None):
         seconds = {name: min(arguments.seconds, coarse_to_fine.SECONDS.get(name, MARKS[-1])) for name in seeds}
         trial = arguments.seeds is not None or arguments.seconds != MARKS[-1]
         path = RUNS / "coarse_to_fine.json" if trial else COARSE
-        results = {"command": "python benchmarks/quality.py --coarse-to-fine"}
+        results = {"command": "python benchmarks/quality.py --coarse-to-fine", "long": []}
+        if not trial:  # an interrupted command leaves the old long runs, which lesson 07 shows
+            results["long"] = json.loads(COARSE.read_text(encoding="utf-8"))["long"] if COARSE.is_file() else []
         for found in taken(seeds, seconds):
             common.write_json(path, results := results | {"runs": found})
         for found in () if trial else taken(dict.fromkeys(coarse_to_fine.LONG, 1), coarse_to_fine.LONG):

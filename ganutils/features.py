@@ -121,8 +121,16 @@ class FaceReader(Classifier):
         return {attribute: super(FaceReader, self).probabilities(part) for attribute, part in parts}
 
     def fidelity(self, read, training=None):
-        """Return `metrics.attribute_fidelity` of what was read, in the readable attributes alone."""
-        return metrics.attribute_fidelity({name: read.probabilities[name] for name in self.readable}, training)
+        """Return `metrics.attribute_fidelity` of `Features` that this reader found, in the readable attributes alone.
+
+        Args:
+            read: what calling the reader on faces has returned.
+            training: dict from attributes, the readable ones at least, to their values (m,) in training faces, or None.
+        """
+        parts = [
+            given and {n: given[n] for n in given if n in self.readable} for given in (read.probabilities, training)
+        ]
+        return metrics.attribute_fidelity(*parts)
 
 
 def digit_classifier():

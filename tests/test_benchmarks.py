@@ -301,6 +301,13 @@ def test_coarse_to_fine_takes_each_recipe_with_its_seconds(tmp_path, monkeypatch
     assert taken[18:] == [("pggan_64", 1800.0), ("pggan_at_once_64", 1800.0)]
     record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
     assert (len(record["runs"]), len(record["long"])) == (18, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", lambda command, check: (_ for _ in ()).throw(KeyboardInterrupt))
+        next(tmp_path.glob("pggan_64_0_1800_*.json")).unlink()
+        with pytest.raises(KeyboardInterrupt):
+            quality.main(["--coarse-to-fine"])
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
+    assert len(record["long"]) == 2, "an interrupted command leaves the old long runs"
 
 
 @pytest.mark.parametrize("name", ["cost", "limits", "scaling", "startup"])

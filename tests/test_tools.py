@@ -82,10 +82,13 @@ def test_checked_outputs_are_taken_by_cell(cleaner):
     assert cleaned["cells"][0]["outputs"] == [printed("new")]
 
 
-def test_two_cells_of_one_id_are_refused(cleaner):
+def test_two_cells_of_one_id_are_refused(cleaner, tmp_path, monkeypatch):
     cells = [{"cell_type": "markdown", "id": name, "metadata": {}, "source": []} for name in ("a", "b", "a")]
-    with pytest.raises(SystemExit, match="more than one cell has the id a:"):
-        cleaner.clean({"cells": cells})
+    path = tmp_path / "twice.ipynb"
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["clean_notebooks", "--check", str(path)])
+    with pytest.raises(SystemExit, match=r"twice\.ipynb: more than one cell has the id a;"):
+        cleaner.main()
 
 
 def test_a_notebook_of_another_program_is_read_all_the_same(cleaner, tmp_path, monkeypatch):

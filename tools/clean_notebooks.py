@@ -32,13 +32,7 @@ def clean(notebook, executed=None):
     Args:
         notebook: the notebook as parsed JSON.
         executed: the same notebook after an execution, to copy the checked outputs from; or None.
-
-    Raises:
-        SystemExit: two cells have the same id, so that a program which looks for one finds another.
     """
-    ids = [cell["id"] for cell in notebook["cells"] if "id" in cell]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise SystemExit(f"more than one cell has the id {', '.join(twice)}: give each its own")
     taken = {cell["id"]: cell for cell in executed["cells"]} if executed else {}
     cells = []
     for i, cell in enumerate(notebook["cells"]):
@@ -59,6 +53,13 @@ def clean(notebook, executed=None):
             kept["outputs"] = _merged([_plain(output) for output in outputs])
         cells.append(kept)
     return {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+
+
+def check_ids(notebook, path):
+    """Raise a SystemExit if two cells have the same id, so that a program which looks for one finds another."""
+    ids = [cell["id"] for cell in notebook["cells"] if "id" in cell]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise SystemExit(f"{path}: more than one cell has the id {', '.join(twice)}; give each its own")
 
 
 def _plain(output):
@@ -138,7 +139,9 @@ def generate(path, text, lessons, executed=None):
         return text
     copy = executed / path.name if executed else None
     copy = json.loads(copy.read_text(encoding="utf-8")) if copy and copy.is_file() else None
-    notebook = clean(json.loads(text.removeprefix("\ufeff")), copy)
+    notebook = json.loads(text.removeprefix("\ufeff"))
+    check_ids(notebook, path)
+    notebook = clean(notebook, copy)
     if path.parent == ROOT / "notebooks":
         cells = tables.with_links(notebook["cells"], path.stem, lessons)
         notebook["cells"] = tables.with_times(cells, path.stem, lessons, costs)

@@ -1,6 +1,6 @@
 """Train the weights in data/checkpoints, and write their model cards.
 
-    python tools/train_checkpoints.py                     all generators; some four hours on two processor cores
+    python tools/train_checkpoints.py                     all generators; some five hours on two processor cores
     python tools/train_checkpoints.py early noisy         some of them
     python tools/train_checkpoints.py digit_classifier    the classifier whose features the metrics use; five minutes
     python tools/train_checkpoints.py face_reader_32      reads faces of 32 pixels; face_reader_64 of 64; 15 min
@@ -297,7 +297,7 @@ def measure_faces(drawn):
     reader = features.face_reader(size)
     images, _ = faces.load(2 * SAMPLES, size, seed=3, split="test")
     known = faces.load(40_000, 32, seed=1)  # copies are looked for at this size, at 64 it would take minutes
-    training = {name: known.attributes[:, faces.ATTRIBUTES.index(name)] for name in reader.readable}
+    training = dict(zip(faces.ATTRIBUTES, known.attributes.T, strict=True))
     reference = reader(images[:SAMPLES])
 
     def at_32(pictures):
