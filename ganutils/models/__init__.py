@@ -10,5 +10,6 @@ from ganutils.models.conditional import LABEL_INPUTS, conditional_discriminator,
 from ganutils.models.dcgan import dcgan_discriminator, dcgan_generator, fast_dcgan_discriminator, fast_dcgan_generator
 from ganutils.models.lapgan import lapgan_generator
 from ganutils.models.progressive import bounded_generator, progressive_discriminator, progressive_generator
-from ganutils.models.sizes import double, halve, repeat_pixels
+from ganutils.models.sizes import double, halve, repeat_pixels, shrink
+from ganutils.models.srgan import sr_generator
 from ganutils.models.vanilla import IMAGE_SHAPE, vanilla_discriminator, vanilla_generator

@@ -3,19 +3,27 @@
 from keras import ops
 
 
-def halve(images):
-    """Return images (n, height / 2, width / 2, channels): each pixel is the mean of 2 x 2, so that nothing aliases.
+def shrink(images, factor):
+    """Return images (n, height / factor, width / factor, channels): each pixel is the mean of a block.
+
+    Nothing aliases by it.
 
     Raises:
-        ValueError: another number of axes, an odd height or width, or images that are not floats.
+        ValueError: another number of axes, sides that are no multiples of the factor, or images that are not floats.
     """
-    if len(images.shape) != 4 or any(side is not None and side % 2 for side in images.shape[1:3]):
+    if len(images.shape) != 4 or any(side is not None and side % factor for side in images.shape[1:3]):
         raise ValueError(
-            f"images have the shape {tuple(images.shape)}; give (n, height, width, channels) of even height and width"
+            f"images have the shape {tuple(images.shape)}; give (n, height, width, channels), height and width "
+            f"multiples of {factor}"
         )
     if "float" not in str(images.dtype):
         raise ValueError(f"images are {images.dtype}; give floats in [-1, 1]: data.as_float(images)")
-    return ops.average_pool(images, 2)
+    return ops.average_pool(images, factor)
+
+
+def halve(images):
+    """Return `shrink(images, 2)`."""
+    return shrink(images, 2)
 
 
 def repeat_pixels(images):
