@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from ganutils import faces, folders, validation
+from ganutils import earth, faces, folders, validation
 from ganutils.validation import as_float, check_images, unscale
 
 __all__ = ["as_float", "check_images", "load_dataset", "load_folder", "pipeline", "scale"]
@@ -21,6 +21,8 @@ __all__ += ["stacked_mnist", "unpaired", "unscale"]
 _MNIST_FILE = folders.DATA / "mnist.npz"
 _MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 SPLITS = {"train": 60_000, "test": 10_000}
+
+_MADE = {"toon_faces": faces.load, "earth_maps": earth.load}
 
 _ORDER = np.uint32(498247692)  # arbitrary, but fixed: the order of a given seed depends on it
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
@@ -35,24 +37,26 @@ def load_dataset(name="mnist", split="train", **options):
     """Return images of a data set that is bundled with the course, and what is known of them.
 
     Args:
-        name: "mnist" (LeCun, Cortes and Burges), or "toon_faces", which are composed when they are asked for.
+        name: "mnist" (LeCun, Cortes and Burges), "toon_faces" or "earth_maps".
         split: "train" or "test"; 60,000 and 10,000 images of MNIST.
-        **options: of toon_faces alone: `n`, `size` and `seed`, see `faces.load`.
+        **options: `n`, `size` and `seed` of toon_faces, which are composed, and of earth_maps, which are cut out, when
+            they are asked for: see `faces.load` and `earth.load`.
 
     Returns:
         `LabelledImages`, (n, 28, 28, 1) uint8 and (n,) int64, in the canonical order, which is not random: the
-        first and the last 5,000 test images of MNIST differ visibly. Shuffle before you take a part. Or `faces.Faces`.
+        first and the last 5,000 test images of MNIST differ visibly. Shuffle before you take a part. Or `faces.Faces`
+        or `earth.Maps`.
 
     Raises:
         ValueError, FileNotFoundError: an unknown name or split, or a damaged or missing file.
     """
-    if name == "toon_faces":
-        return faces.load(split=split, **options)
+    if name in _MADE:
+        return _MADE[name](split=split, **options)
     if name != "mnist" or options:
         what = f"{', '.join(options)} for {name!r}" if options else f"data set {name!r}"
         raise ValueError(
-            f"unknown {what}; choose mnist, toon_faces (with n, size, seed), or load_folder(path, ...) for your own "
-            "pictures"
+            f"unknown {what}; choose mnist, {' or '.join(_MADE)} (with n, size, seed), or load_folder(path, ...) for "
+            "your own pictures"
         )
     if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")

@@ -35,7 +35,7 @@ def test_mnist_is_the_original_distribution(split, n, images_md5, labels_md5):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="unknown data set 'cifar'; choose mnist, toon_faces"):
+    with pytest.raises(ValueError, match="unknown data set 'cifar'; choose mnist, toon_faces or earth_maps"):
         data.load_dataset("cifar")
     with pytest.raises(ValueError, match="unknown split 'valid'; choose one of train, test"):
         data.load_dataset("mnist", split="valid")

@@ -18,11 +18,11 @@ def networks(small=(2, 2)):
     return generator, keras.Sequential([keras.Input((8, 8, 1)), *layers])
 
 
-def model(discriminator=True, small=(2, 2), **options):
+def model(discriminator=True, small=(2, 2), rate=1e-3, **options):
     keras.utils.set_random_seed(3)
     generator, judge = networks(small)
     found = srgan.SuperResolution(generator, judge if discriminator else None, **options)
-    found.compile({player: keras.optimizers.Adam(1e-3, beta_1=0.0) for player in found.networks})
+    found.compile({player: keras.optimizers.Adam(rate, beta_1=0.0) for player in found.networks})
     return found
 
 
@@ -45,7 +45,8 @@ def test_an_error_of_a_tenth_has_26_decibels(rng):
 @pytest.mark.parametrize("small", [(2, 2), (4, 4), (1, 1)])
 def test_without_detail_it_interpolates(rng, small):
     generator, _ = networks(small)
-    generator.layers[-2].set_weights([0 * weight for weight in generator.layers[-2].get_weights()])
+    detail = generator.get_layer("detail")
+    detail.set_weights([0 * weight for weight in detail.get_weights()])
     images = rng.uniform(-1, 1, (3, *small, 1)).astype("float32")
     np.testing.assert_allclose(generator(images), tf.image.resize(images, (8, 8)), atol=1e-6)
 
@@ -54,7 +55,7 @@ def test_the_generator_s_loss_is_the_weighted_sum_of_its_terms(digits):
     features = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
     images = data.as_float(digits[:16])
     found = model(pixel=2.0, content=3.0, adversarial=0.5, features=features)
-    drawn = found.generator(shrink(images, 4))
+    drawn = found.networks["generator"](shrink(images, 4))
     fooled = ops.mean(ops.softplus(-found.networks["discriminator"](drawn)))
     errors = (ops.mean((one - other) ** 2) for one, other in ((drawn, images), (features(drawn), features(images))))
     expected = sum(weight * float(each) for weight, each in zip((2.0, 3.0, 0.5), (*errors, fooled), strict=True))
@@ -65,7 +66,7 @@ def test_the_generator_s_loss_is_the_weighted_sum_of_its_terms(digits):
 
 
 def test_pixel_error_alone_raises_the_ratio_without_a_discriminator(digits):
-    found = model(discriminator=False)
+    found = model(discriminator=False, rate=1e-2)
     assert set(found.networks) == {"generator"}
     before = found.evaluate(digits, verbose=0, return_dict=True)["psnr"]
     found.fit(data.pipeline(digits, batch_size=16), epochs=30, verbose=0)

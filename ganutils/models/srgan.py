@@ -137,7 +137,7 @@ def sr_generator(image_shape=(28, 28, 1), small=(7, 7), channels=64, blocks=4):
         x = x + convolution(convolution(x, channels), channels, active=False)
     for _ in range(2):
         x = convolution(repeat_pixels(x), channels // 2)
-    detail = layers.Conv2D(colours, 3, padding="same", dtype="float32")(x)
+    detail = layers.Conv2D(colours, 3, padding="same", dtype="float32", name="detail")(x)
     return keras.Model(images, _interpolate(images, (height, width)) + detail, name="sr_generator")
 
 
