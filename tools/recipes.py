@@ -139,6 +139,38 @@ def dcgan_faces(seed=0, average=0.995, steps=None):
     )
 
 
+def super_resolution(
+    seed=0, small=(4, 4), image_shape=(28, 28, 1), *, adversarial=0.0, content=0.0, average=0.99, steps=None, start=None
+):
+    """Return the compiled `SuperResolution` of lesson 08.
+
+    Args:
+        seed: seed of the weights.
+        small: height and width of the small images.
+        image_shape: (height, width, channels) of the large images.
+        adversarial, content: weights of these errors; content is compared in features of the digit classifier.
+        average: decay of the moving average of the generator's weights.
+        steps: in which the learning rates decay to zero; None keeps them constant.
+        start: path of the generator's first weights, or None.
+    """
+    keras.utils.set_random_seed(seed)
+    generator, more = models.sr_generator(image_shape, small), {"average": average, "seed": seed}
+    if start is not None:
+        generator.load_weights(start)
+    judge = models.dcgan_discriminator((32, 64), 4, 0.0, 128, image_shape) if adversarial else None
+    if adversarial:
+        more |= {"adversarial": adversarial, "penalty": losses.R1(1.0, every=8)}
+    if content:
+        images, (read, _) = (network := features.digit_classifier().network).input, network.outputs
+        more |= {"content": content, "features": keras.Model(images, read)}
+    model = models.srgan.SuperResolution(generator, judge, **more)
+    rates, momenta = {"generator": 1e-3, "discriminator": 2e-3}, {"generator": 0.5, "discriminator": 0.0}
+    if steps is not None:
+        rates = {player: keras.optimizers.schedules.CosineDecay(rate, steps) for player, rate in rates.items()}
+    model.compile({player: _adam(rates[player], momenta[player], 0.99) for player in model.networks})
+    return model
+
+
 def sizes_to(size):
     """Return the sides of the pictures through which a GAN grows to this one."""
     if size not in models.progressive.SIZES[1:]:

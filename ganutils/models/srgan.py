@@ -107,7 +107,7 @@ def psnr(images, others):
     return 10.0 * ops.log10(4.0 / ops.maximum(errors, 1e-12))
 
 
-def sr_generator(image_shape=(28, 28, 1), small=(7, 7), channels=64, blocks=4):
+def sr_generator(image_shape=(28, 28, 1), small=(7, 7), channels=32, blocks=4):
     """Return a generator from small images (n, *small, colours) to images (n, *image_shape), without bounds.
 
     The small image is interpolated to a quarter of the large one's sides, where residual blocks look at it; two steps
