@@ -39,7 +39,7 @@ def test_test_pieces_lie_where_no_training_piece_does():
             row, column = one or (other[0], land.shape[1] - 32 - other[1])
             assert land[row : row + 32, column : column + 32].mean() >= 0.9
             east, west = column * 360 / 2160 - 180, (column + 32) * 360 / 2160 - 180  # its two sides
-            assert (0 <= east and west <= 45) if split == "test" else (west <= 0 or east >= 45)
+            assert (east >= 0 and west <= 45) if split == "test" else (west <= 0 or east >= 45)
 
 
 def test_the_same_seed_gives_the_same_pieces():

@@ -8,7 +8,7 @@ import sys
 
 import keras
 
-from ganutils import lessons, losses, models, training
+from ganutils import features, lessons, losses, models, training
 
 
 def vanilla_gan(seed=0):
@@ -140,7 +140,15 @@ def dcgan_faces(seed=0, average=0.995, steps=None):
 
 
 def super_resolution(
-    seed=0, small=(4, 4), image_shape=(28, 28, 1), *, adversarial=0.0, content=0.0, average=0.99, steps=None, start=None
+    seed=0,
+    small=(4, 4),
+    image_shape=(28, 28, 1),
+    *,
+    adversarial=0.0,
+    content=0.0,
+    average=0.998,
+    steps=None,
+    start=None,
 ):
     """Return the compiled `SuperResolution` of lesson 08.
 
@@ -157,14 +165,17 @@ def super_resolution(
     generator, more = models.sr_generator(image_shape, small), {"average": average, "seed": seed}
     if start is not None:
         generator.load_weights(start)
-    judge = models.dcgan_discriminator((32, 64), 4, 0.0, 128, image_shape) if adversarial else None
+    judge = None
     if adversarial:
+        filters = (32, 64) if image_shape[0] < 64 else (32, 64, 128)
+        judge = models.dcgan_discriminator(filters, 4, 0.0, 128, image_shape)
         more |= {"adversarial": adversarial, "penalty": losses.R1(1.0, every=8)}
     if content:
-        images, (read, _) = (network := features.digit_classifier().network).input, network.outputs
-        more |= {"content": content, "features": keras.Model(images, read)}
+        network = features.digit_classifier().network
+        more |= {"content": content, "features": keras.Model(network.input, network.outputs[0])}
     model = models.srgan.SuperResolution(generator, judge, **more)
-    rates, momenta = {"generator": 1e-3, "discriminator": 2e-3}, {"generator": 0.5, "discriminator": 0.0}
+    rates = {"generator": 1e-3, "discriminator": 2e-3}
+    momenta = {"generator": 0.5 if adversarial else 0.9, "discriminator": 0.0}
     if steps is not None:
         rates = {player: keras.optimizers.schedules.CosineDecay(rate, steps) for player, rate in rates.items()}
     model.compile({player: _adam(rates[player], momenta[player], 0.99) for player in model.networks})
