@@ -345,7 +345,7 @@ plotting.show(
 md(r"""
 For most small pictures one class is by far the likeliest, but not for all: the same 16 numbers, but for small differences, are a 4 and a 9.
 
-What should a network do with such a picture? Suppose that a small picture $y$ has two possible origins, equally likely. Pixel error is least for their **mean**, a grey ghost of both. It is nearest to the truth on average, and looks like neither. A discriminator would know it at once. It wants *one* of the two, and half of the time that is the wrong one. So the two aims contradict each other. Blau and Michaeli (2018) proved it in general: below some error, the nearer the pictures are to the truth, the further their distribution is from that of the data. No method has both.
+What should a network do with such a picture? Suppose that a small picture $y$ has two possible origins, equally likely. Pixel error is least for their **mean**, a grey ghost of both. It is nearest to the truth on average, and looks like neither. A discriminator would know it at once. It wants *one* of the two, and half of the time that is the wrong one. So the two aims contradict each other. Blau and Michaeli (2018) proved it in general: below some error, the nearer the pictures are to the truth, the further their distribution is from that of the data. No method has both. But the price has a limit. Who draws a picture at random from all those that fit has twice the mean squared error of the best possible guess, 3 dB, and looks exactly like the data.
 
 SRGAN (Ledig et al. 2017) trains for a weighted sum. Our loss of the generator is
 
@@ -581,7 +581,7 @@ SKEWED
 
 ## What nobody may do with it
 
-The picture fits what was measured: shrunk again, it is what the camera gave. It looks like a photograph. And it is made up. Nothing in it says which of its details were in the data and which were in the network. So nobody may read a number plate, a face or a scan off such a picture: a plate that is drawn sharply is a guess among plates, by their frequency in the training set; a scan may show the tissue that most patients have; and a suspect gets the face that the network knows best. What may be said is: these pictures fit. What must be said with it is how often they were wrong. (To be added, with a source: the pictures of PULSE, 2020.)
+The picture fits what was measured: shrunk again, it is what the camera gave. It looks like a photograph. And it is made up. Nothing in it says which of its details were in the data and which were in the network. So nobody may read a number plate, a face or a scan off such a picture: a plate that is drawn sharply is a guess among plates, by their frequency in the training set; a scan may show the tissue that most patients have; and a suspect gets the face that the network knows best. In June 2020 people tried it out with PULSE (Menon et al. 2020), a method that looks for a face of StyleGAN whose small version is the given picture: a small picture of Barack Obama became a white man. Its authors answered that the method draws white faces far more often than others, and that its pictures show people who do not exist. What may be said is: these pictures fit. What must be said with it is how often they were wrong.
 
 ### What cannot be learnt back
 
