@@ -587,6 +587,46 @@ The picture fits what was measured: shrunk again, it is what the camera gave. It
 
 SATELLITE
 """)
+md(r"""
+## Summary
+
+- Shrink as the pictures that you will get were shrunk. Every fourth pixel instead of means costs a trained network more than interpolation would.
+- PSNR and SSIM measure nearness to one true picture. A shift by a pixel has the PSNR of a blur in which hardly a digit can be read.
+- Pixel error draws the mean of all pictures that fit. Where one fits best, that is sharp; where many do, it is a ghost.
+- A discriminator asks for one of them. The pictures look like the data, lie further from the truth, and are wrong with conviction.
+- What the small picture does not hold comes from the training set. Count what is invented, attribute by attribute, before you believe a picture.
+
+## Exercises
+
+Work in new cells at the end of the notebook.
+
+1. A network has a PSNR of 20 dB from 7 × 7, computed with $p = 1$ on pixels from −1 to 1. What is its PSNR with the right peak? (No training needed.)
+2. Take the mean of the two digits of each column in the figure of nearest 4 × 4 pictures. What is its PSNR to each of the two, and what is that of one to the other? Which is best if you must choose before you know the truth?
+3. Train from 4 × 4 on the *absolute* error: write a subclass of `srgan.SuperResolution` whose `losses(self, images)` returns `{"generator": ops.mean(ops.abs(made - images))}`. It makes the median of the pictures that fit, and not their mean. What does that do to grey ghosts?
+4. Give the discriminator of the last training no R1 (`penalty=None`). What do you see, in the pictures and in the FID?
+
+<details><summary>What to look for</summary>
+
+EXERCISES
+
+</details>
+
+## Further reading
+
+- C. Ledig, L. Theis, F. Huszár, et al. *Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network.* CVPR 2017. [arXiv:1609.04802](https://arxiv.org/abs/1609.04802). SRGAN.
+- Y. Blau, T. Michaeli. *The Perception-Distortion Tradeoff.* CVPR 2018. [arXiv:1711.06077](https://arxiv.org/abs/1711.06077).
+- Z. Wang, A. Bovik, H. Sheikh, E. Simoncelli. *Image Quality Assessment: From Error Visibility to Structural Similarity.* IEEE Transactions on Image Processing 13, 2004. SSIM.
+- W. Shi, J. Caballero, F. Huszár, et al. *Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network.* CVPR 2016. [arXiv:1609.05158](https://arxiv.org/abs/1609.05158). Pixel shuffle.
+- A. Odena, V. Dumoulin, C. Olah. *Deconvolution and Checkerboard Artifacts.* Distill, 2016.
+- S. Menon, A. Damian, S. Hu, N. Ravi, C. Rudin. *PULSE: Self-Supervised Photo Upsampling via Latent Space Exploration of Generative Models.* CVPR 2020. [arXiv:2003.03808](https://arxiv.org/abs/2003.03808). The third version has a section on whom it draws.
+""")
+code("""
+# This run's numbers, for the course's own checks. You may skip this cell.
+shown = [at_28(shrink(real, 7)), *list(enlarged_4.values())[-2:], real]
+lesson.save_picture(plotting.image_grid(np.concatenate([each[8:18] for each in shown]), columns=10))
+lesson.close()
+""")
+md("This was the last lesson.")
 out = {"cells": [], "metadata": copy.deepcopy(base["metadata"]), "nbformat": 4, "nbformat_minor": 5}
 for number, (kind, text, tags) in enumerate(cells):
     cell = {"cell_type": kind, "id": f"e{number:03d}", "metadata": {}, "source": text.strip("\n").splitlines(True)}
