@@ -127,10 +127,9 @@ class FaceReader(Classifier):
             read: what calling the reader on faces has returned.
             training: dict from attributes, the readable ones at least, to their values (m,) in training faces, or None.
         """
-        parts = [
-            given and {n: given[n] for n in given if n in self.readable} for given in (read.probabilities, training)
-        ]
-        return metrics.attribute_fidelity(*parts)
+        if training is not None:
+            training = {name: values for name, values in training.items() if name in self.readable}
+        return metrics.attribute_fidelity({name: read.probabilities[name] for name in self.readable}, training)
 
 
 def digit_classifier():
